@@ -1,0 +1,1 @@
+"""The package that the four functions share; imports run bootstrap -> routes -> web -> services -> ports -> domain."""

@@ -1,0 +1,171 @@
+"""The job store on one SQLite file: the rehearsal's embedded default, shared by several processes."""
+
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from avatar_jobs.domain.errors import StorageUnavailableError
+from avatar_jobs.domain.idempotency import IdempotencyRecord
+from avatar_jobs.domain.jobs import Job
+from avatar_jobs.domain.records import from_body, to_columns
+from avatar_jobs.optimistic import update_optimistically
+from avatar_jobs.ports import AlreadyCreated, Created, StoredJob, Updated
+
+BUSY_SEC = 4.5  # how long a writer waits for another one's lock: inside the port's 5 s
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS jobs (
+    id TEXT PRIMARY KEY, client TEXT NOT NULL, status TEXT NOT NULL, created_at TEXT NOT NULL,
+    next_action_at TEXT, expires_at TEXT, version INTEGER NOT NULL, body TEXT NOT NULL
+) STRICT;
+CREATE INDEX IF NOT EXISTS jobs_due ON jobs (next_action_at) WHERE next_action_at IS NOT NULL;
+CREATE TABLE IF NOT EXISTS idempotency (
+    client TEXT NOT NULL, key TEXT NOT NULL, body TEXT NOT NULL, PRIMARY KEY (client, key)
+) STRICT;
+CREATE TABLE IF NOT EXISTS fleet (
+    id TEXT PRIMARY KEY, lease_holder TEXT, lease_until TEXT, last_tick_at TEXT
+) STRICT;
+INSERT OR IGNORE INTO fleet (id) VALUES ('state');
+"""
+
+
+def _text(moment: datetime | None) -> str | None:
+    """Fixed-width UTC text, so that text order is time order."""
+    return moment.astimezone(UTC).isoformat(timespec="microseconds") if moment else None
+
+
+class SqliteJobStore:
+    """Fills the JobStore port. path: the file; pause, jitter, on_conflict: see optimistic.py."""
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        pause: Callable[[float], None],
+        jitter: Callable[[], float],
+        on_conflict: Callable[[], None],
+    ) -> None:
+        self._path = path
+        self._pause = pause
+        self._jitter = jitter
+        self._on_conflict = on_conflict
+        self._prepared = False
+
+    @contextmanager
+    def _connection(self, *, write: bool = False) -> Iterator[sqlite3.Connection]:
+        """One connection for one operation; a write holds the file's write lock from its first statement."""
+        try:
+            connection = sqlite3.connect(self._path, timeout=BUSY_SEC, isolation_level=None)
+        except sqlite3.Error as error:
+            raise StorageUnavailableError(f"the store's file cannot be opened: {error}") from error
+        try:
+            self._prepare(connection)
+            connection.execute("BEGIN IMMEDIATE" if write else "BEGIN")
+            yield connection
+            connection.execute("COMMIT")
+        except sqlite3.Error as error:
+            raise StorageUnavailableError(f"the store failed: {error}") from error
+        finally:
+            connection.close()  # an open transaction is rolled back
+
+    def _prepare(self, connection: sqlite3.Connection) -> None:
+        if not self._prepared:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.executescript(SCHEMA)
+            self._prepared = True
+        # A crash of the whole machine may lose the last second of a rehearsal; a crash of a process loses nothing.
+        connection.execute("PRAGMA synchronous = NORMAL")
+
+    def create(self, job: Job, record: IdempotencyRecord | None) -> Created | AlreadyCreated:
+        """See JobStore.create."""
+        with self._connection(write=True) as connection:
+            if record:
+                taken = connection.execute(
+                    "SELECT body FROM idempotency WHERE client = ? AND key = ?", (record.client, record.key)
+                ).fetchone()
+                if taken:
+                    self._on_conflict()
+                    return AlreadyCreated(IdempotencyRecord.model_validate_json(taken[0]))
+                connection.execute(
+                    "INSERT INTO idempotency (client, key, body) VALUES (?, ?, ?)",
+                    (record.client, record.key, record.model_dump_json()),
+                )
+            columns = to_columns(job)
+            connection.execute(
+                "INSERT INTO jobs (id, client, status, created_at, next_action_at, expires_at, version, body)"
+                " VALUES (?, ?, ?, ?, ?, ?, 1, ?)",
+                (
+                    job.id,
+                    columns["client"],
+                    columns["status"],
+                    _text(columns["created_at"]),
+                    _text(columns["next_action_at"]),
+                    _text(columns["expires_at"]),
+                    columns["body"],
+                ),
+            )
+        return Created(StoredJob(job, "1"))
+
+    def get(self, job_id: str) -> StoredJob | None:
+        """See JobStore.get."""
+        with self._connection() as connection:
+            row = connection.execute("SELECT body, version FROM jobs WHERE id = ?", (job_id,)).fetchone()
+        return StoredJob(from_body(row[0]), str(row[1])) if row else None
+
+    def update(self, job_id: str, change: Callable[[Job], Job], known: StoredJob | None = None) -> Updated | None:
+        """See JobStore.update."""
+        return update_optimistically(
+            read=lambda: self.get(job_id),
+            write=self._write,
+            change=change,
+            known=known,
+            pause=self._pause,
+            jitter=self._jitter,
+            on_conflict=self._on_conflict,
+        )
+
+    def _write(self, job: Job, version: str) -> StoredJob | None:
+        columns = to_columns(job)
+        with self._connection(write=True) as connection:
+            written = connection.execute(
+                "UPDATE jobs SET status = ?, next_action_at = ?, expires_at = ?, body = ?, version = version + 1"
+                " WHERE id = ? AND version = ?",
+                (
+                    columns["status"],
+                    _text(columns["next_action_at"]),
+                    _text(columns["expires_at"]),
+                    columns["body"],
+                    job.id,
+                    int(version),
+                ),
+            ).rowcount
+        return StoredJob(job, str(int(version) + 1)) if written else None
+
+    def due(self, now: datetime, limit: int) -> Sequence[StoredJob]:
+        """See JobStore.due."""
+        with self._connection() as connection:
+            rows = connection.execute(
+                "SELECT body, version FROM jobs WHERE next_action_at <= ? ORDER BY next_action_at LIMIT ?",
+                (_text(now), limit),
+            ).fetchall()
+        return [StoredJob(from_body(body), str(version)) for body, version in rows]
+
+    def take_tick_lease(self, holder: str, now: datetime, until: datetime) -> bool:
+        """See JobStore.take_tick_lease."""
+        with self._connection(write=True) as connection:
+            taken = connection.execute(
+                "UPDATE fleet SET lease_holder = ?, lease_until = ? WHERE id = 'state'"
+                " AND (lease_until IS NULL OR lease_until <= ? OR lease_holder = ?)",
+                (holder, _text(until), _text(now), holder),
+            ).rowcount
+        return taken == 1
+
+    def release_tick_lease(self, holder: str, now: datetime) -> None:
+        """See JobStore.release_tick_lease."""
+        with self._connection(write=True) as connection:
+            connection.execute(
+                "UPDATE fleet SET lease_until = NULL, last_tick_at = ? WHERE id = 'state' AND lease_holder = ?",
+                (_text(now), holder),
+            )

@@ -1,0 +1,213 @@
+"""The only place that picks concrete adapters: one builder for each function; network clients open on first use."""
+
+import random
+import secrets
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from avatar_jobs.adapters.b2_outputs import B2Outputs
+from avatar_jobs.adapters.callback_sender import GuardedCallbackSender
+from avatar_jobs.adapters.guarded_http import guarded_pool
+from avatar_jobs.adapters.salad_client import SaladClient
+from avatar_jobs.logs import JsonLog
+from avatar_jobs.ports import JobStore
+from avatar_jobs.routes import status_routes, submit_routes, tick_routes, webhook_routes
+from avatar_jobs.services.calling_back import CallbackDeliverer
+from avatar_jobs.services.dispatching import Dispatcher
+from avatar_jobs.services.finishing import Finisher
+from avatar_jobs.services.rendering import JobRenderer
+from avatar_jobs.services.reporting import ReportReceiver
+from avatar_jobs.services.submitting import Submitter
+from avatar_jobs.services.ticking import Ticker
+from avatar_jobs.services.verifying import Verifier
+from avatar_jobs.settings import Environment, OutputSettings, SaladSettings, StoreSettings
+from avatar_jobs.web import ApiKeys, Endpoint
+
+SUBMIT_SALAD_SEC = 4.0  # the app waits: one try, and its 202 within 8 s
+TICK_SALAD_SEC = 10.0
+
+
+def utc_now() -> datetime:
+    """The system's clock."""
+    return datetime.now(UTC)
+
+
+def draw_id() -> str:
+    """128 random bits as 32 hex digits: unguessable, safe in paths and file names."""
+    return secrets.token_hex(16)
+
+
+JITTER: Callable[[], float] = random.SystemRandom().random
+
+
+def job_store(settings: StoreSettings, log: JsonLog) -> JobStore:
+    """The job store that the settings ask for."""
+
+    def on_conflict() -> None:
+        log("store_conflict")
+
+    if settings.sqlite_path:
+        from avatar_jobs.adapters.sqlite_store import SqliteJobStore
+
+        return SqliteJobStore(settings.sqlite_path, pause=time.sleep, jitter=JITTER, on_conflict=on_conflict)
+    # Google's client costs most of a second to import: a function on SQLite does not pay for it.
+    from google.cloud import firestore
+
+    from avatar_jobs.adapters.firestore_store import FirestoreJobStore
+
+    return FirestoreJobStore(
+        lambda: firestore.Client(project=settings.firestore_project, database=settings.firestore_database),
+        pause=time.sleep,
+        jitter=JITTER,
+        draw_id=draw_id,
+        on_conflict=on_conflict,
+    )
+
+
+def salad_client(settings: SaladSettings, timeout_sec: float) -> SaladClient:
+    """Salad, with the time that the caller has."""
+    return SaladClient(
+        base_url=settings.url,
+        api_key=settings.api_key,
+        organization=settings.organization,
+        project=settings.project,
+        queue=settings.queue,
+        now=utc_now,
+        timeout_sec=timeout_sec,
+    )
+
+
+def outputs(settings: OutputSettings) -> B2Outputs:
+    """The bucket."""
+    return B2Outputs(
+        endpoint=settings.endpoint,
+        region=settings.region,
+        key_id=settings.key_id,
+        app_key=settings.app_key,
+        bucket=settings.bucket,
+        download_url=settings.download_url,
+        public=settings.public,
+    )
+
+
+class _Finishing:
+    """What salad_webhook and scale_tick share: verify a claim, end a job, call the app back."""
+
+    def __init__(self, environment: Environment, store: JobStore, log: JsonLog, *, rehearsal: bool) -> None:
+        bucket = environment.outputs()
+        clients = environment.clients()
+        environment.check()
+        store_of_outputs = outputs(bucket)
+        self.verifier = Verifier(
+            store=store,
+            outputs=store_of_outputs,
+            clock=utc_now,
+            log=log,
+            prefix=bucket.prefix,
+            output_lifetime=bucket.lifetime,
+        )
+        self.callbacks = CallbackDeliverer(
+            store=store,
+            sender=GuardedCallbackSender(
+                pool=guarded_pool(rehearsal=rehearsal), rehearsal=rehearsal, now=utc_now, log=log
+            ),
+            renderer=JobRenderer(store_of_outputs, bucket.prefix),
+            clock=utc_now,
+            log=log,
+            jitter=JITTER,
+            secrets=clients.callback_secrets,
+        )
+        self.finisher = Finisher(
+            store=store,
+            verifier=self.verifier,
+            callbacks=self.callbacks,
+            clock=utc_now,
+            log=log,
+            bucket=bucket.bucket,
+            prefix=bucket.prefix,
+        )
+
+
+def submit_job(environment: Environment) -> Endpoint:
+    """Builds submit_job. Raises SettingsError naming every fault of its settings."""
+    log = JsonLog("submit_job")
+    place, salad, bucket, clients = (
+        environment.store(),
+        environment.salad(),
+        environment.outputs(),
+        environment.clients(),
+    )
+    base_url, token_secrets, rehearsal = environment.base_url(), environment.token_secrets(), environment.rehearsal()
+    environment.check()
+    store = job_store(place, log)
+    dispatcher = Dispatcher(
+        store=store,
+        salad=salad_client(salad, SUBMIT_SALAD_SEC),
+        clock=utc_now,
+        log=log,
+        jitter=JITTER,
+        base_url=base_url,
+        token_secrets=token_secrets,
+    )
+    submitter = Submitter(store=store, dispatcher=dispatcher, clock=utc_now, log=log, draw_id=draw_id)
+    routes = submit_routes(submitter, JobRenderer(outputs(bucket), bucket.prefix), utc_now, rehearsal=rehearsal)
+    return Endpoint(routes=routes, api_keys=ApiKeys(clients.api_keys), log=log, draw_id=draw_id)
+
+
+def job_status(environment: Environment) -> Endpoint:
+    """Builds job_status. Raises SettingsError naming every fault of its settings."""
+    log = JsonLog("job_status")
+    place, bucket, clients = environment.store(), environment.outputs(), environment.clients()
+    environment.check()
+    renderer = JobRenderer(outputs(bucket), bucket.prefix)
+    routes = status_routes(job_store(place, log), renderer, utc_now)
+    return Endpoint(routes=routes, api_keys=ApiKeys(clients.api_keys), log=log, draw_id=draw_id)
+
+
+def salad_webhook(environment: Environment) -> Endpoint:
+    """Builds salad_webhook, which holds no Salad key. Raises SettingsError naming every fault of its settings."""
+    log = JsonLog("salad_webhook")
+    place, rehearsal = environment.store(), environment.rehearsal()
+    webhook_secrets, token_secrets = environment.webhook_secrets(), environment.token_secrets()
+    store = job_store(place, log)
+    finishing = _Finishing(environment, store, log, rehearsal=rehearsal)
+    routes = webhook_routes(
+        finishing.finisher,
+        ReportReceiver(store=store, clock=utc_now, log=log),
+        utc_now,
+        log,
+        webhook_secrets=webhook_secrets,
+        token_secrets=token_secrets,
+    )
+    return Endpoint(routes=routes, api_keys=ApiKeys({}), log=log, draw_id=draw_id)
+
+
+def scale_tick(environment: Environment) -> Endpoint:
+    """Builds scale_tick. Raises SettingsError naming every fault of its settings."""
+    log = JsonLog("scale_tick")
+    place, salad, rehearsal = environment.store(), environment.salad(), environment.rehearsal()
+    base_url, token_secrets, period = environment.base_url(), environment.token_secrets(), environment.tick_period()
+    store = job_store(place, log)
+    finishing = _Finishing(environment, store, log, rehearsal=rehearsal)
+    dispatcher = Dispatcher(
+        store=store,
+        salad=salad_client(salad, TICK_SALAD_SEC),
+        clock=utc_now,
+        log=log,
+        jitter=JITTER,
+        base_url=base_url,
+        token_secrets=token_secrets,
+    )
+    ticker = Ticker(
+        store=store,
+        dispatcher=dispatcher,
+        verifier=finishing.verifier,
+        finisher=finishing.finisher,
+        callbacks=finishing.callbacks,
+        clock=utc_now,
+        log=log,
+        draw_id=draw_id,
+        period=period,
+    )
+    return Endpoint(routes=tick_routes(ticker), api_keys=ApiKeys({}), log=log, draw_id=draw_id)

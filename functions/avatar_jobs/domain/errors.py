@@ -1,0 +1,176 @@
+"""The two closed lists of error codes, and the one base class of every error this package raises on purpose."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from types import MappingProxyType
+
+
+class JobErrorCode(StrEnum):
+    """Why a job failed: the closed list of `error.code` in a job."""
+
+    INPUT_DOWNLOAD_FAILED = "input_download_failed"
+    INPUT_URL_NOT_ALLOWED = "input_url_not_allowed"
+    INPUT_TOO_LARGE = "input_too_large"
+    INPUT_TOO_LONG = "input_too_long"
+    INPUT_TOO_SHORT = "input_too_short"
+    UNSUPPORTED_MEDIA = "unsupported_media"
+    MEDIA_CORRUPT = "media_corrupt"
+    NO_VIDEO_STREAM = "no_video_stream"
+    NO_AUDIO_STREAM = "no_audio_stream"
+    AUDIO_SILENT = "audio_silent"
+    FACE_NOT_DETECTED = "face_not_detected"
+    FACE_LOST = "face_lost"
+    INPUT_DOWNLOAD_TIMEOUT = "input_download_timeout"
+    GPU_OUT_OF_MEMORY = "gpu_out_of_memory"
+    GPU_FAULT = "gpu_fault"
+    UPLOAD_FAILED = "upload_failed"
+    OUTPUT_VERIFICATION_FAILED = "output_verification_failed"
+    WORKER_INTERRUPTED = "worker_interrupted"
+    QUEUE_TIMEOUT = "queue_timeout"
+    RUN_TIMEOUT = "run_timeout"
+    ATTEMPTS_EXHAUSTED = "attempts_exhausted"
+    INTERNAL = "internal"
+
+    @property
+    def retryable(self) -> bool:
+        """True when sending the same job again can succeed without a change by the app."""
+        return self not in PERMANENT_JOB_ERRORS
+
+
+PERMANENT_JOB_ERRORS = frozenset(
+    {
+        JobErrorCode.INPUT_DOWNLOAD_FAILED,
+        JobErrorCode.INPUT_URL_NOT_ALLOWED,
+        JobErrorCode.INPUT_TOO_LARGE,
+        JobErrorCode.INPUT_TOO_LONG,
+        JobErrorCode.INPUT_TOO_SHORT,
+        JobErrorCode.UNSUPPORTED_MEDIA,
+        JobErrorCode.MEDIA_CORRUPT,
+        JobErrorCode.NO_VIDEO_STREAM,
+        JobErrorCode.NO_AUDIO_STREAM,
+        JobErrorCode.AUDIO_SILENT,
+        JobErrorCode.FACE_NOT_DETECTED,
+        JobErrorCode.FACE_LOST,
+    }
+)
+
+
+class ApiErrorCode(StrEnum):
+    """Why a request was refused: the closed list of `code` in a problem document."""
+
+    INVALID_JSON = "invalid_json"
+    INVALID_IDEMPOTENCY_KEY = "invalid_idempotency_key"
+    INVALID_REQUEST_ID = "invalid_request_id"
+    UNAUTHENTICATED = "unauthenticated"
+    JOB_NOT_FOUND = "job_not_found"
+    NOT_FOUND = "not_found"
+    METHOD_NOT_ALLOWED = "method_not_allowed"
+    JOB_ALREADY_FINISHED = "job_already_finished"
+    PAYLOAD_TOO_LARGE = "payload_too_large"
+    UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type"
+    VALIDATION_ERROR = "validation_error"
+    URL_NOT_ALLOWED = "url_not_allowed"
+    IDEMPOTENCY_KEY_REUSED = "idempotency_key_reused"
+    QUEUE_FULL = "queue_full"
+    RATE_LIMITED = "rate_limited"
+    STORAGE_UNAVAILABLE = "storage_unavailable"
+    UPSTREAM_UNAVAILABLE = "upstream_unavailable"
+    INTERNAL = "internal"
+
+    @property
+    def http_status(self) -> int:
+        """The HTTP status that always goes with this code."""
+        return HTTP_STATUS[self]
+
+
+HTTP_STATUS: Mapping[ApiErrorCode, int] = MappingProxyType(
+    {
+        ApiErrorCode.INVALID_JSON: 400,
+        ApiErrorCode.INVALID_IDEMPOTENCY_KEY: 400,
+        ApiErrorCode.INVALID_REQUEST_ID: 400,
+        ApiErrorCode.UNAUTHENTICATED: 401,
+        ApiErrorCode.JOB_NOT_FOUND: 404,
+        ApiErrorCode.NOT_FOUND: 404,
+        ApiErrorCode.METHOD_NOT_ALLOWED: 405,
+        ApiErrorCode.JOB_ALREADY_FINISHED: 409,
+        ApiErrorCode.PAYLOAD_TOO_LARGE: 413,
+        ApiErrorCode.UNSUPPORTED_MEDIA_TYPE: 415,
+        ApiErrorCode.VALIDATION_ERROR: 422,
+        ApiErrorCode.URL_NOT_ALLOWED: 422,
+        ApiErrorCode.IDEMPOTENCY_KEY_REUSED: 422,
+        ApiErrorCode.QUEUE_FULL: 429,
+        ApiErrorCode.RATE_LIMITED: 429,
+        ApiErrorCode.INTERNAL: 500,
+        ApiErrorCode.STORAGE_UNAVAILABLE: 503,
+        ApiErrorCode.UPSTREAM_UNAVAILABLE: 503,
+    }
+)
+
+
+class AvatarError(Exception):
+    """The base of every error that this package raises on purpose."""
+
+
+@dataclass(frozen=True)
+class FieldError:
+    """One fault of one field: its JSON or query name, a code, and what to change."""
+
+    field: str
+    code: str
+    message: str
+
+
+class ApiError(AvatarError):
+    """A request that gets a problem document: a code of the closed list, one sentence, the faults by field."""
+
+    def __init__(
+        self,
+        code: ApiErrorCode,
+        detail: str,
+        errors: Sequence[FieldError] = (),
+        retry_after_sec: int | None = None,
+        allow: Sequence[str] = (),
+    ) -> None:
+        super().__init__(detail)
+        self.code = code
+        self.detail = detail
+        self.errors = tuple(errors)
+        self.retry_after_sec = retry_after_sec
+        self.allow = tuple(allow)
+
+
+class StorageUnavailableError(AvatarError):
+    """The job store gave no answer within its time; nothing half done is left behind."""
+
+
+class UrlNotAllowedError(AvatarError):
+    """A URL from outside that the guard refuses; the message says which rule and never repeats the query string."""
+
+
+class BadSignatureError(AvatarError):
+    """A signature, a token or one of their headers is missing, malformed, stale or wrong."""
+
+
+class ProviderError(AvatarError):
+    """A call to another system failed.
+
+    status: its HTTP status, None when no answer came; retryable: whether the same call can succeed later;
+    may_have_happened: False only when it is certain that the call had no effect (refused connection, 4xx);
+    retry_after_sec: what the other side asked for, in seconds.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int | None,
+        retryable: bool,
+        may_have_happened: bool,
+        retry_after_sec: float | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.retryable = retryable
+        self.may_have_happened = may_have_happened
+        self.retry_after_sec = retry_after_sec

@@ -1,0 +1,38 @@
+"""Reading what other systems answer: pauses they ask for, and the short reason inside an error page."""
+
+import json
+import re
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+REASON_LENGTH = 200  # enough for a problem's title, too short for a page of HTML
+
+
+def retry_after_sec(value: str | None, now: datetime) -> float | None:
+    """Returns the seconds that a Retry-After header asks for (a number or an HTTP date), None when it asks for none."""
+    if value is None:
+        return None
+    text = value.strip()
+    if re.fullmatch(r"[0-9]{1,9}", text):
+        return float(text)
+    try:
+        moment = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return max(0.0, (moment - now).total_seconds())
+
+
+def error_reason(body: bytes, content_type: str) -> str:
+    """Returns a short reason out of an error body: a problem's detail or title, or what kind of page it is."""
+    if "html" in content_type.lower() or body.lstrip()[:1] == b"<":
+        return "an HTML page"
+    try:
+        document = json.loads(body)
+    except ValueError:
+        return "a body that is not JSON"
+    if not isinstance(document, dict):
+        return "a JSON body that is no problem document"
+    reason = document.get("detail") or document.get("title") or "no reason given"
+    return " ".join(str(reason).split())[:REASON_LENGTH]

@@ -1,0 +1,109 @@
+"""The changes that several events share: timers, attempts, the next attempt, the end."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from avatar_jobs.domain import events as ev
+from avatar_jobs.domain.jobs import (
+    MAX_ATTEMPTS,
+    Attempt,
+    Callback,
+    DispatchState,
+    Job,
+    JobError,
+    JobStatus,
+    Phase,
+    TimelineEntry,
+    Timer,
+)
+
+# The request that ends a job makes the first callback try; the tick takes over if it died in between.
+CALLBACK_LEASE = timedelta(seconds=30)
+# Enough for every event of three bad attempts; the record must stay small whatever workers report.
+TIMELINE_CAP = 60
+
+
+def noted(job: Job, at: datetime, event: str, detail: str = "") -> Job:
+    """The job with one more line in its timeline; beyond the cap the oldest lines after the first go."""
+    entry = TimelineEntry(at=at, event=event, attempt=job.attempt.number, detail=detail[:200])
+    lines = (*job.timeline, entry)
+    if len(lines) > TIMELINE_CAP:
+        lines = (lines[0], *lines[-(TIMELINE_CAP - 1) :])
+    return job.model_copy(update={"timeline": lines})
+
+
+def is_current(job: Job, event: ev.AttemptEvent, *states: DispatchState) -> bool:
+    """True when the event speaks of the newest attempt and, if states are given, finds it in one of them."""
+    attempt = job.attempt
+    return attempt.number == event.attempt and (not states or attempt.dispatch in states)
+
+
+def with_attempt(job: Job, **changes: Any) -> tuple[Attempt, ...]:
+    return (*job.attempts[:-1], job.attempt.model_copy(update=changes))
+
+
+def timers_with(job: Job, **changes: datetime | None) -> dict[Timer, datetime]:
+    """The job's timers with some set and, where None is given, some removed."""
+    merged = {**job.timers, **{Timer(name): at for name, at in changes.items()}}
+    return {name: at for name, at in merged.items() if at is not None}
+
+
+def next_attempt(job: Job, at: datetime) -> Job:
+    """Plans the next attempt, due at once; the tick that claims it sends it."""
+    planned = Attempt(number=job.attempt.number + 1, dispatch=DispatchState.UNSENT, claimed_at=at, tries=0)
+    changed = job.model_copy(
+        update={
+            "attempts": (*job.attempts, planned),
+            "phase": Phase.REQUEUED,
+            "progress": 0.0,
+            "timers": timers_with(job, dispatch=at, verify=None),
+        }
+    )
+    return noted(changed, at, "requeued")
+
+
+def attempt_over(job: Job, at: datetime, error: JobError) -> Job:
+    """Another attempt while attempts and time remain, else the job failed with the last reported code."""
+    deadline = min(
+        (job.timers[name] for name in (Timer.START_DEADLINE, Timer.RUN_DEADLINE) if name in job.timers),
+        default=None,
+    )
+    time_remains = deadline is None or at < deadline
+    if job.attempt.number < MAX_ATTEMPTS and time_remains and not job.cancel_requested_at:
+        return next_attempt(noted(job, at, "attempt_failed", error.code), at)
+    return finished(job, at, JobStatus.FAILED, job.attempt.last_error or error)
+
+
+def finished(job: Job, at: datetime, status: JobStatus, error: JobError | None) -> Job:
+    """Ends the job; the outbox entry for the app is part of the same write."""
+    callback = None
+    timers: dict[Timer, datetime] = {}
+    if job.input.webhook_url:
+        lease_end = at + CALLBACK_LEASE
+        callback = Callback(webhook_id=f"msg_{job.id}", next_attempt_at=lease_end)
+        timers[Timer.CALLBACK] = lease_end
+    changed = job.model_copy(
+        update={
+            "status": status,
+            "phase": None,
+            "error": error,
+            "finished_at": at,
+            "claimed_result": None,
+            "callback": callback,
+            "timers": timers,
+        }
+    )
+    return noted(changed, at, status.value, error.code if error else "")
+
+
+def started(job: Job, at: datetime) -> Job:
+    """The job as running since its first sign of life, with the run deadline in place of the start deadline."""
+    started_at = job.started_at or at
+    run_deadline = started_at + timedelta(seconds=job.input.run_timeout_seconds)
+    return job.model_copy(
+        update={
+            "status": JobStatus.RUNNING,
+            "started_at": started_at,
+            "timers": timers_with(job, dispatch=None, start_deadline=None, run_deadline=run_deadline),
+        }
+    )

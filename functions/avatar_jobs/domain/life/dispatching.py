@@ -1,0 +1,71 @@
+"""Claim, send, and what the answer of `create_queue_job` (or its loss) means."""
+
+from datetime import timedelta
+
+from avatar_jobs.domain import events as ev
+from avatar_jobs.domain.jobs import MAX_ATTEMPTS, DispatchState, Job, Phase
+from avatar_jobs.domain.life.common import is_current, next_attempt, noted, timers_with, with_attempt
+
+# A sender has one try of 4 s at Salad and 5 s at the store; after 30 s it is not coming back.
+DISPATCH_CLAIM = timedelta(seconds=30)
+# Time for a report or a webhook to tell that a dispatch with a lost answer did arrive.
+UNKNOWN_WAIT = timedelta(seconds=60)
+
+
+def dispatch_claimed(job: Job, event: ev.DispatchClaimed) -> Job:
+    if job.cancel_requested_at or not is_current(job, event, DispatchState.UNSENT):
+        return job
+    attempts = with_attempt(job, dispatch=DispatchState.SENDING, claimed_at=event.at, tries=job.attempt.tries + 1)
+    changed = job.model_copy(
+        update={"attempts": attempts, "timers": timers_with(job, dispatch=event.at + DISPATCH_CLAIM)}
+    )
+    return noted(changed, event.at, "dispatch_claimed", f"try {changed.attempt.tries}")
+
+
+def dispatch_sent(job: Job, event: ev.DispatchSent) -> Job:
+    if not is_current(job, event) or job.attempt.salad_job_id:
+        return job
+    attempts = with_attempt(job, dispatch=DispatchState.SENT, salad_job_id=event.salad_job_id)
+    phase = Phase.DISPATCHED if job.phase is Phase.ACCEPTED else job.phase
+    changed = job.model_copy(update={"attempts": attempts, "phase": phase, "timers": timers_with(job, dispatch=None)})
+    return noted(changed, event.at, "dispatched", event.salad_job_id)
+
+
+def dispatch_unsent(job: Job, event: ev.DispatchUnsent) -> Job:
+    if not is_current(job, event, DispatchState.SENDING):
+        return job
+    changed = job.model_copy(
+        update={
+            "attempts": with_attempt(job, dispatch=DispatchState.UNSENT),
+            "timers": timers_with(job, dispatch=event.retry_at),
+        }
+    )
+    return noted(changed, event.at, "dispatch_unsent", event.reason)
+
+
+def dispatch_unknown(job: Job, event: ev.DispatchUnknown) -> Job:
+    if not is_current(job, event, DispatchState.SENDING):
+        return job
+    changed = job.model_copy(
+        update={
+            "attempts": with_attempt(job, dispatch=DispatchState.UNKNOWN),
+            "timers": timers_with(job, dispatch=event.at + UNKNOWN_WAIT),
+        }
+    )
+    return noted(changed, event.at, "dispatch_unknown", event.reason)
+
+
+def dispatch_lost(job: Job, event: ev.DispatchLost) -> Job:
+    """The next attempt while there is one; after that the last one again, because a Salad that is down ends no job
+    before its deadline, and a double is harmless by the run rule."""
+    if not is_current(job, event, DispatchState.UNKNOWN):
+        return job
+    lost = noted(job, event.at, "dispatch_lost")
+    if job.attempt.number < MAX_ATTEMPTS:
+        return next_attempt(lost, event.at)
+    return lost.model_copy(
+        update={
+            "attempts": with_attempt(job, dispatch=DispatchState.UNSENT),
+            "timers": timers_with(job, dispatch=event.at),
+        }
+    )

@@ -1,0 +1,45 @@
+"""When to try again: pure delays; randomness comes in as a number from 0.0 to 1.0, nobody sleeps here."""
+
+from datetime import timedelta
+
+# Waits before the 2nd, 3rd, ... callback try, in seconds: an app that is down for a weekend still hears of its jobs.
+CALLBACK_SCHEDULE_SEC = (5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400)
+CALLBACK_RETRY_AFTER_CAP_SEC = 86_400  # an app may ask for a pause, not for forever
+JITTER_SHARE = 0.1  # of the wait, on top: many jobs that ended together do not call together
+
+DISPATCH_BASE_SEC = 5.0  # the tick's shortest period in the rehearsal; in the cloud the tick rounds up to its minute
+DISPATCH_CAP_SEC = 300.0  # five minutes: a Salad that came back finds its jobs soon
+
+CONFLICT_BASE_SEC = 0.01  # a store conflict means that another writer was faster: try again at once, but apart
+CONFLICT_CAP_SEC = 0.5
+
+
+def with_jitter(wait_sec: float, jitter: float) -> timedelta:
+    """Returns wait_sec plus up to JITTER_SHARE of it."""
+    return timedelta(seconds=wait_sec * (1 + JITTER_SHARE * jitter))
+
+
+def callback_delay(tries: int, retry_after_sec: float | None, jitter: float) -> timedelta | None:
+    """Returns the wait after the given number of failed tries, or None when the schedule is used up.
+
+    retry_after_sec: what the app asked for; it can only lengthen the wait, and not beyond a day.
+    """
+    if tries > len(CALLBACK_SCHEDULE_SEC):
+        return None
+    wait = float(CALLBACK_SCHEDULE_SEC[tries - 1])
+    if retry_after_sec is not None:
+        wait = max(wait, min(retry_after_sec, CALLBACK_RETRY_AFTER_CAP_SEC))
+    return with_jitter(wait, jitter)
+
+
+def dispatch_delay(tries: int, retry_after_sec: float | None, jitter: float) -> timedelta:
+    """Returns the wait before an unsent attempt is sent again; it grows with the tries up to five minutes."""
+    wait = min(DISPATCH_BASE_SEC * 2 ** min(tries, 16), DISPATCH_CAP_SEC)
+    if retry_after_sec is not None:
+        wait = max(wait, min(retry_after_sec, DISPATCH_CAP_SEC))
+    return with_jitter(wait, jitter)
+
+
+def conflict_delay(tries: int, jitter: float) -> float:
+    """Returns the wait in seconds after a store conflict: full jitter over a doubling window."""
+    return jitter * min(CONFLICT_BASE_SEC * float(2 ** min(tries, 16)), CONFLICT_CAP_SEC)

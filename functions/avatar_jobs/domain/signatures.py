@@ -1,0 +1,90 @@
+"""Standard Webhooks signatures (ours to the apps, Salad's to us) and the report tokens of single attempts.
+
+Facts: the Standard Webhooks specification (https://www.standardwebhooks.com): HMAC-SHA256 over "id.timestamp.body",
+headers webhook-id, webhook-timestamp (seconds), webhook-signature ("v1,<base64>", several separated by a space).
+"""
+
+import base64
+import binascii
+import hashlib
+import hmac
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from avatar_jobs.domain.errors import BadSignatureError
+
+SECRET_PREFIX = "whsec_"  # noqa: S105  the specification's prefix, not a secret
+TOLERANCE_SEC = 300  # both ways: the specification's and Salad's five minutes
+TOKEN_PREFIX = "rt1"  # noqa: S105  version of the report token's form
+
+
+def secret_bytes(secret: str) -> bytes:
+    """Returns the key behind `whsec_<base64>` (the prefix may be missing). Raises ValueError when it is not base64."""
+    try:
+        return base64.b64decode(secret.removeprefix(SECRET_PREFIX), validate=True)
+    except binascii.Error as error:
+        raise ValueError("a webhook secret must be whsec_ followed by base64") from error
+
+
+def sign(secret: str, message_id: str, timestamp: int, body: bytes) -> str:
+    """Returns one `v1,<base64>` signature of a message; timestamp in seconds since the epoch."""
+    signed = f"{message_id}.{timestamp}.".encode() + body
+    digest = hmac.new(secret_bytes(secret), signed, hashlib.sha256).digest()
+    return "v1," + base64.b64encode(digest).decode()
+
+
+def signed_headers(secrets: Sequence[str], message_id: str, now: datetime, body: bytes) -> dict[str, str]:
+    """Returns the three Standard Webhooks headers, with one signature for each secret (rotation)."""
+    timestamp = int(now.timestamp())
+    return {
+        "webhook-id": message_id,
+        "webhook-timestamp": str(timestamp),
+        "webhook-signature": " ".join(sign(secret, message_id, timestamp, body) for secret in secrets),
+    }
+
+
+def verify(secrets: Sequence[str], headers: Mapping[str, str], body: bytes, now: datetime) -> str:
+    """Returns the message id of an authentic message. Raises BadSignatureError for anything else.
+
+    headers: looked up by lower-case name; body: the raw bytes, before any parsing.
+    """
+    message_id = headers.get("webhook-id", "")
+    timestamp_text = headers.get("webhook-timestamp", "")
+    given = headers.get("webhook-signature", "").split(" ")
+    if not message_id or not timestamp_text.isascii() or not timestamp_text.isdigit() or len(timestamp_text) > 12:
+        raise BadSignatureError("webhook-id or webhook-timestamp is missing or malformed")
+    timestamp = int(timestamp_text)
+    if abs(now.timestamp() - timestamp) > TOLERANCE_SEC:
+        raise BadSignatureError("webhook-timestamp is more than five minutes off")
+    expected = [sign(secret, message_id, timestamp, body).encode() for secret in secrets]
+    # Every pair is compared, so that the time taken does not tell which one matched.
+    matches = [hmac.compare_digest(one, other.encode()) for one in expected for other in given]
+    if not any(matches):
+        raise BadSignatureError("no webhook-signature matches")
+    return message_id
+
+
+def report_token(secret: str, job_id: str, attempt: int) -> str:
+    """Returns the bearer token that lets a worker report on this one attempt of this one job, and nothing else."""
+    digest = hmac.new(secret.encode(), f"report:{job_id}:{attempt}".encode(), hashlib.sha256).digest()
+    return f"{TOKEN_PREFIX}.{attempt}.{base64.urlsafe_b64encode(digest).decode().rstrip('=')}"
+
+
+def attempt_of_token(secrets: Sequence[str], job_id: str, authorization: str) -> int:
+    """Returns the attempt that an `Authorization: Bearer` header proves. Raises BadSignatureError for anything else."""
+    token = authorization.removeprefix("Bearer ")
+    parts = token.split(".")
+    if (
+        len(parts) != 3
+        or parts[0] != TOKEN_PREFIX
+        or not parts[1].isascii()
+        or not parts[1].isdigit()
+        or len(parts[1]) > 4
+    ):
+        raise BadSignatureError("the report token is missing or malformed")
+    attempt = int(parts[1])
+    expected = [report_token(secret, job_id, attempt).encode() for secret in secrets]
+    matches = [hmac.compare_digest(one, token.encode()) for one in expected]
+    if not any(matches):
+        raise BadSignatureError("the report token is wrong")
+    return attempt

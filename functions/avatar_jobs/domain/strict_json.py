@@ -1,0 +1,62 @@
+"""Parses a request body the strict way: what two parsers could read differently is refused."""
+
+import json
+import math
+from typing import Any, NoReturn
+
+from avatar_jobs.domain.errors import ApiError, ApiErrorCode
+
+MAX_DEPTH = 32  # deeper nesting is an attack on a parser, not a request
+
+
+def parse_json(body: bytes) -> Any:
+    """Returns the parsed body. Raises ApiError invalid_json, also for what is not UTF-8, for duplicate names, NaN,
+    numbers out of range, lone surrogates and nesting over MAX_DEPTH."""
+    try:
+        value = json.loads(
+            body.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=_finite
+        )
+        _check(value, depth=1)
+    except UnicodeDecodeError as error:
+        raise _invalid("The body is not UTF-8.") from error
+    except RecursionError as error:
+        raise _invalid(f"The body is nested over {MAX_DEPTH} levels.") from error
+    except json.JSONDecodeError as error:
+        raise _invalid(f"The body is not JSON: {error.msg} at line {error.lineno}, column {error.colno}.") from error
+    except ValueError as error:
+        raise _invalid(f"The body is not acceptable JSON: {error}.") from error
+    return value
+
+
+def _invalid(detail: str) -> ApiError:
+    return ApiError(ApiErrorCode.INVALID_JSON, detail)
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    names = dict(pairs)
+    if len(names) != len(pairs):
+        raise ValueError("a name occurs twice in one object")
+    return names
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not a JSON number")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError("a number is out of range")
+    return number
+
+
+def _check(value: Any, depth: int) -> None:
+    if isinstance(value, str):
+        if any("\ud800" <= character <= "\udfff" for character in value):
+            raise ValueError("a string holds half of a surrogate pair")
+    elif isinstance(value, dict | list):
+        if depth > MAX_DEPTH:
+            raise RecursionError
+        children = [*value.keys(), *value.values()] if isinstance(value, dict) else value
+        for child in children:
+            _check(child, depth + 1)

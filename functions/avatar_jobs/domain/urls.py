@@ -1,0 +1,110 @@
+"""The one guard for URLs from outside: their text is judged at submit, their addresses where they are connected.
+
+A name can resolve to anything, and to something else a second later, so judging the text is only the first half:
+whoever connects resolves once, judges every address with judge_address, and connects to the address it judged.
+"""
+
+import ipaddress
+import re
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from avatar_jobs.domain.errors import UrlNotAllowedError
+
+MAX_URL_LENGTH = 2048  # the contract's limit; also Salad's for a webhook
+HTTPS_PORT = 443
+PRIVATE_SUFFIXES = ("internal", "local", "localhost")
+# The well-known prefix that carries an IPv4 address in its last 32 bits (RFC 6052).
+NAT64 = ipaddress.ip_network("64:ff9b::/96")
+# The URL standard reads a host whose last label looks like this as an IPv4 address, in any notation.
+NUMERIC_LABEL = re.compile(r"(0[xX][0-9a-fA-F]*|[0-9]+)")
+HOST_NAME = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,62})(\.[a-z0-9_]([a-z0-9_-]{0,62}))*")
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
+@dataclass(frozen=True)
+class JudgedUrl:
+    """A URL whose text is acceptable: its scheme, its host in lower case without brackets, its port."""
+
+    scheme: str
+    host: str
+    port: int
+
+
+def judge_url(url: str, *, rehearsal: bool) -> JudgedUrl:
+    """Judges the text of a URL. Raises UrlNotAllowedError with a sentence that says what to change.
+
+    rehearsal: also http, and loopback hosts on any port.
+    """
+    if len(url) > MAX_URL_LENGTH:
+        raise UrlNotAllowedError(f"The URL must have at most {MAX_URL_LENGTH} characters.")
+    if not url.isascii() or any(ord(character) <= 32 or character in "\\\x7f" for character in url):
+        raise UrlNotAllowedError("The URL must be plain ASCII without spaces, control characters or backslashes.")
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as error:
+        raise UrlNotAllowedError("The URL cannot be parsed.") from error
+    if parts.scheme not in (("https", "http") if rehearsal else ("https",)):
+        raise UrlNotAllowedError("The URL must begin with https://.")
+    if "@" in parts.netloc:
+        raise UrlNotAllowedError("The URL must not carry a user name or password.")
+    host = (parts.hostname or "").removesuffix(".")
+    local = _judge_host(host, bracketed=parts.netloc.startswith("["), rehearsal=rehearsal)
+    port = port if port is not None else (HTTPS_PORT if parts.scheme == "https" else 80)
+    if port != HTTPS_PORT and not rehearsal:
+        raise UrlNotAllowedError("The URL must use port 443.")
+    if rehearsal and not local and port not in (HTTPS_PORT, 80):
+        raise UrlNotAllowedError("The URL must use port 443 or 80; other ports are for loopback hosts only.")
+    return JudgedUrl(parts.scheme, host, port)
+
+
+def _judge_host(host: str, *, bracketed: bool, rehearsal: bool) -> bool:
+    """Returns whether the host is loopback (allowed in the rehearsal only). Raises UrlNotAllowedError."""
+    if bracketed:
+        return _judge_literal(host, rehearsal=rehearsal)
+    last_label = host.rsplit(".", 1)[-1]
+    if NUMERIC_LABEL.fullmatch(last_label):
+        return _judge_literal(host, rehearsal=rehearsal)
+    if rehearsal and host == "localhost":
+        return True
+    if last_label in PRIVATE_SUFFIXES:
+        raise UrlNotAllowedError("The URL must not name a host inside a private network.")
+    if len(host) > 253 or not HOST_NAME.fullmatch(host):
+        raise UrlNotAllowedError(
+            "The URL's host is missing or malformed; write international names in their xn-- form."
+        )
+    return False
+
+
+def _judge_literal(host: str, *, rehearsal: bool) -> bool:
+    try:
+        address = ipaddress.ip_address(host)  # accepts the one canonical notation only
+    except ValueError as error:
+        raise UrlNotAllowedError("The URL's host must be a name or a plain dotted or bracketed IP address.") from error
+    judge_address(str(address), rehearsal=rehearsal)
+    return address.is_loopback
+
+
+def judge_address(address: str, *, rehearsal: bool) -> None:
+    """Judges one resolved address. Raises UrlNotAllowedError unless it is public (or, in the rehearsal, loopback)."""
+    try:
+        plain = _unwrapped(ipaddress.ip_address(address))
+    except ValueError as error:
+        raise UrlNotAllowedError("The URL's host does not resolve to an IP address.") from error
+    if rehearsal and plain.is_loopback:
+        return
+    if not plain.is_global or plain.is_multicast or plain.is_reserved:
+        raise UrlNotAllowedError("The URL's host is a private, local or reserved address.")
+
+
+def _unwrapped(address: Address) -> Address:
+    """The IPv4 address inside an IPv6 one that a gateway would connect to; else the address itself."""
+    if isinstance(address, ipaddress.IPv4Address):
+        return address
+    if address.scope_id is not None:
+        raise UrlNotAllowedError("The URL's host must not carry an IPv6 zone.")
+    if address in NAT64:
+        return ipaddress.IPv4Address(int(address) & 0xFFFF_FFFF)
+    return address.ipv4_mapped or address.sixtofour or (address.teredo[1] if address.teredo else None) or address

@@ -1,0 +1,1 @@
+"""Use cases, one a file, on domain and ports alone."""

@@ -1,0 +1,84 @@
+"""Accepts a job: one write for the job, its idempotency record and the claimed dispatch, then one try at Salad."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from avatar_jobs.domain.accepting import new_job
+from avatar_jobs.domain.errors import StorageUnavailableError
+from avatar_jobs.domain.idempotency import IdempotencyRecord, fingerprint, require_same_body
+from avatar_jobs.domain.jobs import Job, JobInput
+from avatar_jobs.ports import AlreadyCreated, Clock, EventLog, JobStore
+from avatar_jobs.services.dispatching import Dispatcher
+
+
+@dataclass(frozen=True)
+class Submission:
+    """One accepted request: who sends it, under which ids, and its parsed body."""
+
+    client: str
+    request_id: str
+    idempotency_key: str | None
+    job_input: JobInput
+    metadata: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """The job as it is now, and whether an earlier request with the same key made it."""
+
+    job: Job
+    replayed: bool
+
+
+class Submitter:
+    """draw_id: 128 random bits as text."""
+
+    def __init__(
+        self, *, store: JobStore, dispatcher: Dispatcher, clock: Clock, log: EventLog, draw_id: Callable[[], str]
+    ) -> None:
+        self._store = store
+        self._dispatcher = dispatcher
+        self._clock = clock
+        self._log = log
+        self._draw_id = draw_id
+
+    def submit(self, submission: Submission) -> Accepted:
+        """Returns the new job, or the one that the key stands for. Raises StorageUnavailableError (nothing was
+        written) and ApiError idempotency_key_reused."""
+        now = self._clock()
+        body = {"input": submission.job_input.model_dump(), "metadata": submission.metadata}
+        job = new_job(
+            job_id=self._draw_id(),
+            client=submission.client,
+            request_id=submission.request_id,
+            idempotency_key=submission.idempotency_key,
+            job_input=submission.job_input,
+            metadata=submission.metadata,
+            now=now,
+        )
+        record = None
+        if submission.idempotency_key:
+            record = IdempotencyRecord(
+                client=submission.client,
+                key=submission.idempotency_key,
+                job_id=job.id,
+                fingerprint=fingerprint(body),
+                created_at=now,
+            )
+        created = self._store.create(job, record)
+        if isinstance(created, AlreadyCreated):
+            return self._replay(created.record, fingerprint(body))
+        self._log("job_accepted", job_id=job.id, client=job.client, request_id=job.request_id, attempt=1)
+        try:
+            return Accepted(self._dispatcher.send(created.stored).job, replayed=False)
+        except StorageUnavailableError as error:  # the job stands; the tick finds its claim run out
+            self._log("dispatch_outcome_not_stored", level="warning", job_id=job.id, reason=str(error))
+            return Accepted(job, replayed=False)
+
+    def _replay(self, record: IdempotencyRecord, body_fingerprint: str) -> Accepted:
+        require_same_body(record, body_fingerprint)
+        stored = self._store.get(record.job_id)
+        if stored is None:  # both are written together and go together
+            raise StorageUnavailableError("the key's job is gone")
+        return Accepted(stored.job, replayed=True)

@@ -1,0 +1,223 @@
+"""The only reader of the environment: each function's settings, all faults named at once.
+
+docs/environment.md lists every variable; a test holds that page and this file together.
+"""
+
+import json
+import os
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from avatar_jobs.domain.errors import AvatarError
+from avatar_jobs.domain.signatures import SECRET_PREFIX, secret_bytes
+
+MIN_TOKEN_SECRET = 32  # characters: 128 bits even of hex
+MIN_API_KEY = 16
+CLIENT_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+
+
+class SettingsError(AvatarError):
+    """The environment does not make a working function; the message names every fault."""
+
+
+@dataclass(frozen=True)
+class StoreSettings:
+    """STORE, and where the jobs lie; exactly one of the two places is set."""
+
+    sqlite_path: Path | None
+    firestore_project: str | None
+    firestore_database: str
+
+
+@dataclass(frozen=True)
+class ClientSettings:
+    """API_CLIENTS: the keys and the callback secrets of each client; several live side by side while one rotates."""
+
+    api_keys: Mapping[str, Sequence[str]]
+    callback_secrets: Mapping[str, Sequence[str]]
+
+
+@dataclass(frozen=True)
+class SaladSettings:
+    """Where and as whom we talk to Salad."""
+
+    url: str
+    api_key: str
+    organization: str
+    project: str
+    queue: str
+
+
+@dataclass(frozen=True)
+class OutputSettings:
+    """The bucket of finished videos."""
+
+    key_id: str
+    app_key: str
+    bucket: str
+    prefix: str
+    endpoint: str
+    region: str
+    download_url: str
+    public: bool
+    lifetime: timedelta
+
+
+class Environment:
+    """Reads variables one by one and remembers every fault; check() raises them together."""
+
+    def __init__(self, variables: Mapping[str, str]) -> None:
+        self._variables = variables
+        self._faults: list[str] = []
+
+    @classmethod
+    def of_process(cls) -> "Environment":
+        """The environment of this process."""
+        return cls(dict(os.environ))
+
+    def check(self) -> None:
+        """Raises SettingsError with every fault found so far."""
+        if self._faults:
+            raise SettingsError("the settings are wrong: " + "; ".join(self._faults))
+
+    def text(self, name: str, default: str | None = None) -> str:
+        """A variable that must not be empty, unless there is a default."""
+        value = self._variables.get(name, "").strip()
+        if value:
+            return value
+        if default is None:
+            self._faults.append(f"{name} is missing")
+        return default or ""
+
+    def choice(self, name: str, default: str, allowed: Sequence[str]) -> str:
+        """A variable with a closed list of values."""
+        value = self.text(name, default)
+        if value not in allowed:
+            self._faults.append(f"{name} must be one of {', '.join(allowed)}")
+        return value
+
+    def number(self, name: str, default: int, low: int, high: int) -> int:
+        """A whole number within bounds."""
+        value = self.text(name, str(default))
+        if not re.fullmatch(r"[0-9]{1,9}", value) or not low <= int(value) <= high:
+            self._faults.append(f"{name} must be a whole number from {low} to {high}")
+            return default
+        return int(value)
+
+    def origin(self, name: str, default: str | None = None) -> str:
+        """An http(s) URL; the rehearsal's are http."""
+        value = self.text(name, default)
+        parts = urlsplit(value)
+        if value and (parts.scheme not in ("http", "https") or not parts.hostname):
+            self._faults.append(f"{name} must be an http(s) URL")
+        return value.rstrip("/")
+
+    def secrets(self, name: str, problem: Callable[[str], str | None]) -> tuple[str, ...]:
+        """Comma-separated secrets, the newest first; problem says what is wrong with one, never quoting it."""
+        values = tuple(part.strip() for part in self.text(name).split(",") if part.strip())
+        self._faults.extend(f"{name} {fault}" for fault in {problem(value) for value in values} if fault)
+        return values
+
+    def rehearsal(self) -> bool:
+        """REHEARSAL_MODE: URLs from outside may also be http and loopback."""
+        return self.choice("REHEARSAL_MODE", "false", ("true", "false")) == "true"
+
+    def token_secrets(self) -> tuple[str, ...]:
+        """REPORT_TOKEN_SECRETS: the first signs, all are accepted."""
+        short = f"must hold secrets of at least {MIN_TOKEN_SECRET} characters"
+        return self.secrets("REPORT_TOKEN_SECRETS", lambda value: short if len(value) < MIN_TOKEN_SECRET else None)
+
+    def webhook_secrets(self) -> tuple[str, ...]:
+        """SALAD_WEBHOOK_SECRETS: all are accepted."""
+        return self.secrets("SALAD_WEBHOOK_SECRETS", _webhook_secret_problem)
+
+    def store(self) -> StoreSettings:
+        """STORE and its place."""
+        kind = self.choice("STORE", "firestore", ("firestore", "sqlite"))
+        database = self.text("FIRESTORE_DATABASE", "(default)")
+        if kind == "sqlite":
+            return StoreSettings(Path(self.text("SQLITE_PATH")), None, database)
+        return StoreSettings(None, self.text("FIRESTORE_PROJECT"), database)
+
+    def salad(self) -> SaladSettings:
+        """SALAD_*."""
+        return SaladSettings(
+            url=self.origin("SALAD_API_URL", "https://api.salad.com/api/public"),
+            api_key=self.text("SALAD_API_KEY"),
+            organization=self.text("SALAD_ORG_NAME"),
+            project=self.text("SALAD_PROJECT_NAME"),
+            queue=self.text("SALAD_QUEUE_NAME"),
+        )
+
+    def outputs(self) -> OutputSettings:
+        """B2_* and OUTPUT_*."""
+        return OutputSettings(
+            key_id=self.text("B2_KEY_ID"),
+            app_key=self.text("B2_APP_KEY"),
+            bucket=self.text("B2_BUCKET_NAME"),
+            prefix=self.text("B2_PREFIX", "musetalk/outputs/"),
+            endpoint=self.origin("B2_S3_ENDPOINT"),
+            region=self.text("B2_REGION"),
+            download_url=self.origin("B2_DOWNLOAD_URL"),
+            public=self.choice("OUTPUT_URL_MODE", "signed", ("signed", "public")) == "public",
+            lifetime=timedelta(days=self.number("OUTPUT_LIFETIME_DAYS", 30, 1, 3650)),
+        )
+
+    def clients(self) -> ClientSettings:
+        """API_CLIENTS: {"client": {"api_keys": [...], "callback_secrets": [...]}}."""
+        text = self.text("API_CLIENTS")
+        try:
+            document = json.loads(text) if text else {}
+        except ValueError:
+            document = None
+        if not isinstance(document, dict) or (text and not document):
+            self._faults.append("API_CLIENTS must be a JSON object of clients")
+            document = {}
+        self._faults.extend(f"API_CLIENTS {fault}" for fault in client_faults(document))
+        valid = {name: entry for name, entry in document.items() if not client_faults({name: entry})}
+        return ClientSettings(
+            api_keys={name: tuple(entry["api_keys"]) for name, entry in valid.items()},
+            callback_secrets={name: tuple(entry["callback_secrets"]) for name, entry in valid.items()},
+        )
+
+    def base_url(self) -> str:
+        """PUBLIC_BASE_URL: the origin under which Salad and the workers reach salad_webhook."""
+        return self.origin("PUBLIC_BASE_URL")
+
+    def tick_period(self) -> timedelta:
+        """TICK_PERIOD_SEC: how often the scheduler calls."""
+        return timedelta(seconds=self.number("TICK_PERIOD_SEC", 60, 1, 3600))
+
+
+def client_faults(document: Mapping[str, Any]) -> list[str]:
+    """Returns what is wrong with a parsed API_CLIENTS, naming clients and never a secret."""
+    faults = []
+    for name, entry in document.items():
+        if not CLIENT_NAME.fullmatch(name):
+            faults.append("has a client name that is not 1 to 63 characters of a-z, 0-9 and '-'")
+        lists = [entry.get(part) if isinstance(entry, dict) else None for part in ("api_keys", "callback_secrets")]
+        if not all(isinstance(part, list) and part and all(isinstance(one, str) for one in part) for part in lists):
+            faults.append(f"client {name!r} must have non-empty lists of text api_keys and callback_secrets")
+            continue
+        keys, secrets = lists
+        if any(len(key) < MIN_API_KEY for key in keys or ()):
+            faults.append(f"client {name!r} has an API key of fewer than {MIN_API_KEY} characters")
+        if any(_webhook_secret_problem(secret) for secret in secrets or ()):
+            faults.append(f"client {name!r} has a callback secret that is not {SECRET_PREFIX} followed by base64")
+    all_keys = [key for entry in document.values() if isinstance(entry, dict) for key in entry.get("api_keys") or ()]
+    if len({str(key) for key in all_keys}) != len(all_keys):
+        faults.append("has one API key twice")
+    return faults
+
+
+def _webhook_secret_problem(value: str) -> str | None:
+    problem = f"must hold secrets of the form {SECRET_PREFIX}<base64>"
+    try:
+        return None if value.startswith(SECRET_PREFIX) and secret_bytes(value) else problem
+    except ValueError:
+        return problem

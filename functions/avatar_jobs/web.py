@@ -1,0 +1,206 @@
+"""The HTTP boundary: request -> route -> authentication -> handler -> JSON or problem+json; the only error boundary."""
+
+import hashlib
+import hmac
+import json
+import re
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from flask import Request, Response
+
+from avatar_jobs.domain.errors import ApiError, ApiErrorCode, BadSignatureError, StorageUnavailableError
+from avatar_jobs.domain.idempotency import TOKEN_FORM
+from avatar_jobs.ports import EventLog
+
+API_KEY_HEADER = "X-Internal-API-Key"
+REQUEST_ID_HEADER = "X-Request-Id"
+JSON_BODY_LIMIT = 64 * 1024  # the contract's
+# A refused body is read to its end, so that the client reads our answer instead of a reset connection; Cloud Run
+# lets at most 32 MiB through.
+DRAIN_LIMIT = 33 * 1024 * 1024
+RETRY_AFTER_SEC = 5  # a store or a bug that is away for seconds; also what a busy service asks for
+READ_BYTES = 64 * 1024
+
+TITLES: Mapping[ApiErrorCode, str] = {code: code.value.replace("_", " ").capitalize() for code in ApiErrorCode}
+
+
+@dataclass(frozen=True)
+class Call:
+    """One request as a handler sees it: header names in lower case, path parameters by name, the raw body."""
+
+    request_id: str
+    client: str
+    params: Mapping[str, str]
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True)
+class Reply:
+    """A handler's answer; body None sends none."""
+
+    status: int
+    body: Mapping[str, Any] | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Route:
+    """One method on one path (with {name} for a path parameter). client_only: needs an API key; json_body: the body
+    must call itself JSON; body_limit: in bytes."""
+
+    method: str
+    path: str
+    handler: Callable[[Call], Reply]
+    client_only: bool = False
+    json_body: bool = False
+    body_limit: int = JSON_BODY_LIMIT
+
+    def match(self, path: str) -> Mapping[str, str] | None:
+        """Returns the path parameters, or None when this is another path."""
+        pattern = re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", self.path)
+        found = re.fullmatch(pattern, path)
+        return found.groupdict() if found else None
+
+
+class ApiKeys:
+    """Which client each API key names; keys are compared as digests, all of them, in constant time."""
+
+    def __init__(self, keys: Mapping[str, Sequence[str]]) -> None:
+        self._digests = [(_digest(key), client) for client, client_keys in keys.items() for key in client_keys]
+
+    def client_of(self, key: str) -> str | None:
+        """Returns the client that a key names, or None."""
+        given, found = _digest(key), None
+        for digest, client in self._digests:
+            if hmac.compare_digest(digest, given):
+                found = client
+        return found
+
+
+def _digest(key: str) -> bytes:
+    return hashlib.sha256(key.encode("utf-8", "surrogateescape")).digest()
+
+
+class Endpoint:
+    """One function's HTTP surface. draw_id: draws a request id where the caller brings none."""
+
+    def __init__(
+        self, *, routes: Sequence[Route], api_keys: ApiKeys, log: EventLog, draw_id: Callable[[], str]
+    ) -> None:
+        self._routes = routes
+        self._api_keys = api_keys
+        self._log = log
+        self._draw_id = draw_id
+
+    def __call__(self, request: Request) -> Response:
+        """Answers one request, whatever happens inside."""
+        given = request.headers.get(REQUEST_ID_HEADER)
+        request_id = given if given is not None and TOKEN_FORM.fullmatch(given) else self._draw_id()
+        try:
+            if given is not None and given != request_id:
+                raise ApiError(
+                    ApiErrorCode.INVALID_REQUEST_ID,
+                    f"{REQUEST_ID_HEADER} must be 1 to 128 characters of A-Z, a-z, 0-9, '.', '_', '~' and '-'.",
+                )
+            response = _response(self._answer(request, request_id))
+        except ApiError as error:
+            response = _problem(error, request_id)
+        except BadSignatureError as error:
+            self._log("signature_refused", level="warning", request_id=request_id, reason=str(error))
+            response = _problem(ApiError(ApiErrorCode.UNAUTHENTICATED, f"Not authentic: {error}."), request_id)
+        except StorageUnavailableError as error:
+            self._log("storage_unavailable", level="error", request_id=request_id, reason=str(error))
+            response = _problem(_retry(ApiErrorCode.STORAGE_UNAVAILABLE, "The job store is away."), request_id)
+        except Exception:  # noqa: BLE001  the one boundary: a bug of ours must not reach a client as a traceback
+            self._log("internal_error", level="error", request_id=request_id, traceback=traceback.format_exc())
+            response = _problem(_retry(ApiErrorCode.INTERNAL, "Something of ours went wrong."), request_id)
+        _drain(request)
+        response.headers[REQUEST_ID_HEADER] = request_id
+        response.headers["Cache-Control"] = "no-store"  # answers hold signed links and other people's jobs
+        return response
+
+    def _answer(self, request: Request, request_id: str) -> Reply:
+        route, params = self._find(request)
+        client = self._authenticate(request) if route.client_only else ""
+        body = _read_body(request, route)
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        return route.handler(Call(request_id=request_id, client=client, params=params, headers=headers, body=body))
+
+    def _find(self, request: Request) -> tuple[Route, Mapping[str, str]]:
+        on_path = [(route, params) for route in self._routes if (params := route.match(request.path)) is not None]
+        if not on_path:
+            raise ApiError(ApiErrorCode.NOT_FOUND, "There is nothing under this path.")
+        for route, params in on_path:
+            if route.method == request.method:
+                return route, params
+        allow = sorted(route.method for route, _ in on_path)
+        detail = f"This path takes {', '.join(allow)} only."
+        raise ApiError(ApiErrorCode.METHOD_NOT_ALLOWED, detail, allow=allow)
+
+    def _authenticate(self, request: Request) -> str:
+        key = request.headers.get(API_KEY_HEADER)
+        client = self._api_keys.client_of(key) if key else None
+        if client is None:
+            problem = "is wrong" if key else "is missing"
+            raise ApiError(ApiErrorCode.UNAUTHENTICATED, f"The header {API_KEY_HEADER} {problem}.")
+        return client
+
+
+def _read_body(request: Request, route: Route) -> bytes:
+    """Reads the whole body within the route's limit. Raises ApiError unsupported_media_type, payload_too_large."""
+    if route.json_body and request.mimetype != "application/json":
+        raise ApiError(ApiErrorCode.UNSUPPORTED_MEDIA_TYPE, "The body must be sent as Content-Type: application/json.")
+    request.max_content_length = DRAIN_LIMIT  # the framework's own limit answers with HTML
+    body = bytearray()
+    while len(body) <= route.body_limit and (chunk := request.stream.read(READ_BYTES)):
+        body += chunk
+    if len(body) > route.body_limit:
+        raise ApiError(ApiErrorCode.PAYLOAD_TOO_LARGE, f"The body must have at most {route.body_limit} bytes.")
+    return bytes(body)
+
+
+def _drain(request: Request) -> None:
+    """Reads what is left of a refused body, up to DRAIN_LIMIT bytes."""
+    if request.content_length is not None and request.content_length > DRAIN_LIMIT:
+        return
+    request.max_content_length = DRAIN_LIMIT
+    left = DRAIN_LIMIT
+    while left > 0 and (chunk := request.stream.read(READ_BYTES)):
+        left -= len(chunk)
+
+
+def _retry(code: ApiErrorCode, detail: str) -> ApiError:
+    detail = f"{detail} Send the same request again in {RETRY_AFTER_SEC} seconds."
+    return ApiError(code, detail, retry_after_sec=RETRY_AFTER_SEC)
+
+
+def _response(reply: Reply) -> Response:
+    content = None if reply.body is None else json.dumps(reply.body)
+    response = Response(content, status=reply.status, content_type="application/json")
+    if content is None:
+        del response.headers["Content-Type"]
+    response.headers.extend(dict(reply.headers))
+    return response
+
+
+def _problem(error: ApiError, request_id: str) -> Response:
+    document: dict[str, Any] = {
+        "type": f"urn:avatar-jobs:problem:{error.code.value}",
+        "title": TITLES[error.code],
+        "status": error.code.http_status,
+        "detail": error.detail,
+        "code": error.code.value,
+        "request_id": request_id,
+    }
+    if error.errors:
+        document["errors"] = [vars(fault) for fault in error.errors]
+    response = Response(json.dumps(document), status=error.code.http_status, content_type="application/problem+json")
+    if error.retry_after_sec is not None:
+        response.headers["Retry-After"] = str(error.retry_after_sec)
+    if error.allow:
+        response.headers["Allow"] = ", ".join(error.allow)
+    return response

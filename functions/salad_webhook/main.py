@@ -1,0 +1,15 @@
+"""Takes in Salad's webhooks and the workers' reports."""
+
+import functions_framework
+from flask import Request, Response
+
+from avatar_jobs import bootstrap
+from avatar_jobs.settings import Environment
+
+endpoint = bootstrap.salad_webhook(Environment.of_process())
+
+
+@functions_framework.http
+def salad_webhook(request: Request) -> Response:
+    """Hands the request to the endpoint, which answers whatever happens."""
+    return endpoint(request)

@@ -1,0 +1,15 @@
+"""Accepts avatar-video jobs."""
+
+import functions_framework
+from flask import Request, Response
+
+from avatar_jobs import bootstrap
+from avatar_jobs.settings import Environment
+
+endpoint = bootstrap.submit_job(Environment.of_process())
+
+
+@functions_framework.http
+def submit_job(request: Request) -> Response:
+    """Hands the request to the endpoint, which answers whatever happens."""
+    return endpoint(request)

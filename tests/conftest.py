@@ -1,0 +1,46 @@
+"""What every test gets: a clean environment, the OpenAPI validator, and the Firestore emulator where it exists."""
+
+import os
+import socket
+from collections.abc import Iterator
+
+import pytest
+
+from infra.local import firestore_emulator as firestore_emulator_process
+from tests.support.openapi import OpenApiValidator
+
+KEPT = ("PATH", "HOME", "LANG", "TMPDIR", "SALAD_QUEUE_WORKER", "FIRESTORE_EMULATOR_JAR", "JAVA_HOME", "CI")
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No setting of the machine reaches a test."""
+    for name in list(os.environ):
+        if name not in KEPT and not name.startswith(("COVERAGE", "COV_", "PYTEST")):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session")
+def openapi() -> OpenApiValidator:
+    """The validator that every answer of the API passes."""
+    return OpenApiValidator()
+
+
+@pytest.fixture(scope="session")
+def firestore_emulator() -> Iterator[str]:
+    """host:port of one emulator for the whole run; skips loudly where the machine has none."""
+    try:
+        command = firestore_emulator_process.find_command(os.environ)
+    except firestore_emulator_process.EmulatorError as error:
+        if os.environ.get("CI"):
+            pytest.fail(f"CI must have the Firestore emulator: {error}")
+        pytest.skip(f"NO FIRESTORE EMULATOR, the Firestore half of the tests did not run: {error}")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    process = firestore_emulator_process.start(command, port, os.environ)
+    try:
+        firestore_emulator_process.wait_until_ready(process, port)
+        yield f"127.0.0.1:{port}"
+    finally:
+        firestore_emulator_process.stop(process)

@@ -1,0 +1,95 @@
+"""The four functions side by side on one SQLite store, with scripted servers where Salad, the bucket and an app stand."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from avatar_jobs import bootstrap
+from avatar_jobs.logs import JsonLog
+from avatar_jobs.ports import JobStore
+from avatar_jobs.settings import Environment
+from tests.support.functions import API_KEY, FunctionClient, Reply, variables
+from tests.support.openapi import OpenApiValidator
+from tests.support.scripted_server import Answer, ScriptedServer, scripted_server
+
+SALAD_JOB_ID = "5f0f3b6e-0c1d-4b53-9a51-0d8b7f6c1e11"
+
+
+def created(salad_job_id: str = SALAD_JOB_ID) -> Answer:
+    """Salad's 201 to create_queue_job, as far as the client reads it."""
+    return Answer(201, json.dumps({"id": salad_job_id, "status": "pending"}).encode())
+
+
+class MovedClock:
+    """The system's clock, moved by tests instead of waited for."""
+
+    def __init__(self) -> None:
+        self.offset = timedelta(0)
+
+    def __call__(self) -> datetime:
+        """Now, as far as it was moved."""
+        return datetime.now(UTC) + self.offset
+
+
+@dataclass
+class System:
+    """The functions and their peers."""
+
+    environment: dict[str, str]
+    validator: OpenApiValidator
+    salad: ScriptedServer
+    bucket: ScriptedServer
+    app: ScriptedServer
+    clock: "MovedClock"
+    loaded: dict[str, FunctionClient] = field(default_factory=dict)
+
+    def function(self, name: str) -> FunctionClient:
+        """One of the four functions, loaded once."""
+        if name not in self.loaded:
+            self.loaded[name] = FunctionClient(name, self.environment, self.validator)
+        return self.loaded[name]
+
+    def body(self, **changes: Any) -> dict[str, Any]:
+        """A request that is accepted."""
+        origin = self.app.url
+        return {"video_url": f"{origin}/face.mp4", "audio_url": f"{origin}/speech.wav", **changes}
+
+    def submit(self, json_body: Any = None, *, key: str = API_KEY, headers: Mapping[str, str] | None = None) -> Reply:
+        """POSTs a job."""
+        sent = {"X-Internal-API-Key": key, **(headers or {})}
+        return self.function("submit_job").call(
+            "POST", "/v1/avatar/jobs", json_body=self.body() if json_body is None else json_body, headers=sent
+        )
+
+    def read(self, job_id: str, *, key: str = API_KEY) -> Reply:
+        """GETs a job."""
+        return self.function("job_status").call("GET", f"/v1/avatar/jobs/{job_id}", headers={"X-Internal-API-Key": key})
+
+    def store(self) -> JobStore:
+        """The store behind the functions."""
+        return bootstrap.job_store(Environment(self.environment).store(), JsonLog("test"))
+
+    def move_clock(self, seconds: float) -> None:
+        """Lets time pass for all functions."""
+        self.clock.offset += timedelta(seconds=seconds)
+
+    def tick(self) -> Reply:
+        """Runs one tick."""
+        return self.function("scale_tick").call("POST", "/tick")
+
+
+@pytest.fixture
+def system(tmp_path: Path, openapi: OpenApiValidator, monkeypatch: pytest.MonkeyPatch) -> Iterator[System]:
+    """A whole control plane whose Salad takes every job and whose bucket is empty."""
+    nothing = Answer(404, b"", {"Content-Type": "application/xml"})
+    clock = MovedClock()
+    monkeypatch.setattr(bootstrap, "utc_now", clock)
+    with scripted_server(created()) as salad, scripted_server(nothing) as bucket, scripted_server() as app:
+        store = {"STORE": "sqlite", "SQLITE_PATH": str(tmp_path / "jobs.sqlite")}
+        environment = variables(store=store, salad_url=salad.url, b2_url=bucket.url, base_url="http://127.0.0.1:9")
+        yield System(environment, openapi, salad, bucket, app, clock)

@@ -1,0 +1,1 @@
+"""What several test tiers share: real loopback servers, factories, the OpenAPI validator."""

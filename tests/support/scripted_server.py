@@ -1,0 +1,116 @@
+"""A real HTTP server on loopback that answers from a script and remembers every request; it stands for any peer."""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One scripted answer. cut: close the connection instead of answering; delay_sec: wait first."""
+
+    status: int = 200
+    body: bytes = b"{}"
+    headers: Mapping[str, str] = field(default_factory=lambda: {"Content-Type": "application/json"})
+    cut: bool = False
+    delay_sec: float = 0.0
+    trickle_sec: float = 0.0  # between the bytes of the body
+
+
+@dataclass(frozen=True)
+class Received:
+    """One request as it arrived; header names in lower case."""
+
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    body: bytes
+    peer: str
+
+
+class ScriptedServer:
+    """answers: used up in order, then `default` for ever."""
+
+    def __init__(self, default: Answer) -> None:
+        self.default = default
+        self.answers: deque[Answer] = deque()
+        self.received: list[Received] = []
+        self.stopping = threading.Event()
+        server = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def log_message(self, *args: object) -> None:
+                """Keeps the test's output quiet."""
+
+            def handle_one_request(self) -> None:
+                try:
+                    super().handle_one_request()
+                except (ConnectionError, TimeoutError):
+                    self.close_connection = True
+
+            def _any(self) -> None:
+                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                headers = {name.lower(): value for name, value in self.headers.items()}
+                server.received.append(Received(self.command, self.path, headers, body, self.client_address[0]))
+                self._answer(server.answers.popleft() if server.answers else server.default)
+
+            def _answer(self, answer: Answer) -> None:
+                if answer.delay_sec:
+                    server.stopping.wait(answer.delay_sec)
+                if answer.cut:
+                    self.close_connection = True
+                    return
+                self.send_response(answer.status)
+                for name, value in answer.headers.items():
+                    self.send_header(name, value)
+                self.send_header("Content-Length", str(len(answer.body)))
+                self.end_headers()
+                if not answer.trickle_sec:
+                    self.wfile.write(answer.body)
+                    return
+                for byte in answer.body:
+                    self.wfile.write(bytes([byte]))
+                    if server.stopping.wait(answer.trickle_sec):
+                        return
+
+            do_GET = do_POST = do_PATCH = do_DELETE = do_PUT = do_HEAD = _any
+
+        self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._thread = threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.05})
+
+    @property
+    def url(self) -> str:
+        """The origin, without a trailing slash."""
+        return f"http://127.0.0.1:{self._http.server_address[1]}"
+
+    def __enter__(self) -> "ScriptedServer":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.stopping.set()
+        self._http.shutdown()
+        self._thread.join()
+        self._http.server_close()
+
+
+@contextmanager
+def scripted_server(default: Answer | None = None) -> Iterator[ScriptedServer]:
+    """Runs a scripted server for the block."""
+    with ScriptedServer(default or Answer()) as server:
+        yield server
+
+
+def eventually(condition: Callable[[], object], timeout_sec: float = 10.0, what: str = "the condition") -> object:
+    """Polls until the condition is truthy and returns it; fails the test after timeout_sec."""
+    deadline = time.monotonic() + timeout_sec
+    while time.monotonic() < deadline:
+        value = condition()
+        if value:
+            return value
+        time.sleep(0.02)
+    raise AssertionError(f"{what} did not come true within {timeout_sec} s")
