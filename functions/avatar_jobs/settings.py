@@ -142,7 +142,8 @@ class Environment:
         database = self.text("FIRESTORE_DATABASE", "(default)")
         if kind == "sqlite":
             return StoreSettings(Path(self.text("SQLITE_PATH")), None, database)
-        return StoreSettings(None, self.text("FIRESTORE_PROJECT"), database)
+        project = self.text("FIRESTORE_PROJECT") if kind == "firestore" else None
+        return StoreSettings(None, project, database)
 
     def salad(self) -> SaladSettings:
         """SALAD_*."""

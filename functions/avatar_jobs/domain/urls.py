@@ -16,6 +16,8 @@ HTTPS_PORT = 443
 PRIVATE_SUFFIXES = ("internal", "local", "localhost")
 # The well-known prefix that carries an IPv4 address in its last 32 bits (RFC 6052).
 NAT64 = ipaddress.ip_network("64:ff9b::/96")
+# Reserved by IANA's special-purpose registries, and missing in the tables of some supported Python releases.
+ALSO_RESERVED = tuple(ipaddress.ip_network(net) for net in ("192.0.0.0/24", "192.88.99.0/24", "3fff::/20"))
 # The URL standard reads a host whose last label looks like this as an IPv4 address, in any notation.
 NUMERIC_LABEL = re.compile(r"(0[xX][0-9a-fA-F]*|[0-9]+)")
 HOST_NAME = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,62})(\.[a-z0-9_]([a-z0-9_-]{0,62}))*")
@@ -95,7 +97,8 @@ def judge_address(address: str, *, rehearsal: bool) -> None:
         raise UrlNotAllowedError("The URL's host does not resolve to an IP address.") from error
     if rehearsal and plain.is_loopback:
         return
-    if not plain.is_global or plain.is_multicast or plain.is_reserved:
+    special = plain.is_multicast or plain.is_reserved or any(plain in network for network in ALSO_RESERVED)
+    if special or not plain.is_global:
         raise UrlNotAllowedError("The URL's host is a private, local or reserved address.")
 
 

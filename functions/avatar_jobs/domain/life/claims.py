@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from avatar_jobs.domain import events as ev
 from avatar_jobs.domain.errors import JobErrorCode
 from avatar_jobs.domain.jobs import DispatchState, Job, JobError, JobStatus, Phase, Timer
-from avatar_jobs.domain.life.common import attempt_over, finished, noted, started, timers_with
+from avatar_jobs.domain.life.common import attempt_over, finished, noted, started, timers_with, with_attempt
 
 # The request that stores a claim also looks for the file; the tick takes over if it died in between.
 VERIFY_LEASE = timedelta(seconds=15)
@@ -18,6 +18,8 @@ def result_claimed(job: Job, event: ev.ResultClaimed) -> Job:
     if job.claimed_result or not 1 <= event.result.attempt <= job.attempt.number:
         return job
     running = started(job, event.at)  # when no report came through, the claim is the first sign of life
+    if event.result.attempt == job.attempt.number:  # and proves that a dispatch with a lost answer did arrive
+        running = running.model_copy(update={"attempts": with_attempt(running, dispatch=DispatchState.SENT)})
     timers = timers_with(running, verify=event.at + VERIFY_LEASE)
     changed = running.model_copy(update={"claimed_result": event.result, "phase": Phase.VERIFYING, "timers": timers})
     return noted(changed, event.at, "result_claimed", f"attempt {event.result.attempt}")

@@ -1,6 +1,6 @@
 """Claim, send, and what the answer of `create_queue_job` (or its loss) means."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from avatar_jobs.domain import events as ev
 from avatar_jobs.domain.jobs import MAX_ATTEMPTS, DispatchState, Job, Phase
@@ -13,7 +13,7 @@ UNKNOWN_WAIT = timedelta(seconds=60)
 
 
 def dispatch_claimed(job: Job, event: ev.DispatchClaimed) -> Job:
-    if job.cancel_requested_at or not is_current(job, event, DispatchState.UNSENT):
+    if job.cancel_requested_at or job.claimed_result or not is_current(job, event, DispatchState.UNSENT):
         return job
     attempts = with_attempt(job, dispatch=DispatchState.SENDING, claimed_at=event.at, tries=job.attempt.tries + 1)
     changed = job.model_copy(
@@ -37,7 +37,7 @@ def dispatch_unsent(job: Job, event: ev.DispatchUnsent) -> Job:
     changed = job.model_copy(
         update={
             "attempts": with_attempt(job, dispatch=DispatchState.UNSENT),
-            "timers": timers_with(job, dispatch=event.retry_at),
+            "timers": timers_with(job, dispatch=_unless_claimed(job, event.retry_at)),
         }
     )
     return noted(changed, event.at, "dispatch_unsent", event.reason)
@@ -49,7 +49,7 @@ def dispatch_unknown(job: Job, event: ev.DispatchUnknown) -> Job:
     changed = job.model_copy(
         update={
             "attempts": with_attempt(job, dispatch=DispatchState.UNKNOWN),
-            "timers": timers_with(job, dispatch=event.at + UNKNOWN_WAIT),
+            "timers": timers_with(job, dispatch=_unless_claimed(job, event.at + UNKNOWN_WAIT)),
         }
     )
     return noted(changed, event.at, "dispatch_unknown", event.reason)
@@ -58,7 +58,7 @@ def dispatch_unknown(job: Job, event: ev.DispatchUnknown) -> Job:
 def dispatch_lost(job: Job, event: ev.DispatchLost) -> Job:
     """The next attempt while there is one; after that the last one again, because a Salad that is down ends no job
     before its deadline, and a double is harmless by the run rule."""
-    if not is_current(job, event, DispatchState.UNKNOWN):
+    if job.claimed_result or not is_current(job, event, DispatchState.UNKNOWN):
         return job
     lost = noted(job, event.at, "dispatch_lost")
     if job.attempt.number < MAX_ATTEMPTS:
@@ -69,3 +69,8 @@ def dispatch_lost(job: Job, event: ev.DispatchLost) -> Job:
             "timers": timers_with(job, dispatch=event.at),
         }
     )
+
+
+def _unless_claimed(job: Job, at: datetime) -> datetime | None:
+    """The time of the next look at a dispatch; none while a claimed file may end the job (claims.py sets it then)."""
+    return None if job.claimed_result else at

@@ -1,0 +1,153 @@
+"""The JobStore port: one suite over every adapter."""
+
+import pytest
+
+from avatar_jobs.domain.errors import StorageUnavailableError
+from avatar_jobs.domain.events import DispatchSent, RunReported
+from avatar_jobs.domain.jobs import Job, JobStatus, Phase
+from avatar_jobs.domain.transition import transition
+from avatar_jobs.ports import AlreadyCreated, Created, JobStore
+from tests.support.factories import NOW, a_job, a_record, later
+from tests.support.stores import Place, open_store
+
+
+@pytest.fixture
+def conflicts() -> list[str]:
+    """One entry for each conflict that the store noticed."""
+    return []
+
+
+@pytest.fixture
+def store(place: Place, conflicts: list[str]) -> JobStore:
+    """The store under test."""
+    return open_store(place, lambda: conflicts.append("conflict"))
+
+
+def sent(job: Job) -> Job:
+    """Applies an event that changes a fresh job."""
+    return transition(job, DispatchSent(at=later(1), attempt=1, salad_job_id="s-1"))
+
+
+def test_a_job_is_read_back_exactly_as_it_was_written(store: JobStore) -> None:
+    job = a_job()
+    created = store.create(job, None)
+    assert isinstance(created, Created)
+
+    read = store.get(job.id)
+    assert read is not None
+    assert read.job == job
+    assert read.version == created.stored.version
+
+
+def test_an_unknown_job_is_none(store: JobStore) -> None:
+    assert store.get("no-such-job") is None
+    assert store.update("no-such-job", sent) is None
+
+
+def test_a_second_create_with_the_key_writes_nothing_and_gives_the_first_record(store: JobStore) -> None:
+    first, second = a_job("job-0000000a"), a_job("job-0000000b")
+    store.create(first, a_record(first.id))
+
+    again = store.create(second, a_record(second.id, fingerprint="other"))
+
+    assert isinstance(again, AlreadyCreated)
+    assert again.record == a_record(first.id)
+    assert store.get(second.id) is None
+
+
+@pytest.mark.parametrize("key", [".", "..", "__x__", "~" * 128])
+def test_keys_are_scoped_to_the_client_and_may_look_like_anything(store: JobStore, key: str) -> None:
+    for client in ("studio", "campaigns"):
+        job = a_job(f"job-{client}", client=client)
+        assert isinstance(store.create(job, a_record(job.id, key=key, client=client)), Created)
+
+
+def test_an_update_writes_the_change_and_its_result_is_the_next_version(store: JobStore) -> None:
+    job = a_job()
+    store.create(job, None)
+
+    updated = store.update(job.id, sent)
+
+    assert updated is not None
+    assert updated.changed
+    assert (updated.before, updated.after.job) == (job, sent(job))
+    assert store.get(job.id) == updated.after
+
+
+def test_a_change_that_changes_nothing_writes_nothing(store: JobStore) -> None:
+    job = a_job()
+    store.create(job, None)
+    before = store.get(job.id)
+
+    updated = store.update(job.id, lambda same: same)
+
+    assert updated is not None
+    assert not updated.changed
+    assert store.get(job.id) == before
+
+
+def test_an_update_from_a_stale_version_is_a_conflict_and_applies_to_the_fresh_job(
+    store: JobStore, conflicts: list[str]
+) -> None:
+    job = a_job()
+    created = store.create(job, None)
+    assert isinstance(created, Created)
+    store.update(job.id, sent)
+    report = RunReported(at=later(2), attempt=1, run_id="r", seq=0, phase=Phase.STARTING, progress=0.0)
+
+    updated = store.update(job.id, lambda fresh: transition(fresh, report), known=created.stored)
+
+    assert conflicts == ["conflict"]
+    assert updated is not None
+    assert updated.after.job.status is JobStatus.RUNNING
+    assert updated.after.job.attempt.salad_job_id == "s-1"
+
+
+def test_an_update_from_the_known_version_needs_no_read(store: JobStore, conflicts: list[str]) -> None:
+    job = a_job()
+    created = store.create(job, None)
+    assert isinstance(created, Created)
+    seen = []
+    store.update(job.id, lambda known: seen.append(known) or sent(known), known=created.stored)
+
+    assert seen == [job]
+    assert seen[0] is created.stored.job
+    assert conflicts == []
+
+
+def test_due_jobs_come_earliest_first_within_the_limit_and_only_when_due(store: JobStore) -> None:
+    for number, wait in enumerate([30, 10, 20, 5000]):
+        store.create(a_job(f"job-0000000{number}", now=later(wait)), None)
+
+    due = store.due(later(20 + 30), 10)
+    assert [stored.job.id for stored in due] == ["job-00000001", "job-00000002"]
+    assert [stored.job.id for stored in store.due(later(100), 2)] == ["job-00000001", "job-00000002"]
+    assert store.due(NOW, 10) == []
+
+
+def test_a_due_job_can_be_updated_from_the_version_it_came_with(store: JobStore, conflicts: list[str]) -> None:
+    store.create(a_job(), None)
+    (due,) = store.due(later(60), 10)
+
+    assert store.update(due.job.id, sent, known=due)
+    assert conflicts == []
+    assert store.due(later(60), 10) == []
+
+
+def test_the_tick_lease_has_one_holder_until_it_runs_out_or_is_given_back(store: JobStore) -> None:
+    assert store.take_tick_lease("a", NOW, later(50))
+    assert store.take_tick_lease("a", later(1), later(50))
+    assert not store.take_tick_lease("b", later(49), later(99))
+    assert store.take_tick_lease("b", later(50), later(99))
+    store.release_tick_lease("a", later(51))
+    assert not store.take_tick_lease("c", later(52), later(99))
+    store.release_tick_lease("b", later(53))
+    assert store.take_tick_lease("c", later(54), later(99))
+
+
+def test_a_record_of_a_newer_release_is_refused_not_misread(store: JobStore) -> None:
+    newer = a_job().model_copy(update={"schema_version": 99})
+    store.create(newer, None)
+
+    with pytest.raises(StorageUnavailableError, match="schema version 99"):
+        store.get(newer.id)

@@ -1,0 +1,44 @@
+"""A job store that is away: a problem document within 6 s, and nothing half written."""
+
+import socket
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tests.functional.conftest import System
+
+
+@pytest.fixture(params=["nobody listens", "accepts and never answers"])
+def dead_address(request: pytest.FixtureRequest) -> Iterator[str]:
+    """host:port of a Firestore that is away in one of two ways."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        if request.param != "nobody listens":
+            listener.listen()
+        yield f"127.0.0.1:{listener.getsockname()[1]}"
+
+
+def test_every_function_answers_503_within_six_seconds(
+    system: System, dead_address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FIRESTORE_EMULATOR_HOST", dead_address)
+    system.environment |= {"STORE": "firestore", "FIRESTORE_PROJECT": "away"}
+    for name in ("submit_job", "job_status", "scale_tick"):
+        system.function(name)  # loading is not part of the answer
+
+    for call in (system.submit, lambda: system.read("0" * 32), system.tick):
+        began = time.monotonic()
+        reply = call()
+        assert time.monotonic() - began < 6
+        assert (reply.status, reply.json["code"]) == (503, "storage_unavailable")
+        assert reply.headers["Retry-After"] == "5"
+        assert reply.json["detail"] == "The job store is away. Send the same request again in 5 seconds."
+    assert system.salad.received == []
+
+
+def test_a_sqlite_file_that_cannot_be_opened_is_a_503(system: System) -> None:
+    system.environment["SQLITE_PATH"] = "/nonexistent/jobs.sqlite"
+    reply = system.submit()
+    assert (reply.status, reply.json["code"]) == (503, "storage_unavailable")
+    assert system.salad.received == []
