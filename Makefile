@@ -1,0 +1,58 @@
+# Every command of this repository. `make help` lists them; a fresh clone needs nothing but Python 3.11+ and make.
+SHELL := /bin/bash
+MAKEFLAGS += --no-print-directory
+.DEFAULT_GOAL := help
+.PHONY: help demo local test check format lint types imports unit package lock clean
+
+PYTHON ?= python3
+BIN := .venv/bin
+VENV := .venv/.installed
+
+help: ## list the commands
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)$$/  make \1\t\2/' | expand -t 18
+
+# Standard output belongs to the commands, so setting up talks on standard error.
+$(VENV): requirements-dev.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11 ...")' >&2
+	@echo "setting up .venv from requirements-dev.txt (once, about a minute)" >&2
+	@$(PYTHON) -m venv .venv >&2
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt >&2
+	@touch $@
+
+demo: $(VENV) ## one job from request to callback on this machine (VIDEO= AUDIO= your own files, STORE=firestore)
+	@exec $(BIN)/python -m infra.local.demo $(if $(VIDEO),--video '$(VIDEO)') $(if $(AUDIO),--audio '$(AUDIO)')
+
+local: $(VENV) ## the whole system on loopback until you stop it (PORT= STORE= REPLICAS= TICK_SEC= CLIENTS= SALAD_QUEUE_WORKER=)
+	@exec $(BIN)/python -m infra.local.stack
+
+test: check ## everything that CI runs
+
+check: format lint types imports unit ## format, lint, types, import rules, tests with coverage
+
+format: $(VENV)
+	@$(BIN)/ruff format --check .
+
+lint: $(VENV)
+	@$(BIN)/ruff check .
+
+types: $(VENV)
+	@$(BIN)/mypy
+
+imports: $(VENV)
+	@PYTHONPATH=functions:. $(BIN)/lint-imports
+
+unit: $(VENV)
+	@$(BIN)/python -m pytest --cov --cov-report=term:skip-covered
+
+package: $(VENV) ## one deterministic zip a function, under build/
+	@$(BIN)/python -m infra.package --out build
+
+lock: $(VENV) ## pin anew what the *.in files ask for
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-header --upgrade -o requirements-dev.txt requirements-dev.in
+	@for part in functions gpu_worker; do \
+		$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-header -c requirements-dev.txt \
+			-o $$part/requirements.txt $$part/requirements.in; \
+	done
+
+clean: ## drop everything that is not in git
+	@rm -rf .venv build .coverage* .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -1,0 +1,77 @@
+"""The docs say what the code does: closed lists, settings and state tables are compared, not trusted."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from avatar_jobs.domain.errors import ApiErrorCode, JobErrorCode
+from avatar_jobs.domain.events import AttemptEvent, Event
+from avatar_jobs.domain.jobs import CallbackState, JobStatus, Phase
+from avatar_jobs.domain import events
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+
+
+def schemas() -> dict[str, Any]:
+    """The schemas of the OpenAPI document."""
+    return yaml.safe_load((DOCS / "api" / "openapi.yaml").read_text())["components"]["schemas"]
+
+
+def test_the_openapi_documents_lists_are_the_codes_lists() -> None:
+    found = schemas()
+    assert set(found["ApiErrorCode"]["enum"]) == set(ApiErrorCode)
+    assert set(found["JobErrorCode"]["enum"]) == set(JobErrorCode)
+    assert set(found["Status"]["enum"]) == set(JobStatus)
+    assert set(found["Phase"]["enum"]) == {*Phase, None}
+    assert set(found["Webhook"]["properties"]["state"]["enum"]) == set(CallbackState)
+
+
+def test_the_callback_body_is_the_job_and_two_fields() -> None:
+    found = schemas()
+    extra = set(found["CallbackBody"]["properties"]) - set(found["Job"]["properties"])
+    assert extra == {"type", "timestamp"}
+    assert set(found["CallbackBody"]["required"]) == set(found["CallbackBody"]["properties"])
+    assert set(found["Job"]["required"]) == set(found["Job"]["properties"])
+
+
+def test_every_error_code_stands_in_the_architecture_page() -> None:
+    page = (DOCS / "architecture.md").read_text()
+    missing = [code for code in (*ApiErrorCode, *JobErrorCode) if f"`{code}`" not in page]
+    assert missing == []
+
+
+def test_every_event_stands_in_the_architecture_page() -> None:
+    page = (DOCS / "architecture.md").read_text()
+    names = {
+        name
+        for name, value in vars(events).items()
+        if isinstance(value, type) and issubclass(value, Event) and value not in (Event, AttemptEvent)
+    }
+    assert {name for name in names if f"`{name}`" not in page} == set()
+
+
+def test_the_environment_page_lists_exactly_the_variables_that_are_read() -> None:
+    code = (ROOT / "functions" / "avatar_jobs" / "settings.py").read_text()
+    read = set(re.findall(r'self\.(?:text|choice|number|origin|secrets)\(\s*"([A-Z0-9_]+)"', code))
+    listed = set(re.findall(r"^\| \**`([A-Z0-9_]+)`", (DOCS / "environment.md").read_text(), re.MULTILINE))
+    assert read
+    assert listed == read
+
+
+def test_links_between_documents_lead_somewhere() -> None:
+    for page in [ROOT / "README.md", *DOCS.rglob("*.md"), *ROOT.glob("infra/**/README.md")]:
+        for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page.relative_to(ROOT)} links to {target}"
+
+
+def test_every_file_opens_with_one_sentence_on_its_purpose() -> None:
+    silent = []
+    for folder in ("functions", "gpu_worker", "infra", "bench", "tests"):
+        for path in (ROOT / folder).rglob("*.py"):
+            text = path.read_text()
+            if text.strip() and not text.startswith('"""'):
+                silent.append(str(path.relative_to(ROOT)))
+    assert silent == []
