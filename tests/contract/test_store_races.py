@@ -1,4 +1,4 @@
-"""Races between real processes behind a barrier, on both stores; a run in which nobody collided proves nothing and fails."""
+"""Races between real processes behind a barrier, on both stores; a run in which nobody collided fails."""
 
 import multiprocessing
 from multiprocessing.synchronize import Barrier

@@ -30,7 +30,8 @@ REFUSED_ALWAYS = [
     "https://[2002:a9fe:a9fe::1]/", "https://[fe80::1%25eth0]/", "https://[::1", "https://::1/",
     "https://metadata.google.internal/", "https://x.internal/", "https://printer.local/", "https://a.localhost/",
     "https://x.internal./", "https://X.INTERNAL/", "https://exa mple.com/", "https://example.com/a b",
-    "https://example.com\\@10.0.0.1/", "https://example.com/\r\nX: y", "https://example.com/\t", "https://exam\x00ple.com/",
+    "https://example.com\\@10.0.0.1/", "https://example.com/\r\nX: y", "https://example.com/\t",
+    "https://exam\x00ple.com/",
     "https://example..com/", "https://.example.com/", "https://-/", "https://%31%30.0.0.1/",
     "https://example.com/" + "a" * 2048,
 ]  # fmt: skip

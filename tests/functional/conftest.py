@@ -1,4 +1,4 @@
-"""The four functions side by side on one SQLite store, with scripted servers where Salad, the bucket and an app stand."""
+"""The four functions on one SQLite store, with scripted servers where Salad, the bucket and an app stand."""
 
 import json
 from collections.abc import Iterator, Mapping

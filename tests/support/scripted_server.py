@@ -32,6 +32,47 @@ class Received:
     peer: str
 
 
+class _Handler(BaseHTTPRequestHandler):
+    """Remembers a request and gives the next scripted answer."""
+
+    script: "ScriptedServer"
+
+    def log_message(self, *args: object) -> None:
+        """Keeps the test's output quiet."""
+
+    def handle_one_request(self) -> None:
+        """A client that goes away is part of many tests."""
+        try:
+            super().handle_one_request()
+        except (ConnectionError, TimeoutError):
+            self.close_connection = True
+
+    def _any(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        self.script.received.append(Received(self.command, self.path, headers, body, self.client_address[0]))
+        answer = self.script.answers.popleft() if self.script.answers else self.script.default
+        self.script.stopping.wait(answer.delay_sec)
+        if answer.cut:
+            self.close_connection = True
+            return
+        self.send_response(answer.status)
+        for name, value in answer.headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(answer.body)))
+        self.end_headers()
+        self._send_body(answer)
+
+    def _send_body(self, answer: Answer) -> None:
+        step = 1 if answer.trickle_sec else len(answer.body) or 1
+        for start in range(0, len(answer.body), step):
+            self.wfile.write(answer.body[start : start + step])
+            if self.script.stopping.wait(answer.trickle_sec):
+                return
+
+    do_GET = do_POST = do_PATCH = do_DELETE = do_PUT = do_HEAD = _any  # noqa: N815  http.server finds them by name
+
+
 class ScriptedServer:
     """answers: used up in order, then `default` for ever."""
 
@@ -40,46 +81,8 @@ class ScriptedServer:
         self.answers: deque[Answer] = deque()
         self.received: list[Received] = []
         self.stopping = threading.Event()
-        server = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def log_message(self, *args: object) -> None:
-                """Keeps the test's output quiet."""
-
-            def handle_one_request(self) -> None:
-                try:
-                    super().handle_one_request()
-                except (ConnectionError, TimeoutError):
-                    self.close_connection = True
-
-            def _any(self) -> None:
-                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-                headers = {name.lower(): value for name, value in self.headers.items()}
-                server.received.append(Received(self.command, self.path, headers, body, self.client_address[0]))
-                self._answer(server.answers.popleft() if server.answers else server.default)
-
-            def _answer(self, answer: Answer) -> None:
-                if answer.delay_sec:
-                    server.stopping.wait(answer.delay_sec)
-                if answer.cut:
-                    self.close_connection = True
-                    return
-                self.send_response(answer.status)
-                for name, value in answer.headers.items():
-                    self.send_header(name, value)
-                self.send_header("Content-Length", str(len(answer.body)))
-                self.end_headers()
-                if not answer.trickle_sec:
-                    self.wfile.write(answer.body)
-                    return
-                for byte in answer.body:
-                    self.wfile.write(bytes([byte]))
-                    if server.stopping.wait(answer.trickle_sec):
-                        return
-
-            do_GET = do_POST = do_PATCH = do_DELETE = do_PUT = do_HEAD = _any
-
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        handler = type("Handler", (_Handler,), {"script": self})
+        self._http = ThreadingHTTPServer(("127.0.0.1", 0), handler)
         self._thread = threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.05})
 
     @property

@@ -6,10 +6,10 @@ from typing import Any
 
 import yaml
 
+from avatar_jobs.domain import events
 from avatar_jobs.domain.errors import ApiErrorCode, JobErrorCode
 from avatar_jobs.domain.events import AttemptEvent, Event
 from avatar_jobs.domain.jobs import CallbackState, JobStatus, Phase
-from avatar_jobs.domain import events
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"

@@ -1,0 +1,104 @@
+"""Keeps application keys and the tokens issued for them, and answers what a key may do."""
+
+import hmac
+import secrets
+import threading
+from dataclasses import dataclass
+
+from infra.local.b2_sim.errors import NativeError
+
+ACCOUNT_TOKEN_SEC = 24 * 3600  # Backblaze: an account authorization token is good for at most 24 hours
+CAPABILITIES = frozenset(
+    {"listKeys", "writeKeys", "deleteKeys", "listBuckets", "listFiles", "readFiles", "shareFiles", "writeFiles"}
+    | {"deleteFiles", "readBuckets"}
+)
+
+
+@dataclass(frozen=True)
+class Key:
+    """An application key; bucket_id and name_prefix limit it when set, expires_at is in seconds since the epoch."""
+
+    key_id: str
+    secret: str
+    name: str
+    capabilities: frozenset[str]
+    bucket_id: str | None = None
+    name_prefix: str | None = None
+    expires_at: float | None = None
+
+    def may(self, capability: str, file_name: str | None = None) -> bool:
+        """Says whether the key grants the capability, for that file if one is named."""
+        if capability not in self.capabilities:
+            return False
+        return file_name is None or not self.name_prefix or file_name.startswith(self.name_prefix)
+
+
+@dataclass(frozen=True)
+class UploadToken:
+    """What one upload URL is for: small files of the bucket, or the parts of one large file."""
+
+    key_id: str
+    large_file_id: str | None
+
+
+class KeyRing:
+    """All keys and tokens of the simulated account; safe for threads. Times are seconds since the epoch."""
+
+    def __init__(self, master: Key) -> None:
+        self._lock = threading.Lock()
+        self._keys = {master.key_id: master}
+        self._accounts: dict[str, tuple[str, float]] = {}
+        self._uploads: dict[str, UploadToken] = {}
+
+    def add(self, key: Key) -> None:
+        """Registers a key that create_key made."""
+        with self._lock:
+            self._keys[key.key_id] = key
+
+    def remove(self, key_id: str) -> Key | None:
+        """Forgets a key, and with it all its tokens; gives it back, None when unknown."""
+        with self._lock:
+            return self._keys.pop(key_id, None)
+
+    def find(self, key_id: str, now: float) -> Key | None:
+        """Gives the key unless it is unknown or has expired."""
+        with self._lock:
+            key = self._keys.get(key_id)
+        return None if key is None or (key.expires_at is not None and now >= key.expires_at) else key
+
+    def authorize_account(self, key_id: str, secret: str, now: float) -> tuple[Key, str]:
+        """Gives the key and a new account token; raises NativeError 401 for a wrong id or secret."""
+        key = self.find(key_id, now)
+        if key is None or not hmac.compare_digest(key.secret.encode(), secret.encode()):
+            raise NativeError(401, "unauthorized", "invalid applicationKeyId or applicationKey")
+        token = secrets.token_urlsafe(32)
+        with self._lock:
+            self._accounts[token] = (key_id, now + ACCOUNT_TOKEN_SEC)
+        return key, token
+
+    def key_of_account_token(self, token: str, now: float) -> Key:
+        """Gives the token's key; raises NativeError 401 as B2 does for a bad and for an expired token."""
+        with self._lock:
+            key_id, expires_at = self._accounts.get(token, ("", 0.0))
+        key = self.find(key_id, now)
+        if key is None:
+            raise NativeError(401, "bad_auth_token", "Invalid authorization token")
+        if now >= expires_at:
+            raise NativeError(401, "expired_auth_token", "Authorization token has expired")
+        return key
+
+    def issue_upload_token(self, key: Key, large_file_id: str | None) -> str:
+        """Gives a token for one upload URL."""
+        token = secrets.token_urlsafe(32)
+        with self._lock:
+            self._uploads[token] = UploadToken(key.key_id, large_file_id)
+        return token
+
+    def upload_token(self, token: str, now: float) -> tuple[Key, UploadToken]:
+        """Gives what the token allows and its key; raises NativeError 401 when either is gone."""
+        with self._lock:
+            upload = self._uploads.get(token)
+        key = self.find(upload.key_id, now) if upload else None
+        if upload is None or key is None:
+            raise NativeError(401, "bad_auth_token", "Invalid upload authorization token")
+        return key, upload

@@ -1,0 +1,131 @@
+"""Renders keys, buckets and file versions as the JSON objects and headers of B2's native API."""
+
+from typing import Any
+from urllib.parse import quote
+
+from infra.local.b2_sim.keys import Key
+from infra.local.b2_sim.simulator import Simulator
+from infra.local.b2_sim.storage import FileVersion, LargeFile
+
+MIN_PART_BYTES = 5_000_000  # Backblaze: parts are 5 MB to 5 GB, except the last
+RECOMMENDED_PART_BYTES = 100_000_000  # what authorize_account recommends today
+
+Json = dict[str, Any]
+NOT_READABLE = {"isClientAuthorizedToRead": False, "value": None}  # the simulator knows no locks and no retention
+
+
+def account(simulator: Simulator, key: Key, token: str, origin: str, api_version: str) -> Json:
+    """Gives authorize_account's answer: flat in v2, under apiInfo from v3, `allowed` with a bucket list from v4."""
+    bucket_name = simulator.settings.bucket_name if key.bucket_id else None
+    limits: Json = {"capabilities": sorted(key.capabilities), "namePrefix": key.name_prefix}
+    one_bucket: Json = {"bucketId": key.bucket_id, "bucketName": bucket_name, **limits}
+    buckets = [{"id": key.bucket_id, "name": bucket_name}] if key.bucket_id else None
+    storage: Json = {
+        "apiUrl": origin,
+        "downloadUrl": origin,
+        "s3ApiUrl": origin,
+        "absoluteMinimumPartSize": MIN_PART_BYTES,
+        "recommendedPartSize": RECOMMENDED_PART_BYTES,
+    }
+    who: Json = {"accountId": simulator.account_id, "authorizationToken": token}
+    if api_version == "v2":
+        return who | storage | {"allowed": one_bucket}
+    expires_ms = int(key.expires_at * 1000) if key.expires_at else None
+    allowed = one_bucket if api_version == "v3" else {"allowed": {"buckets": buckets, **limits}}
+    storage |= {"infoType": "storageApi", **allowed}
+    return who | {"apiInfo": {"storageApi": storage}, "applicationKeyExpirationTimestamp": expires_ms}
+
+
+def bucket(simulator: Simulator) -> Json:
+    """Gives the bucket as list_buckets shows it."""
+    return {
+        "accountId": simulator.account_id,
+        "bucketId": simulator.bucket_id,
+        "bucketName": simulator.settings.bucket_name,
+        "bucketType": simulator.settings.bucket_type,
+        "bucketInfo": {},
+        "corsRules": [],
+        "lifecycleRules": [],
+        "options": [],
+        "revision": 1,
+        "defaultServerSideEncryption": NOT_READABLE,
+        "fileLockConfiguration": NOT_READABLE,
+        "replicationConfiguration": NOT_READABLE,
+    }
+
+
+def file_version(simulator: Simulator, version: FileVersion) -> Json:
+    """Gives a file version as uploads, listings and get_file_info show it."""
+    return {
+        "accountId": simulator.account_id,
+        "bucketId": simulator.bucket_id,
+        "action": version.action,
+        "fileId": version.file_id,
+        "fileName": version.name,
+        "contentLength": version.size,
+        "contentSha1": (version.sha1 or "none") if version.content else None,
+        "contentMd5": version.content.md5 if version.content and version.sha1 else None,
+        "contentType": version.content_type,
+        "fileInfo": version.info,
+        "uploadTimestamp": version.uploaded_at_ms,
+        "serverSideEncryption": {"algorithm": None, "mode": None},
+        "fileRetention": NOT_READABLE,
+        "legalHold": NOT_READABLE,
+    }
+
+
+def large_file(simulator: Simulator, large: LargeFile) -> Json:
+    """Gives a large file that is not finished, as start_large_file answers."""
+    return {
+        "accountId": simulator.account_id,
+        "bucketId": simulator.bucket_id,
+        "action": "start",
+        "fileId": large.file_id,
+        "fileName": large.name,
+        "contentLength": 0,
+        "contentSha1": None,
+        "contentType": large.content_type,
+        "fileInfo": large.info,
+        "uploadTimestamp": large.started_at_ms,
+        "fileRetention": NOT_READABLE,
+        "legalHold": NOT_READABLE,
+    }
+
+
+def part(large: LargeFile, number: int) -> Json:
+    """Gives one uploaded part."""
+    content = large.parts[number]
+    return {
+        "fileId": large.file_id,
+        "partNumber": number,
+        "contentLength": content.size,
+        "contentSha1": content.sha1,
+        "uploadTimestamp": large.started_at_ms,
+    }
+
+
+def application_key(simulator: Simulator, key: Key, *, with_secret: bool) -> Json:
+    """Gives a key as create_key (with its secret, shown once) and delete_key answer."""
+    rendered: Json = {
+        "accountId": simulator.account_id,
+        "applicationKeyId": key.key_id,
+        "keyName": key.name,
+        "capabilities": sorted(key.capabilities),
+        "bucketId": key.bucket_id,
+        "bucketIds": [key.bucket_id] if key.bucket_id else None,
+        "namePrefix": key.name_prefix,
+        "expirationTimestamp": int(key.expires_at * 1000) if key.expires_at else None,
+        "options": ["s3"],
+    }
+    return rendered | {"applicationKey": key.secret} if with_secret else rendered
+
+
+def download_headers(version: FileVersion) -> dict[str, str]:
+    """Gives the X-Bz headers of a download by name or id (Backblaze: b2_download_file_by_name)."""
+    headers = {
+        "X-Bz-File-Id": version.file_id,
+        "X-Bz-File-Name": quote(version.name, safe="/"),
+        "X-Bz-Content-Sha1": version.sha1 or "none",
+        "X-Bz-Upload-Timestamp": str(version.uploaded_at_ms),
+    }
+    return headers | {f"X-Bz-Info-{name}": quote(text) for name, text in version.info.items()}

@@ -1,0 +1,63 @@
+"""Reads the simulator's settings from an environment; the one place that knows their names and defaults."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+BUCKET_NAME = re.compile(r"[a-z0-9][a-z0-9-]{4,61}[a-z0-9]")  # Backblaze: 6-63 of a-z, 0-9 and hyphen
+BUCKET_TYPES = ("allPrivate", "allPublic")
+DEFAULT_REGION = "us-west-004"  # one of B2's real region names, so that scopes look as they do there
+
+
+class SettingsError(Exception):
+    """Names every setting that is missing or wrong, one a line."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What one simulator serves.
+
+    port: 0 takes a free one; key_id, app_key: the master key; bucket_type: allPrivate or allPublic (downloads
+    by name need a token, or none); directory: where file contents go, created when missing.
+    """
+
+    port: int
+    key_id: str
+    app_key: str
+    bucket_name: str
+    bucket_type: str
+    region: str
+    directory: Path
+
+
+def read_settings(environment: Mapping[str, str]) -> Settings:
+    """Gives the settings; raises SettingsError that names all faults at once.
+
+    Required: B2_KEY_ID, B2_APP_KEY, B2_BUCKET_NAME, DATA_DIR. Optional: PORT (0), B2_BUCKET_TYPE (allPrivate),
+    B2_REGION (us-west-004).
+    """
+    faults = [f"{name} is missing" for name in _REQUIRED if not environment.get(name)]
+    port = environment.get("PORT", "0")
+    if not port.isascii() or not port.isdigit() or int(port) > 65535:
+        faults.append(f"PORT must be 0-65535, not {port!r}")
+    bucket_name = environment.get("B2_BUCKET_NAME", "")
+    if bucket_name and not BUCKET_NAME.fullmatch(bucket_name):
+        faults.append(f"B2_BUCKET_NAME must be 6-63 of a-z, 0-9 and '-', not {bucket_name!r}")
+    bucket_type = environment.get("B2_BUCKET_TYPE", "allPrivate")
+    if bucket_type not in BUCKET_TYPES:
+        faults.append(f"B2_BUCKET_TYPE must be one of {', '.join(BUCKET_TYPES)}, not {bucket_type!r}")
+    if faults:
+        raise SettingsError("\n".join(faults))
+    return Settings(
+        port=int(port),
+        key_id=environment["B2_KEY_ID"],
+        app_key=environment["B2_APP_KEY"],
+        bucket_name=bucket_name,
+        bucket_type=bucket_type,
+        region=environment.get("B2_REGION", DEFAULT_REGION),
+        directory=Path(environment["DATA_DIR"]),
+    )
+
+
+_REQUIRED = ("B2_KEY_ID", "B2_APP_KEY", "B2_BUCKET_NAME", "DATA_DIR")

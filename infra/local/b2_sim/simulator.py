@@ -1,0 +1,47 @@
+"""What every route of one simulated account shares: its settings, keys, files and clock."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from uuid import uuid4
+
+from infra.local.b2_sim.keys import CAPABILITIES, Key, KeyRing
+from infra.local.b2_sim.settings import Settings
+from infra.local.b2_sim.storage import Storage
+
+
+@dataclass(frozen=True)
+class Simulator:
+    """One account with one bucket; `clock` gives seconds since the epoch."""
+
+    settings: Settings
+    keys: KeyRing
+    storage: Storage
+    clock: Callable[[], float]
+    account_id: str
+    bucket_id: str
+
+    @property
+    def downloads_are_public(self) -> bool:
+        """Says whether the bucket's files are served without a token."""
+        return self.settings.bucket_type == "allPublic"
+
+    def now_ms(self) -> int:
+        """Gives the time in milliseconds, B2's unit for timestamps."""
+        return int(self.clock() * 1000)
+
+    def new_file_id(self) -> str:
+        """Gives an id of B2's look: version, bucket, and something unique."""
+        return f"4_z{self.bucket_id}_f{uuid4().hex[:16]}_u{self.now_ms()}"
+
+
+def build_simulator(settings: Settings, clock: Callable[[], float]) -> Simulator:
+    """Makes an account whose master key and empty bucket are those of the settings."""
+    master = Key(settings.key_id, settings.app_key, "master", CAPABILITIES)
+    return Simulator(
+        settings=settings,
+        keys=KeyRing(master),
+        storage=Storage(settings.directory),
+        clock=clock,
+        account_id=uuid4().hex[:12],  # B2's account ids are 12 hex digits, its bucket ids 24
+        bucket_id=uuid4().hex[:24],
+    )

@@ -1,0 +1,155 @@
+"""Tells the demo from the command line to the last check, on standard output, for a human reader."""
+
+import argparse
+import json
+import shlex
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from queue import Empty
+from typing import Any
+from urllib.parse import urlsplit
+
+from standardwebhooks.webhooks import Webhook, WebhookVerificationError
+
+from infra.local.demo.checking import callback_faults, job_faults, video_faults
+from infra.local.demo.client import JobApi, as_json, download
+from infra.local.demo.errors import DemoError
+from infra.local.demo.probing import audio_seconds, probe_video
+from infra.local.demo.receiver import Receiver, running_receiver
+from infra.local.demo.rehearsal import running_rehearsal
+from infra.package import ROOT
+
+OUT = ROOT / "build" / "demo"
+SAMPLES = ROOT / "infra" / "local" / "media"
+POLL_SEC = 0.1  # phases of a short clip pass in tenths of a second, and the demo wants to show each
+CALLBACK_SEC = 30.0  # the first try comes with the end; the next one with a tick of 5 s
+DEFAULT_LIMIT_SEC = 300  # a minute of video takes a few seconds; ten minutes of 1080p on an old machine, a few minutes
+EXIT_FAILED, EXIT_INTERRUPTED = 1, 130
+
+
+@dataclass(frozen=True)
+class Medium:
+    """One input: the URL if it was given as one, else its file; the samples' files are served by the rehearsal."""
+
+    path: Path | None
+    url: str | None
+    is_sample: bool = False
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Runs the demo; gives the exit code: 0, 1 when anything is off, 130 after Ctrl-C."""
+    parser = argparse.ArgumentParser(prog="python -m infra.local.demo", description=__doc__)
+    parser.add_argument("--video", default="", help="face video: a file or an http(s) URL (default: the sample)")
+    parser.add_argument("--audio", default="", help="voice track: a file or an http(s) URL (default: the sample)")
+    parser.add_argument("--limit-sec", type=int, default=DEFAULT_LIMIT_SEC, help="longest wait for the job")
+    options = parser.parse_args(arguments)
+    try:
+        _tell(medium(options.video, "face.mp4"), medium(options.audio, "speech.wav"), options.limit_sec)
+    except DemoError as error:
+        say(f"\nFAILED: {error}")
+        return EXIT_FAILED
+    except KeyboardInterrupt:
+        say("\ninterrupted")
+        return EXIT_INTERRUPTED
+    return 0
+
+
+def medium(given: str, sample: str) -> Medium:
+    """Reads one of the arguments, empty for the sample; raises DemoError for a file that is not there."""
+    if urlsplit(given).scheme in ("http", "https"):
+        return Medium(None, given)
+    path = Path(given).expanduser().resolve() if given else SAMPLES / sample
+    if not path.is_file():
+        raise DemoError(f"there is no file {path}")
+    return Medium(path, None, is_sample=not given)
+
+
+def say(text: str) -> None:
+    """Writes a line for the human reader, at once."""
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+def _tell(video: Medium, audio: Medium, limit_sec: int) -> None:
+    OUT.mkdir(parents=True, exist_ok=True)
+    log = OUT / "rehearsal.log"
+    own = (("/video", video), ("/audio", audio))
+    files = {path: item.path for path, item in own if item.path and not item.is_sample}
+    say(f"starting the rehearsal (log: {log.relative_to(ROOT)}) ...")
+    began = time.monotonic()
+    with running_receiver(files) as receiver, running_rehearsal(log) as ready:
+        say(
+            f"ready after {time.monotonic() - began:.1f} s: {ready['api']} (Salad {ready['salad']}, B2 {ready['b2']})\n"
+        )
+        client, key = next(iter(ready["api_keys"].items()))
+        body = {
+            "video_url": _url(video, f"{ready['media']}/face.mp4", f"{receiver.origin}/video"),
+            "audio_url": _url(audio, f"{ready['media']}/speech.wav", f"{receiver.origin}/audio"),
+            "webhook_url": receiver.callback_url,
+            "metadata": {"from": "demo"},
+        }
+        with JobApi(ready["api"], key) as api:
+            job = _follow(api, ready["api"], body, limit_sec)
+            _refuse(job_faults(job))
+            _check_callback(receiver, ready["callback_secrets"][client], job)
+            _check_video(job, audio)
+            say("\nthe finished job:\n" + as_json(api.job(job["id"])))
+
+
+def _url(item: Medium, sample_url: str, own_url: str) -> str:
+    return item.url or (sample_url if item.is_sample else own_url)
+
+
+def _follow(api: JobApi, origin: str, body: dict[str, Any], limit_sec: int) -> dict[str, Any]:
+    """Submits the job and shows every change until it is done."""
+    curl = f"curl -sS {origin}/v1/avatar/jobs -H 'X-Internal-API-Key: ...' -H 'Content-Type: application/json' -d "
+    say(f"$ {curl}{shlex.quote(json.dumps(body))}")
+    began = time.monotonic()
+    answer = api.submit(body)
+    say(f"HTTP 202, Location: {answer.headers.get('Location')}, X-Request-Id: {answer.headers.get('X-Request-Id')}\n")
+    job: dict[str, Any] = answer.json()
+    shown: tuple[str, str | None] | None = None
+    while True:
+        if shown != (job["status"], job["phase"]):
+            shown = (job["status"], job["phase"])
+            seconds = time.monotonic() - began
+            say(f"{seconds:6.1f} s  {job['status']:<10} {job['phase'] or '':<12} {job['progress']:4.0%}")
+        if job["done"]:
+            return job
+        if time.monotonic() - began > limit_sec:
+            raise DemoError(f"the job was still {job['status']} ({job['phase']}) after {limit_sec} s")
+        time.sleep(POLL_SEC)
+        job = api.job(job["id"])
+
+
+def _check_callback(receiver: Receiver, secret: str, job: dict[str, Any]) -> None:
+    try:
+        callback = receiver.callbacks.get(timeout=CALLBACK_SEC)
+    except Empty:
+        raise DemoError(f"no callback came within {CALLBACK_SEC:.0f} s of the job's end") from None
+    try:
+        body = Webhook(secret).verify(callback.body, callback.headers)
+    except WebhookVerificationError as error:
+        raise DemoError(f"the callback's signature is wrong: {error}") from error
+    _refuse(callback_faults(body, job))
+    message_id = {name.lower(): value for name, value in callback.headers.items()}["webhook-id"]
+    say(f"\ncallback {body['type']} received, signature verified by standardwebhooks (webhook-id {message_id})")
+
+
+def _check_video(job: dict[str, Any], audio: Medium) -> None:
+    target = OUT / f"{job['id']}.mp4"
+    size = download(job["output_url"], target)
+    video = probe_video(target)
+    say(
+        f"video {target.relative_to(ROOT)}: {size} bytes, {video.frames} frames of {video.width}x{video.height} at "
+        f"{video.fps}, {video.video_codec} and {video.audio_codec}, {video.duration_sec:.2f} s"
+    )
+    _refuse(video_faults(video, audio_seconds(audio.path) if audio.path else None, job["metrics"] or {}))
+
+
+def _refuse(faults: list[str]) -> None:
+    if faults:
+        raise DemoError("; ".join(faults))

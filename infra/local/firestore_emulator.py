@@ -1,0 +1,88 @@
+"""Finds Google's Firestore emulator and Java on this machine and starts the emulator on loopback."""
+
+import os
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from infra.local.processes import NEW_GROUP, kill_group, spawn
+
+MAIN_CLASS = "com.google.cloud.datastore.emulator.firestore.CloudFirestore"  # as the SDK's own start script has it
+JAR_IN_SDK = Path("platform", "cloud-firestore-emulator", "cloud-firestore-emulator.jar")
+START_SEC = 30  # up in one second on an idle machine; a loaded one with a cold disk takes longer
+POLL_SEC = 0.1
+
+
+class EmulatorError(Exception):
+    """The emulator cannot be started; the message names what is missing and how to get it."""
+
+
+def find_command(environment: Mapping[str, str]) -> list[str]:
+    """Gives the command without its arguments; raises EmulatorError naming what is missing.
+
+    FIRESTORE_EMULATOR_JAR wins; then the SDK that `gcloud` on the PATH belongs to, /usr/lib/google-cloud-sdk and
+    ~/google-cloud-sdk.
+    """
+    java = shutil.which("java", path=environment.get("PATH"))
+    if java is None:
+        raise EmulatorError("the Firestore emulator needs Java: there is no `java` on the PATH")
+    candidates = _jar_candidates(environment)
+    jar = next((path for path in candidates if path.is_file()), None)
+    if jar is None:
+        looked = ", ".join(str(path) for path in candidates)
+        raise EmulatorError(
+            f"the Firestore emulator is not installed (looked for {looked}): run `gcloud components install "
+            "cloud-firestore-emulator` or set FIRESTORE_EMULATOR_JAR"
+        )
+    # the SDK's script sets the language too: the emulator only knows its messages in English
+    return [java, "-Duser.language=en", "-cp", str(jar), MAIN_CLASS]
+
+
+def arguments(command: Sequence[str], port: int) -> list[str]:
+    """Gives the whole command line for an emulator on 127.0.0.1:port."""
+    return [*command, "--host=127.0.0.1", f"--port={port}"]
+
+
+def start(command: Sequence[str], port: int, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    """Starts the emulator on 127.0.0.1:port (in a process group of its own) without waiting for it."""
+    return spawn(arguments(command, port), environment, process_group=NEW_GROUP)
+
+
+def wait_until_ready(process: subprocess.Popen[bytes], port: int, wait_sec: float = START_SEC) -> None:
+    """Returns when the emulator takes connections; raises EmulatorError when it ends before or is too slow."""
+    deadline = time.monotonic() + wait_sec
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            raise EmulatorError(f"the Firestore emulator ended with exit code {process.returncode}; see its log")
+        if answers(port):
+            return
+        time.sleep(POLL_SEC)
+    raise EmulatorError(f"the Firestore emulator did not answer on port {port} within {wait_sec} s")
+
+
+def stop(process: subprocess.Popen[bytes]) -> None:
+    """Kills the emulator: it keeps nothing on disk, so there is nothing to end gracefully."""
+    kill_group(process.pid)
+    process.wait()
+
+
+def _jar_candidates(environment: Mapping[str, str]) -> list[Path]:
+    if override := environment.get("FIRESTORE_EMULATOR_JAR"):
+        return [Path(override)]
+    roots = [Path("/usr/lib/google-cloud-sdk"), Path(environment.get("HOME", os.sep), "google-cloud-sdk")]
+    if gcloud := shutil.which("gcloud", path=environment.get("PATH")):
+        roots.insert(0, Path(gcloud).resolve().parents[1])  # <root>/bin/gcloud
+    return [root / JAR_IN_SDK for root in dict.fromkeys(roots)]
+
+
+def answers(port: int) -> bool:
+    """Says whether the emulator answers HTTP with its "Ok": an open port alone comes a moment too early."""
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=1) as connection:
+            connection.sendall(b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")
+            return connection.recv(64).startswith(b"HTTP/1.1 200")
+    except OSError:
+        return False

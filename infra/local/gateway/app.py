@@ -1,0 +1,119 @@
+"""The proxy as an ASGI application: reads a request, forwards it, sends the answer back.
+
+ASGI rather than WSGI, because only there path, query and doubled headers arrive as they were sent; uvicorn serves
+it, which functions-framework brings along.
+"""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from infra.local.gateway.forwarding import (
+    Answer,
+    Headers,
+    Message,
+    UpstreamTimeoutError,
+    UpstreamUnreachableError,
+    forward,
+)
+from infra.local.gateway.routing import function_for
+from infra.local.gateway.settings import Settings
+from infra.local.json_logs import log_event
+
+MAX_BODY_BYTES = 32 * 1024 * 1024  # Cloud Run's limit for an HTTP/1 request
+THREADS = 128  # one a request in flight: more than the four functions' own threads together
+
+Scope = dict[str, Any]
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+
+
+class BodyTooLargeError(Exception):
+    """The request's body is over the limit."""
+
+
+class ClientGoneError(Exception):
+    """The client closed its connection before its request was whole."""
+
+
+class Gateway:
+    """The application; threads carry the blocking calls upstream."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="upstream")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serves one request."""
+        raw_path: bytes = scope["raw_path"]
+        function = function_for(raw_path.decode("latin-1"))
+        try:
+            answer = await self._answer(scope, receive)
+        except ClientGoneError:
+            log_event("client_gone", function=function, method=scope["method"])
+            return
+        path = scope["path"]  # decoded and without the query: links are not for logs
+        log_event("gateway_request", method=scope["method"], path=path, function=function, status=answer.status)
+        await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
+        await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else answer.body})
+
+    async def _answer(self, scope: Scope, receive: Receive) -> Answer:
+        headers: Headers = scope["headers"]
+        request_id = next((value.decode("latin-1") for name, value in headers if name == b"x-request-id"), None)
+        try:
+            body = await _read_body(headers, receive)
+        except BodyTooLargeError:
+            return problem(413, "Payload Too Large", "payload_too_large", "the body is over 32 MiB", request_id)
+        query: bytes = scope["query_string"]
+        target = scope["raw_path"] + (b"?" + query if query else b"")
+        function = function_for(scope["raw_path"].decode("latin-1"))
+        message = Message(scope["method"], target, headers, body)
+        address, timeout_sec = self._settings.upstreams[function], self._settings.timeout_sec
+        try:
+            return await asyncio.get_running_loop().run_in_executor(
+                self._threads, forward, message, address, timeout_sec
+            )
+        except UpstreamTimeoutError:
+            return problem(504, "Gateway Timeout", "upstream_unavailable", "no answer in time", request_id)
+        except UpstreamUnreachableError as error:
+            log_event("upstream_unreachable", function=function, error=str(error))
+            return problem(502, "Bad Gateway", "upstream_unavailable", "the function cannot be reached", request_id)
+
+
+def problem(status: int, title: str, code: str, detail: str, request_id: str | None) -> Answer:
+    """Gives an RFC 9457 answer in the API's own shape, for what no function has seen; retry hint with 502 and 504."""
+    body = {
+        "type": "about:blank",
+        "title": title,
+        "status": status,
+        "detail": detail,
+        "code": code,
+        "request_id": request_id,
+    }
+    encoded = json.dumps(body).encode()
+    headers = [(b"content-type", b"application/problem+json"), (b"content-length", str(len(encoded)).encode())]
+    if status >= 500:
+        headers.append((b"retry-after", b"1"))
+    return Answer(status, headers, encoded)
+
+
+async def _read_body(headers: Headers, receive: Receive) -> bytes:
+    """Gives the whole body; raises BodyTooLargeError as early as the promised length tells."""
+    promised = next((value for name, value in headers if name == b"content-length"), b"0")
+    if int(promised) > MAX_BODY_BYTES:
+        raise BodyTooLargeError
+    chunks: list[bytes] = []
+    size, more = 0, True
+    while more:
+        event = await receive()
+        if event["type"] == "http.disconnect":
+            raise ClientGoneError
+        chunk: bytes = event.get("body", b"")
+        chunks.append(chunk)
+        size += len(chunk)
+        if size > MAX_BODY_BYTES:
+            raise BodyTooLargeError
+        more = event.get("more_body", False)
+    return b"".join(chunks)

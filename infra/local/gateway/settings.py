@@ -1,0 +1,64 @@
+"""Reads the gateway's settings from an environment."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from infra.local.gateway.routing import UPSTREAMS, Upstream
+
+
+class SettingsError(Exception):
+    """Names every setting that is missing or wrong, one a line."""
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where a function listens."""
+
+    host: str
+    port: int
+
+
+@dataclass(frozen=True)
+class Settings:
+    """port: 0 takes a free one; upstreams: where each function listens; timeout_sec: the longest wait for an answer."""
+
+    port: int
+    upstreams: Mapping[Upstream, Address]
+    timeout_sec: float
+
+
+def read_settings(environment: Mapping[str, str]) -> Settings:
+    """Gives the settings; raises SettingsError that names all faults.
+
+    Required: SUBMIT_JOB_URL, JOB_STATUS_URL, SALAD_WEBHOOK_URL (`http://host:port`). Optional: PORT (0),
+    UPSTREAM_TIMEOUT_SEC (60).
+    """
+    faults: list[str] = []
+    upstreams: dict[Upstream, Address] = {}
+    for upstream in UPSTREAMS:
+        name = f"{upstream.upper()}_URL"
+        address = _address(environment.get(name, ""))
+        if address is None:
+            faults.append(f"{name} must be http://host:port, not {environment.get(name)!r}")
+        else:
+            upstreams[upstream] = address
+    port = environment.get("PORT", "0")
+    if not port.isascii() or not port.isdigit() or int(port) > 65535:
+        faults.append(f"PORT must be 0-65535, not {port!r}")
+    timeout = environment.get("UPSTREAM_TIMEOUT_SEC", "60")  # Google's functions answer within 60 s by default
+    if not timeout.replace(".", "", 1).isdecimal() or float(timeout) <= 0:
+        faults.append(f"UPSTREAM_TIMEOUT_SEC must be a number of seconds, not {timeout!r}")
+    if faults:
+        raise SettingsError("\n".join(faults))
+    return Settings(int(port), upstreams, float(timeout))
+
+
+def _address(url: str) -> Address | None:
+    parts = urlsplit(url)
+    try:
+        port = parts.port
+    except ValueError:
+        return None
+    usable = parts.scheme == "http" and parts.hostname and port and not parts.path.strip("/")
+    return Address(parts.hostname, port) if usable and parts.hostname and port else None

@@ -1,0 +1,133 @@
+"""The fault book: which answers shall go wrong, how, and how often that has happened."""
+
+import threading
+from dataclasses import dataclass, replace
+from typing import Any
+
+WEBHOOK = "webhook"  # the one operation that is not in Salad's OpenAPI file: its delivery to us
+MAX_TIMES = 100_000
+MAX_DELAY_SEC = 600.0  # ten minutes: longer than any time-out that a test could wait for
+_WEBHOOK_FLAGS = ("lose", "double", "forge")
+_KINDS = ("status", "delay_sec", "cut", *_WEBHOOK_FLAGS, "late_sec")
+
+
+class FaultRefusedError(ValueError):
+    """A fault that the simulator does not know; the message names it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fault:
+    """One planned fault; fault is the request's object as it came, with exactly one kind in it."""
+
+    id: str
+    operation: str
+    kind: str  # one of status, delay_sec, cut, lose, double, forge, late_sec
+    fault: dict[str, Any]
+    times: int
+    happened: int = 0
+
+
+def parsed(fault_id: str, body: Any, operations: frozenset[str]) -> Fault:
+    """Reads {"operation", "fault", "times"}; raises FaultRefusedError that names what is unknown."""
+    if not isinstance(body, dict):
+        raise FaultRefusedError("the body must be an object")
+    _refuse_unknown("field", body, {"operation", "fault", "times"})
+    operation, times = body.get("operation"), body.get("times", 1)
+    fault: Any = body.get("fault")
+    if operation not in operations:
+        raise FaultRefusedError(f"unknown operation {operation!r}")
+    if not isinstance(times, int) or isinstance(times, bool) or not 1 <= times <= MAX_TIMES:
+        raise FaultRefusedError(f"times must be 1-{MAX_TIMES}, not {times!r}")
+    return Fault(id=fault_id, operation=operation, kind=_kind(operation, fault), fault=fault, times=times)
+
+
+def _kind(operation: str, fault: Any) -> str:
+    if not isinstance(fault, dict):
+        raise FaultRefusedError(f"unknown fault {fault!r}")
+    kinds = [name for name in _KINDS if name in fault]
+    if len(kinds) != 1:
+        raise FaultRefusedError(f"unknown fault {fault!r}: it needs exactly one of {', '.join(_KINDS)}")
+    kind = kinds[0]
+    _refuse_unknown("fault field", fault, {kind, "html", "retry_after"} if kind == "status" else {kind})
+    if operation != WEBHOOK and kind in {*_WEBHOOK_FLAGS, "late_sec"}:
+        raise FaultRefusedError(f"fault {kind!r} exists for the operation {WEBHOOK!r} only")
+    if not _is_valid(kind, fault):
+        raise FaultRefusedError(f"unknown fault {fault!r}: the value of {kind!r} is not one it can take")
+    return kind
+
+
+def _is_valid(kind: str, fault: dict[str, Any]) -> bool:
+    value = fault[kind]
+    if kind == "status":
+        html, retry_after = fault.get("html", False), fault.get("retry_after", 0)
+        return (
+            isinstance(value, int)
+            and _is_number(value, 400, 599)
+            and isinstance(html, bool)
+            and isinstance(retry_after, int)
+            and _is_number(retry_after, 0, 86_400)
+        )
+    if kind == "cut":
+        return value in {"before", "after"}
+    if kind in _WEBHOOK_FLAGS:
+        return value is True
+    return _is_number(value, 0, MAX_DELAY_SEC)
+
+
+def _is_number(value: Any, low: float, high: float) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high
+
+
+def _refuse_unknown(what: str, given: dict[str, Any], known: set[str]) -> None:
+    unknown = sorted(set(given) - known)
+    if unknown:
+        raise FaultRefusedError(f"unknown {what} {unknown[0]!r}")
+
+
+class FaultBook:
+    """Holds the planned faults and the counters of calls; safe to use from many threads."""
+
+    def __init__(self, operations: frozenset[str]) -> None:
+        """operations: the names that a fault may be planned for, the webhook's included."""
+        self._operations = operations
+        self._lock = threading.Lock()
+        self._faults: dict[str, Fault] = {}
+        self._calls: dict[str, int] = {}
+
+    def add(self, fault_id: str, body: Any) -> Fault:
+        """Plans a fault; raises FaultRefusedError."""
+        fault = parsed(fault_id, body, self._operations)
+        with self._lock:
+            self._faults[fault.id] = fault
+        return fault
+
+    def get(self, fault_id: str) -> Fault | None:
+        """The fault as it stands, or None."""
+        with self._lock:
+            return self._faults.get(fault_id)
+
+    def take(self, operation: str) -> Fault | None:
+        """Uses up one of the operation's planned faults, the oldest first."""
+        with self._lock:
+            for fault in self._faults.values():
+                if fault.operation == operation and fault.happened < fault.times:
+                    used = replace(fault, happened=fault.happened + 1)
+                    self._faults[fault.id] = used
+                    return used
+            return None
+
+    def count(self, operation: str) -> None:
+        """Counts a call of the operation."""
+        with self._lock:
+            self._calls[operation] = self._calls.get(operation, 0) + 1
+
+    def calls(self) -> dict[str, int]:
+        """How often each operation was called since the start or the last reset."""
+        with self._lock:
+            return dict(self._calls)
+
+    def reset(self) -> None:
+        """Drops every fault and counter."""
+        with self._lock:
+            self._faults.clear()
+            self._calls.clear()

@@ -1,0 +1,31 @@
+"""Counts REST calls in a sliding minute, as Salad limits each API key."""
+
+import threading
+from collections import deque
+
+WINDOW_SEC = 60.0
+
+
+class RateLimit:
+    """Admits at most so many calls in any minute; safe to use from many threads."""
+
+    def __init__(self, calls_a_minute: int) -> None:
+        """calls_a_minute: Salad's documentation says 240 for one API key, all operations together."""
+        self._limit = calls_a_minute
+        self._lock = threading.Lock()
+        self._admitted: deque[float] = deque()
+
+    def wait_sec(self, now: float) -> float:
+        """Admits the call at `now` (monotonic seconds) and returns 0.0, or the seconds until one fits again."""
+        with self._lock:
+            while self._admitted and self._admitted[0] <= now - WINDOW_SEC:
+                self._admitted.popleft()
+            if len(self._admitted) < self._limit:
+                self._admitted.append(now)
+                return 0.0
+            return self._admitted[0] + WINDOW_SEC - now
+
+    def reset(self) -> None:
+        """Forgets every call."""
+        with self._lock:
+            self._admitted.clear()

@@ -1,0 +1,188 @@
+"""Runs each REST operation through the same gates: count, key, rate limit, planned fault, validation, handler."""
+
+import hmac
+import json
+import math
+import re
+import socket
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from time import monotonic
+from typing import Any
+
+from flask import Flask, Request, Response, request
+
+from infra.local.salad_sim import wire
+from infra.local.salad_sim.faults import Fault, FaultBook
+from infra.local.salad_sim.rate_limit import RateLimit
+from infra.local.salad_sim.settings import Settings
+from infra.local.salad_sim.spec import Operation, Spec
+from infra.local.salad_sim.world import ActionError
+
+PREFIX = "/api/public"
+TITLES = {
+    400: "Bad Request",
+    401: "Unauthorized",
+    403: "Forbidden",
+    404: "Not Found",
+    409: "Conflict",
+    413: "Content Too Large",
+    415: "Unsupported Media Type",
+    429: "Too Many Requests",
+    500: "Internal Server Error",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Call:
+    """One validated request: path parameters, query and the parsed body (None without one)."""
+
+    path: dict[str, str]
+    query: dict[str, int]
+    body: Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What a handler gives back; body None means an empty one."""
+
+    body: Any = None
+    status: int = 200
+    content_type: str = "application/json"
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+Handler = Callable[[Call], Answer]
+
+
+class Registry:
+    """The operations that the simulator serves: the decorator that makes one also makes it known to the faults."""
+
+    def __init__(self) -> None:
+        self.handlers: dict[str, Handler] = {}
+
+    def operation(self, operation_id: str) -> Callable[[Handler], Handler]:
+        """Decorates the handler of an operation; path, method and schemas come from the OpenAPI file."""
+
+        def register(handler: Handler) -> Handler:
+            if operation_id in self.handlers:
+                raise ValueError(f"{operation_id} has a handler already")
+            self.handlers[operation_id] = handler
+            return handler
+
+        return register
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gates:
+    """What every operation passes through."""
+
+    spec: Spec
+    settings: Settings
+    faults: FaultBook
+    rate_limit: RateLimit
+    closing: threading.Event  # ends the delays of planned faults
+
+
+def add_routes(app: Flask, registry: Registry, gates: Gates) -> None:
+    """Puts every registered operation under its path; raises KeyError for one that the file does not have."""
+    for operation_id, handler in registry.handlers.items():
+        operation = gates.spec.operations[operation_id]
+        rule = PREFIX + re.sub(r"\{(\w+)\}", r"<\1>", operation.path)
+        app.add_url_rule(rule, operation_id, _view(operation, handler, gates), methods=[operation.method])
+
+
+def problem(status: int, detail: str, headers: dict[str, str] | None = None) -> Response:
+    """A problem-details answer, in the content type that Salad's file gives for errors."""
+    body = wire.problem_json(status, TITLES.get(status, "Error"), detail)
+    return Response(json.dumps(body), status, headers, content_type="application/json")
+
+
+def _view(operation: Operation, handler: Handler, gates: Gates) -> Callable[..., Response]:
+    def view(**path: str) -> Response:
+        gates.faults.count(operation.id)
+        refused = _refused(path, gates)
+        if refused is not None:
+            return refused
+        fault = gates.faults.take(operation.id)
+        early = _before(fault, gates)
+        if early is not None:
+            return early
+        try:
+            answer = handler(Call(path=path, query=_query(operation, gates), body=_body(operation, gates)))
+        except ActionError as error:
+            return problem(error.status, error.detail)
+        if fault is not None and fault.fault.get("cut") == "after":
+            return _cut(request)
+        data = b"" if answer.body is None else json.dumps(answer.body).encode()
+        return Response(data, answer.status, answer.headers, content_type=answer.content_type)
+
+    return view
+
+
+def _refused(path: dict[str, str], gates: Gates) -> Response | None:
+    """The answer to a caller without the key, over the limit, or in another organization or project."""
+    given = request.headers.get("Salad-Api-Key", "")
+    if not hmac.compare_digest(given.encode(), gates.settings.api_key.encode()):
+        return problem(401, "the Salad-Api-Key header is missing or wrong")
+    wait_sec = gates.rate_limit.wait_sec(monotonic())
+    if wait_sec > 0:
+        retry_after = {"Retry-After": str(math.ceil(wait_sec))} if gates.settings.rate_limit_retry_after else {}
+        return problem(429, "the API key has used up its calls of this minute", retry_after)
+    if path.get("organization_name") != gates.settings.organization:
+        return problem(404, "the organization does not exist")
+    if path.get("project_name", gates.settings.project) != gates.settings.project:
+        return problem(404, "the project does not exist")
+    return None
+
+
+def _before(fault: Fault | None, gates: Gates) -> Response | None:
+    """Carries out the part of a fault that comes before the handler; the answer if it ends there."""
+    if fault is None:
+        return None
+    if fault.kind == "delay_sec":
+        gates.closing.wait(fault.fault["delay_sec"])
+        return None
+    if fault.kind == "cut":
+        return _cut(request) if fault.fault["cut"] == "before" else None
+    status = fault.fault["status"]
+    headers = {"Retry-After": str(fault.fault["retry_after"])} if "retry_after" in fault.fault else {}
+    if fault.fault.get("html"):
+        page = f"<!DOCTYPE html><html><head><title>{status}</title></head><body><h1>{status}</h1></body></html>"
+        return Response(page, status, headers, content_type="text/html; charset=utf-8")
+    return problem(status, "a planned fault", headers)
+
+
+def _cut(current: Request) -> Response:
+    """Closes the caller's connection without an answer; waitress keeps the socket behind its own callback."""
+    channel = current.environ["waitress.client_disconnected"].__self__
+    channel.socket.shutdown(socket.SHUT_RDWR)
+    return Response(b"", 200)  # goes nowhere
+
+
+def _query(operation: Operation, gates: Gates) -> dict[str, int]:
+    query: dict[str, Any] = {}
+    for name in operation.query:
+        text = request.args.get(name)
+        if text is not None:
+            query[name] = int(text) if re.fullmatch(r"-?\d{1,10}", text) else text
+    faults = gates.spec.query_faults(operation, query)
+    if faults:
+        raise ActionError(400, "; ".join(faults)[:2000])
+    return query
+
+
+def _body(operation: Operation, gates: Gates) -> Any:
+    if not operation.request_schemas:
+        return None
+    if request.mimetype not in operation.request_schemas:
+        raise ActionError(415, f"the body must come as {' or '.join(operation.request_schemas)}")
+    try:
+        body = json.loads(request.get_data(cache=False))
+    except ValueError as error:
+        raise ActionError(400, f"the body is not JSON: {error}") from error
+    faults = gates.spec.request_faults(operation, request.mimetype, body)
+    if faults:
+        raise ActionError(400, "; ".join(faults)[:2000])
+    return body

@@ -1,0 +1,45 @@
+"""Keeps the keys that sign webhooks and signs with every one that is in force."""
+
+import base64
+import hashlib
+import hmac
+import secrets
+
+from infra.local.salad_sim.world import SecretKey, World
+
+KEY_BYTES = 32  # the width of SHA-256, and the shortest that the file's pattern allows in base64
+
+
+def drawn() -> SecretKey:
+    """Draws a key at random."""
+    return SecretKey(text=base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode())
+
+
+def current(world: World) -> str:
+    """The key that new receivers should use, base64."""
+    with world.changed:
+        return world.webhook_keys[-1].text
+
+
+def rotate(world: World, rotation_sec: float) -> str:
+    """Draws a new key; the former one signs beside it for rotation_sec. Returns the new one, base64."""
+    with world.changed:
+        until = world.clock.monotonic() + rotation_sec
+        world.webhook_keys[-1] = SecretKey(text=world.webhook_keys[-1].text, expires_at=until)
+        world.webhook_keys.append(drawn())
+        return world.webhook_keys[-1].text
+
+
+def in_force(world: World) -> list[str]:
+    """Every key that signs now, the current one first."""
+    with world.changed:
+        now = world.clock.monotonic()
+        world.webhook_keys[:] = [key for key in world.webhook_keys if key.expires_at is None or key.expires_at > now]
+        return [key.text for key in reversed(world.webhook_keys)]
+
+
+def signature(key: str, webhook_id: str, timestamp: int, body: bytes) -> str:
+    """One Standard Webhooks signature over `id.timestamp.body`; key is base64, timestamp seconds since 1970."""
+    signed = f"{webhook_id}.{timestamp}.".encode() + body
+    digest = hmac.new(base64.b64decode(key), signed, hashlib.sha256).digest()
+    return "v1," + base64.b64encode(digest).decode()

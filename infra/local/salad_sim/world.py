@@ -1,0 +1,92 @@
+"""Holds everything the simulator knows, behind one lock that is also the signal of change."""
+
+import secrets
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from time import monotonic
+from typing import Any
+
+from infra.local.salad_sim.fleet import ContainerGroup, Instance
+from infra.local.salad_sim.jobs import QueueJob
+
+
+class ActionError(Exception):
+    """A request that Salad would refuse; the edge turns it into problem details."""
+
+    def __init__(self, status: int, detail: str) -> None:
+        """status: HTTP status; detail: one sentence for the caller."""
+        super().__init__(detail)
+        self.status = status
+        self.detail = detail
+
+
+@dataclass(frozen=True, kw_only=True)
+class Queue:
+    """One job queue of the project."""
+
+    id: str
+    name: str
+    display_name: str
+    description: str
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stream:
+    """The gRPC stream that an instance has opened last; closed_at is None while it is open."""
+
+    id: str
+    closed_at: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SecretKey:
+    """A webhook secret, base64 of its bytes; it signs until expires_at (monotonic; None: the current one)."""
+
+    text: str
+    expires_at: float | None = None
+
+
+@dataclass(kw_only=True)
+class Clock:
+    """Where time comes from, so that a test can bring its own."""
+
+    utc: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
+    monotonic: Callable[[], float] = field(default=monotonic)
+
+
+@dataclass(kw_only=True)
+class World:
+    """The simulator's state. Hold `changed` to read or write more than one field; notify it after a write."""
+
+    webhook_keys: list[SecretKey]
+    on_finished: Callable[[QueueJob], None]  # called under the lock for every job that has ended: must not wait
+    clock: Clock = field(default_factory=Clock)
+    new_id: Callable[[], str]
+    changed: threading.Condition = field(default_factory=threading.Condition)
+    queues: dict[str, Queue] = field(default_factory=dict)  # by name
+    jobs: dict[str, QueueJob] = field(default_factory=dict)
+    waiting: dict[str, list[str]] = field(default_factory=dict)  # queue name -> ids of pending jobs, next first
+    groups: dict[str, ContainerGroup] = field(default_factory=dict)  # by name
+    instances: dict[str, Instance] = field(default_factory=dict)
+    in_flight: dict[str, str] = field(default_factory=dict)  # instance id -> job id
+    streams: dict[str, Stream] = field(default_factory=dict)  # by instance id
+    resting: dict[str, float] = field(default_factory=dict)  # instance id -> no job before (monotonic)
+    token_key: bytes = field(default_factory=lambda: secrets.token_bytes(32))  # signs the instances' tokens
+    is_closing: bool = False
+
+
+def merged(target: Any, patch: Any) -> Any:
+    """Applies a JSON merge patch (RFC 7396) and returns the result; neither argument is changed."""
+    if not isinstance(patch, dict):
+        return patch
+    result = dict(target) if isinstance(target, dict) else {}
+    for name, value in patch.items():
+        if value is None:
+            result.pop(name, None)
+        else:
+            result[name] = merged(result.get(name), value)
+    return result

@@ -1,0 +1,149 @@
+"""Says which process gets which variables: one table for the functions, as the cloud's deployment has it. Pure."""
+
+import json
+from collections.abc import Mapping
+
+from infra.local.stack.plan import (
+    BUCKET,
+    FIRESTORE_DATABASE,
+    FIRESTORE_PROJECT,
+    ORGANIZATION,
+    PREFIX,
+    PROJECT,
+    QUEUE,
+    REGION,
+    Plan,
+    origin,
+)
+from infra.package import FUNCTIONS
+
+MACHINE_VARIABLES = ("PATH", "HOME", "LANG", "TMPDIR")  # what any program needs to run here
+
+# functions-framework's own variable. Its default is four threads a core; one process here stands for the several
+# instances that the cloud starts under load, so that calls do not wait for each other where they would not there.
+FRAMEWORK_VARIABLES: Mapping[str, str] = {"THREADS": "64"}
+
+_ALL = frozenset(FUNCTIONS)
+_DISPATCHERS = frozenset({"submit_job", "scale_tick"})
+# variable -> the functions that get it; a function holds no secret that it does not use
+RECEIVERS: Mapping[str, frozenset[str]] = {
+    "STORE": _ALL,
+    "SQLITE_PATH": _ALL,
+    "FIRESTORE_PROJECT": _ALL,
+    "FIRESTORE_DATABASE": _ALL,
+    "FIRESTORE_EMULATOR_HOST": _ALL,
+    "REHEARSAL_MODE": _ALL,
+    "API_CLIENTS": _ALL,
+    "SALAD_API_URL": _DISPATCHERS,
+    "SALAD_API_KEY": _DISPATCHERS,
+    "SALAD_ORG_NAME": _DISPATCHERS,
+    "SALAD_PROJECT_NAME": _DISPATCHERS,
+    "SALAD_QUEUE_NAME": _DISPATCHERS,
+    "PUBLIC_BASE_URL": _DISPATCHERS,
+    "REPORT_TOKEN_SECRETS": _DISPATCHERS | {"salad_webhook"},
+    "SALAD_WEBHOOK_SECRETS": frozenset({"salad_webhook"}),
+    "B2_KEY_ID": _ALL,
+    "B2_APP_KEY": _ALL,
+    "B2_BUCKET_NAME": _ALL,
+    "B2_PREFIX": _ALL,
+    "B2_S3_ENDPOINT": _ALL,
+    "B2_REGION": _ALL,
+    "B2_DOWNLOAD_URL": _ALL,
+    "TICK_PERIOD_SEC": frozenset({"scale_tick"}),
+}
+
+
+def function_environment(function: str, plan: Plan, webhook_secret: str) -> dict[str, str]:
+    """Gives exactly the variables of one function, without the machine's; webhook_secret: Salad's, `whsec_...`."""
+    values = _function_values(plan, webhook_secret)
+    return {name: values[name] for name, receivers in RECEIVERS.items() if function in receivers and name in values}
+
+
+def worker_environment(plan: Plan) -> dict[str, str]:
+    """Gives the environment_variables of the container group."""
+    return {
+        "ENGINE": "preview",
+        "REHEARSAL_MODE": "true",
+        "B2_KEY_ID": plan.credentials.b2_key_id,
+        "B2_APP_KEY": plan.credentials.b2_app_key,
+        "B2_BUCKET_NAME": BUCKET,
+        "B2_PREFIX": PREFIX,
+        "B2_REALM": plan.b2,
+        "WORK_DIR": str(plan.state / "workers"),
+    }
+
+
+def b2_environment(plan: Plan) -> dict[str, str]:
+    """Gives the B2 simulator's settings."""
+    return {
+        "PORT": str(plan.ports.b2),
+        "B2_KEY_ID": plan.credentials.b2_key_id,
+        "B2_APP_KEY": plan.credentials.b2_app_key,
+        "B2_BUCKET_NAME": BUCKET,
+        "B2_REGION": REGION,
+        "DATA_DIR": str(plan.state / "b2"),
+    }
+
+
+def salad_environment(plan: Plan) -> dict[str, str]:
+    """Gives the Salad simulator's settings."""
+    return {
+        "SALAD_SIM_PORT": str(plan.ports.salad),
+        "SALAD_SIM_API_KEY": plan.credentials.salad_api_key,
+        "SALAD_SIM_ORGANIZATION": ORGANIZATION,
+        "SALAD_SIM_PROJECT": PROJECT,
+        "SALAD_SIM_NODES": str(max(plan.settings.replicas, 16)),  # 16: room to scale beyond what was started
+        "SALAD_QUEUE_WORKER": plan.settings.queue_worker,
+    }
+
+
+def gateway_environment(plan: Plan) -> dict[str, str]:
+    """Gives the gateway's settings."""
+    functions = ("submit_job", "job_status", "salad_webhook")
+    urls = {f"{name.upper()}_URL": origin(plan.ports.functions[name]) for name in functions}
+    return {"PORT": str(plan.ports.gateway), **urls}
+
+
+def machine_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    """Gives what every child inherits of our own environment: nothing that could change what it does."""
+    inherited = {name: environment[name] for name in MACHINE_VARIABLES if name in environment}
+    return inherited | {"PYTHONUNBUFFERED": "1"}
+
+
+def _function_values(plan: Plan, webhook_secret: str) -> dict[str, str]:
+    credentials, settings = plan.credentials, plan.settings
+    clients = {
+        name: {"api_keys": [key], "callback_secrets": [credentials.callback_secrets[name]]}
+        for name, key in credentials.api_keys.items()
+    }
+    return _store_values(plan) | {
+        "REHEARSAL_MODE": "true",
+        "API_CLIENTS": json.dumps(clients),
+        "SALAD_API_URL": plan.salad_api,
+        "SALAD_API_KEY": credentials.salad_api_key,
+        "SALAD_ORG_NAME": ORGANIZATION,
+        "SALAD_PROJECT_NAME": PROJECT,
+        "SALAD_QUEUE_NAME": QUEUE,
+        "PUBLIC_BASE_URL": plan.api,
+        "REPORT_TOKEN_SECRETS": credentials.report_token_secret,
+        "SALAD_WEBHOOK_SECRETS": webhook_secret,
+        "B2_KEY_ID": credentials.b2_key_id,
+        "B2_APP_KEY": credentials.b2_app_key,
+        "B2_BUCKET_NAME": BUCKET,
+        "B2_PREFIX": PREFIX,
+        "B2_S3_ENDPOINT": plan.b2,
+        "B2_REGION": REGION,
+        "B2_DOWNLOAD_URL": plan.b2,
+        "TICK_PERIOD_SEC": str(settings.tick_sec),
+    }
+
+
+def _store_values(plan: Plan) -> dict[str, str]:
+    if plan.settings.store == "sqlite":
+        return {"STORE": "sqlite", "SQLITE_PATH": str(plan.state / "jobs.sqlite3")}
+    return {
+        "STORE": "firestore",
+        "FIRESTORE_PROJECT": FIRESTORE_PROJECT,
+        "FIRESTORE_DATABASE": FIRESTORE_DATABASE,
+        "FIRESTORE_EMULATOR_HOST": f"127.0.0.1:{plan.ports.firestore}",
+    }

@@ -1,0 +1,53 @@
+"""Calls the tick at a fixed period, as Cloud Scheduler does in the cloud."""
+
+import threading
+import time
+
+import requests
+
+from infra.local.json_logs import log_event
+
+CONNECT_SEC = 2.0
+ATTEMPT_DEADLINE_SEC = 60.0  # a tick is to be done in 50 s
+
+
+class Scheduler:
+    """A thread that POSTs /tick every `period_sec` to scale_tick's own URL; at most one call at a time."""
+
+    def __init__(self, origin: str, period_sec: float) -> None:
+        self._url = f"{origin}/tick"
+        self._period_sec = period_sec
+        self._stopping = threading.Event()
+        # a daemon: a tick that hangs must not hold up the end of the launcher
+        self._thread = threading.Thread(target=self._run, name="scheduler", daemon=True)
+
+    def start(self) -> None:
+        """Starts calling, the first time at once."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ends the calls; one that is under way is left to itself."""
+        self._stopping.set()
+
+    def join(self, limit_sec: float) -> None:
+        """Waits up to limit_sec for a call that was under way at stop()."""
+        self._thread.join(limit_sec)
+
+    def _run(self) -> None:
+        with requests.Session() as session:
+            session.trust_env = False
+            next_at = time.monotonic()
+            while not self._stopping.wait(max(0.0, next_at - time.monotonic())):
+                self._tick(session)
+                # what was missed while a tick ran long is skipped, not caught up with
+                next_at = max(next_at + self._period_sec, time.monotonic())
+
+    def _tick(self, session: requests.Session) -> None:
+        try:
+            answer = session.post(self._url, timeout=(CONNECT_SEC, ATTEMPT_DEADLINE_SEC))
+        except requests.RequestException as error:
+            if not self._stopping.is_set():
+                log_event("tick_failed", error=type(error).__name__)
+            return
+        if not answer.ok:
+            log_event("tick_failed", status=answer.status_code)

@@ -1,0 +1,88 @@
+"""Reads the launcher's settings from an environment; the one place that knows their names and defaults."""
+
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Literal, cast
+
+Store = Literal["sqlite", "firestore"]
+STORES: tuple[Store, ...] = ("sqlite", "firestore")
+CLIENT_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")  # what the functions take as a client
+MAX_REPLICAS = 64  # each is a process of its own on this machine
+MAX_TICK_SEC = 3600  # the functions take whole seconds up to an hour
+
+
+class SettingsError(Exception):
+    """Names every setting that is wrong, one a line."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What one rehearsal looks like.
+
+    port: of the API, 0 takes a free one; tick_sec: seconds between two ticks; clients: at least two names;
+    queue_worker: path of a queue worker program, empty for the stand-in.
+    """
+
+    port: int
+    store: Store
+    replicas: int
+    tick_sec: int
+    clients: tuple[str, ...]
+    queue_worker: str
+
+
+def read_settings(environment: Mapping[str, str]) -> Settings:
+    """Gives the settings; an empty value counts as unset. Raises SettingsError that names all faults.
+
+    PORT (0), STORE (sqlite), REPLICAS (2), TICK_SEC (5), CLIENTS (studio,campaigns), SALAD_QUEUE_WORKER (the stand-in).
+    """
+    found = {name: environment.get(name) or default for name, (default, _, _) in _RULES.items()}
+    faults = [
+        f"{name} must be {wanted}, not {found[name]!r}"
+        for name, (_, wanted, valid) in _RULES.items()
+        if not valid(found[name])
+    ]
+    if faults:
+        raise SettingsError("\n".join(faults))
+    return Settings(
+        port=int(found["PORT"]),
+        store=cast("Store", found["STORE"]),
+        replicas=int(found["REPLICAS"]),
+        tick_sec=int(found["TICK_SEC"]),
+        clients=_names(found["CLIENTS"]),
+        queue_worker=found["SALAD_QUEUE_WORKER"],
+    )
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(","))
+
+
+def _is_whole(text: str, highest: int) -> bool:
+    return text.isascii() and text.isdigit() and int(text) <= highest
+
+
+def _are_clients(text: str) -> bool:
+    names = _names(text)
+    return len(names) >= 2 and len(set(names)) == len(names) and all(CLIENT_NAME.fullmatch(name) for name in names)
+
+
+def _is_program(path: str) -> bool:
+    return path == "" or (os.path.isfile(path) and os.access(path, os.X_OK))  # noqa: PTH113  a text check beside the others
+
+
+# name -> default, what a valid value is, and the check
+_RULES: dict[str, tuple[str, str, Callable[[str], bool]]] = {
+    "PORT": ("0", "0-65535", lambda text: _is_whole(text, 65_535)),
+    "STORE": ("sqlite", " or ".join(STORES), lambda text: text in STORES),
+    "REPLICAS": ("2", f"0-{MAX_REPLICAS}", lambda text: _is_whole(text, MAX_REPLICAS)),
+    "TICK_SEC": ("5", f"1-{MAX_TICK_SEC} seconds", lambda text: _is_whole(text, MAX_TICK_SEC) and int(text) > 0),
+    "CLIENTS": (
+        "studio,campaigns",
+        "at least two different names of a-z, 0-9 and '-', separated by commas",
+        _are_clients,
+    ),
+    "SALAD_QUEUE_WORKER": ("", "the path of a program", _is_program),
+}

@@ -1,0 +1,113 @@
+"""Starts rehearsals for the end-to-end tests and finds the processes that belong to one."""
+
+import json
+import os
+import selectors
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+START_SEC = 90.0
+LAUNCHER = (sys.executable, "-m", "infra.local.stack")
+
+
+@dataclass(frozen=True)
+class Rehearsal:
+    """A running rehearsal: the process that was started (the launcher, or make), and its ready line."""
+
+    process: subprocess.Popen[bytes]
+    ready: dict[str, Any]
+    log: Path
+
+
+@contextmanager
+def rehearsal(directory: Path, command: tuple[str, ...] = LAUNCHER, **settings: str) -> Iterator[Rehearsal]:
+    """Starts one, in a process group of its own, with its log in `directory`; kills what is left of it afterwards."""
+    log = directory / "rehearsal.log"
+    with log.open("wb") as log_file:
+        process = subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env={"PATH": os.environ["PATH"], "HOME": os.environ["HOME"], "REPLICAS": "1", **settings},
+            stdout=subprocess.PIPE,
+            stderr=log_file,
+            process_group=0,
+        )
+    try:
+        yield Rehearsal(process, _first_line(process, log), log)
+    finally:
+        left = descendants(process.pid)
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGTERM)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=15)
+        for pid in [process.pid, *left]:
+            if is_alive(pid):
+                os.kill(pid, signal.SIGKILL)
+        process.wait()
+        assert process.stdout is not None
+        process.stdout.close()
+
+
+def _first_line(process: subprocess.Popen[bytes], log: Path) -> dict[str, Any]:
+    assert process.stdout is not None
+    with selectors.DefaultSelector() as selector:
+        selector.register(process.stdout, selectors.EVENT_READ)
+        assert selector.select(START_SEC), f"no ready line within {START_SEC} s; see {log}"
+    line = process.stdout.readline()
+    assert line, f"it ended without a ready line: {log.read_text()[-3000:]}"
+    parsed: dict[str, Any] = json.loads(line)
+    return parsed
+
+
+def descendants(pid: int) -> list[int]:
+    """Gives the pids of all processes below this one."""
+    children: dict[int, list[int]] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and (fields := _stat(int(entry.name))):
+            children.setdefault(int(fields[1]), []).append(int(entry.name))
+    found, waiting = [], [pid]
+    while waiting:
+        below = children.get(waiting.pop(), [])
+        found += below
+        waiting += below
+    return found
+
+
+def is_alive(pid: int) -> bool:
+    """Says whether the process still runs; a zombie that nobody has collected yet does not."""
+    fields = _stat(pid)
+    return fields is not None and fields[0] not in {"Z", "X"}
+
+
+def command_of(pid: int) -> str:
+    """Gives the command line of a process, empty when it is gone."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+    except OSError:
+        return ""
+
+
+def wait_until(condition: Callable[[], bool], limit_sec: float) -> bool:
+    """Says whether the condition came true in time."""
+    deadline = time.monotonic() + limit_sec
+    while time.monotonic() < deadline:
+        if condition():
+            return True
+        time.sleep(0.05)
+    return condition()
+
+
+def _stat(pid: int) -> list[str] | None:
+    """Gives /proc/PID/stat from the state on (proc(5)), None when the process is gone."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None

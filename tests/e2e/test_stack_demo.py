@@ -1,0 +1,85 @@
+"""Runs the demo as a newcomer does, and shows that it says so when anything is off."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from infra.local.firestore_emulator import EmulatorError, find_command
+from tests.e2e.rehearsals import ROOT, command_of, descendants, is_alive, wait_until
+
+pytestmark = pytest.mark.e2e
+DEMO_SEC = 60.0  # what the demo is allowed to take
+
+
+def run_demo(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "infra.local.demo", *arguments],
+        cwd=ROOT,
+        env={"PATH": os.environ["PATH"], "HOME": os.environ["HOME"], **settings},
+        capture_output=True,
+        text=True,
+        timeout=DEMO_SEC,
+        check=False,
+    )
+
+
+def check_success(finished: subprocess.CompletedProcess[str]) -> None:
+    assert finished.returncode == 0, finished.stdout + finished.stderr
+    for told in ("queued", "running", "succeeded", "signature verified by standardwebhooks", "74 frames of 512x512"):
+        assert told in finished.stdout
+    video = next(word for word in finished.stdout.split() if word.startswith("build/demo/") and ".mp4" in word)
+    assert (ROOT / video.rstrip(":")).stat().st_size > 10_000
+
+
+def test_the_demo_shows_a_job_from_end_to_end() -> None:
+    check_success(run_demo())
+
+
+def test_the_demo_takes_the_users_own_files(tmp_path: Path) -> None:
+    for name in ("face.mp4", "speech.wav"):
+        (tmp_path / f"my {name}").write_bytes((ROOT / "infra" / "local" / "media" / name).read_bytes())
+    check_success(run_demo("--video", str(tmp_path / "my face.mp4"), "--audio", str(tmp_path / "my speech.wav")))
+
+
+@pytest.mark.emulator
+def test_the_demo_runs_on_firestore() -> None:
+    try:
+        find_command(os.environ)
+    except EmulatorError as error:
+        pytest.skip(str(error))
+    check_success(run_demo(STORE="firestore"))
+
+
+def test_a_file_that_is_no_video_fails_the_demo_with_the_jobs_error(tmp_path: Path) -> None:
+    (tmp_path / "face.mp4").write_text("this is no video")
+    finished = run_demo("--video", str(tmp_path / "face.mp4"))
+    assert finished.returncode == 1
+    assert "FAILED: the job ended as failed: " in finished.stdout
+
+
+def test_a_file_that_is_not_there_fails_before_anything_starts() -> None:
+    finished = run_demo("--audio", "/nowhere/speech.wav")
+    assert (finished.returncode, finished.stdout) == (1, "\nFAILED: there is no file /nowhere/speech.wav\n")
+
+
+def test_a_demo_that_is_killed_leaves_no_process(tmp_path: Path) -> None:
+    with (tmp_path / "story.txt").open("wb") as story:
+        demo = subprocess.Popen([sys.executable, "-m", "infra.local.demo"], cwd=ROOT, stdout=story, stderr=story)
+    pids: list[int] = []
+    try:
+        started = wait_until(lambda: any("gpu_worker" in command_of(pid) for pid in descendants(demo.pid)), DEMO_SEC)
+        pids = descendants(demo.pid)
+        assert started
+    finally:
+        demo.kill()
+        demo.wait()
+    assert wait_until(lambda: not any(map(is_alive, pids)), 10), [command_of(pid) for pid in pids if is_alive(pid)]
+
+
+def test_wrong_settings_of_the_rehearsal_are_shown() -> None:
+    finished = run_demo(STORE="oracle")
+    assert finished.returncode == 1
+    assert "STORE must be sqlite or firestore" in finished.stdout

@@ -1,0 +1,41 @@
+"""Shows that the emulator's starter starts it, ends it, and says when it cannot."""
+
+import os
+import socket
+
+import pytest
+
+from infra.local import firestore_emulator
+from infra.local.stack.ports import choose_ports
+
+pytestmark = [pytest.mark.e2e, pytest.mark.emulator]
+
+
+@pytest.fixture
+def command() -> list[str]:
+    try:
+        return firestore_emulator.find_command(os.environ)
+    except firestore_emulator.EmulatorError as error:
+        pytest.skip(str(error))
+
+
+def test_it_starts_answers_and_is_gone_after_stop(command: list[str]) -> None:
+    port = choose_ports(0).firestore
+    process = firestore_emulator.start(command, port, {"PATH": os.environ["PATH"]})
+    try:
+        firestore_emulator.wait_until_ready(process, port)
+        assert firestore_emulator.answers(port)
+    finally:
+        firestore_emulator.stop(process)
+    assert not firestore_emulator.answers(port)
+
+
+def test_a_port_that_is_taken_is_an_error_and_no_wait(command: list[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        process = firestore_emulator.start(command, port, {"PATH": os.environ["PATH"]})
+        try:
+            with pytest.raises(firestore_emulator.EmulatorError, match="ended with exit code"):
+                firestore_emulator.wait_until_ready(process, port)
+        finally:
+            firestore_emulator.stop(process)

@@ -1,0 +1,118 @@
+"""Shows by process ids that a rehearsal starts whole, ends whole, and never runs on half alive."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import requests
+
+from tests.e2e.rehearsals import LAUNCHER, ROOT, command_of, descendants, is_alive, rehearsal, wait_until
+
+pytestmark = pytest.mark.e2e
+GONE_SEC = 10.0  # the contract's
+# the parts that must be among the descendants before their end means anything
+PARTS = ("b2_sim", "salad_sim", "media_server", "gateway", "functions-framework", "gpu_worker")
+
+
+def all_pids(pid: int) -> list[int]:
+    found = [pid, *descendants(pid)]
+    commands = "\n".join(command_of(one) for one in found)
+    assert not [part for part in PARTS if part not in commands], commands
+    return found
+
+
+def launcher_below(make_pid: int) -> int:
+    return next(pid for pid in descendants(make_pid) if "infra.local.stack" in command_of(pid))
+
+
+def kill_launcher(make_pid: int) -> None:
+    os.kill(launcher_below(make_pid), signal.SIGKILL)
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        lambda make_pid: os.kill(make_pid, signal.SIGTERM),
+        lambda make_pid: os.killpg(make_pid, signal.SIGTERM),
+        lambda make_pid: os.killpg(make_pid, signal.SIGINT),
+        lambda make_pid: os.kill(make_pid, signal.SIGKILL),
+        kill_launcher,
+    ],
+    ids=["TERM to make", "TERM to the group", "INT to the group", "KILL of make", "KILL of the launcher"],
+)
+def test_every_process_is_gone_soon_after(tmp_path: Path, end: Callable[[int], None]) -> None:
+    with rehearsal(tmp_path, ("make", "local")) as running:
+        pids = all_pids(running.process.pid)
+        end(running.process.pid)
+        gone = wait_until(lambda: not any(map(is_alive, pids)), GONE_SEC)
+        assert gone, [command_of(pid) for pid in pids if is_alive(pid)]
+
+
+def test_the_state_directory_is_removed_at_the_end(tmp_path: Path) -> None:
+    with rehearsal(tmp_path, TMPDIR=str(tmp_path)) as running:
+        assert list(tmp_path.glob("avatar-rehearsal-*/packages/submit_job.zip"))
+        running.process.terminate()
+        assert running.process.wait(timeout=GONE_SEC) == 0
+    assert not list(tmp_path.glob("avatar-rehearsal-*"))
+
+
+@pytest.mark.parametrize("part", ["infra.local.b2_sim", "--target=scale_tick"])
+def test_a_part_that_dies_ends_the_rehearsal_with_a_failure(tmp_path: Path, part: str) -> None:
+    with rehearsal(tmp_path) as running:
+        pids = all_pids(running.process.pid)
+        victim = next(pid for pid in pids if part in command_of(pid))
+        os.kill(victim, signal.SIGKILL)
+        assert running.process.wait(timeout=GONE_SEC) == 1
+        assert wait_until(lambda: not any(map(is_alive, pids)), GONE_SEC)
+        assert '"event": "child_died"' in running.log.read_text()
+
+
+def test_standard_output_carries_the_ready_line_alone_and_the_log_no_secret(tmp_path: Path) -> None:
+    with rehearsal(tmp_path, CLIENTS="alpha,beta") as running:
+        ready = running.ready
+        assert list(ready["api_keys"]) == ["alpha", "beta"]
+        requests.get(f"{ready['api']}/v1/avatar/jobs/none", timeout=5)
+        running.process.terminate()
+        assert running.process.wait(timeout=GONE_SEC) == 0
+        assert running.process.stdout is not None
+        assert running.process.stdout.read() == b""
+        log = running.log.read_text()
+        secrets = [*ready["api_keys"].values(), *ready["callback_secrets"].values(), ready["salad_api_key"]]
+        assert not [secret for secret in secrets if secret in log]
+
+
+def test_two_rehearsals_live_side_by_side_and_a_port_can_be_chosen(tmp_path: Path) -> None:
+    (tmp_path / "second").mkdir()
+    with rehearsal(tmp_path, REPLICAS="0") as first, rehearsal(tmp_path / "second", REPLICAS="0") as second:
+        assert first.ready["api"] != second.ready["api"]
+        taken = first.ready["api"].rpartition(":")[2]
+        third = subprocess.run(
+            LAUNCHER,
+            cwd=ROOT,
+            env={"PATH": os.environ["PATH"], "PORT": taken, "REPLICAS": "0"},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    assert (third.returncode, third.stdout) == (1, "")
+    assert '"event": "gateway_port_taken"' in third.stderr
+
+
+def test_rubbish_settings_end_it_at_once_with_one_message() -> None:
+    finished = subprocess.run(
+        [sys.executable, "-m", "infra.local.stack"],
+        cwd=ROOT,
+        env={"PATH": os.environ["PATH"], "PORT": "high", "STORE": "oracle", "CLIENTS": "one"},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert (finished.returncode, finished.stdout) == (2, "")
+    assert len(finished.stderr.splitlines()) == 1
+    assert all(name in finished.stderr for name in ("PORT", "STORE", "CLIENTS"))
