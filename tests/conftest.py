@@ -27,18 +27,23 @@ def openapi() -> OpenApiValidator:
 
 
 @pytest.fixture(scope="session")
-def firestore_emulator() -> Iterator[str]:
-    """host:port of one emulator for the whole run; skips loudly where the machine has none."""
+def emulator_command() -> list[str]:
+    """The emulator's command; skips loudly where the machine has none, and fails in CI."""
     try:
-        command = firestore_emulator_process.find_command(os.environ)
+        return firestore_emulator_process.find_command(os.environ)
     except firestore_emulator_process.EmulatorError as error:
         if os.environ.get("CI"):
             pytest.fail(f"CI must have the Firestore emulator: {error}")
         pytest.skip(f"NO FIRESTORE EMULATOR, the Firestore half of the tests did not run: {error}")
+
+
+@pytest.fixture(scope="session")
+def firestore_emulator(emulator_command: list[str]) -> Iterator[str]:
+    """host:port of one emulator for the whole run."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    process = firestore_emulator_process.start(command, port, os.environ)
+    process = firestore_emulator_process.start(emulator_command, port, os.environ)
     try:
         firestore_emulator_process.wait_until_ready(process, port)
         yield f"127.0.0.1:{port}"

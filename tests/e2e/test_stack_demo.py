@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from infra.local.firestore_emulator import EmulatorError, find_command
 from tests.e2e.rehearsals import ROOT, command_of, descendants, is_alive, wait_until
 
 pytestmark = pytest.mark.e2e
@@ -45,11 +44,8 @@ def test_the_demo_takes_the_users_own_files(tmp_path: Path) -> None:
 
 
 @pytest.mark.emulator
+@pytest.mark.usefixtures("emulator_command")
 def test_the_demo_runs_on_firestore() -> None:
-    try:
-        find_command(os.environ)
-    except EmulatorError as error:
-        pytest.skip(str(error))
     check_success(run_demo(STORE="firestore"))
 
 

@@ -11,17 +11,9 @@ from infra.local.stack.ports import choose_ports
 pytestmark = [pytest.mark.e2e, pytest.mark.emulator]
 
 
-@pytest.fixture
-def command() -> list[str]:
-    try:
-        return firestore_emulator.find_command(os.environ)
-    except firestore_emulator.EmulatorError as error:
-        pytest.skip(str(error))
-
-
-def test_it_starts_answers_and_is_gone_after_stop(command: list[str]) -> None:
+def test_it_starts_answers_and_is_gone_after_stop(emulator_command: list[str]) -> None:
     port = choose_ports(0).firestore
-    process = firestore_emulator.start(command, port, {"PATH": os.environ["PATH"]})
+    process = firestore_emulator.start(emulator_command, port, {"PATH": os.environ["PATH"]})
     try:
         firestore_emulator.wait_until_ready(process, port)
         assert firestore_emulator.answers(port)
@@ -30,10 +22,10 @@ def test_it_starts_answers_and_is_gone_after_stop(command: list[str]) -> None:
     assert not firestore_emulator.answers(port)
 
 
-def test_a_port_that_is_taken_is_an_error_and_no_wait(command: list[str]) -> None:
+def test_a_port_that_is_taken_is_an_error_and_no_wait(emulator_command: list[str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        process = firestore_emulator.start(command, port, {"PATH": os.environ["PATH"]})
+        process = firestore_emulator.start(emulator_command, port, {"PATH": os.environ["PATH"]})
         try:
             with pytest.raises(firestore_emulator.EmulatorError, match="ended with exit code"):
                 firestore_emulator.wait_until_ready(process, port)

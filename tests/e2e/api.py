@@ -1,0 +1,57 @@
+"""An app's view of a running rehearsal; every answer is held against the OpenAPI document."""
+
+import time
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+
+from tests.support.functions import Reply
+from tests.support.openapi import OpenApiValidator
+
+JOB_SEC = 60.0  # a preview of the samples takes two seconds; a loaded machine and Salad's slow poll many more
+
+
+class App:
+    """One client of the rehearsal, known by its ready line."""
+
+    def __init__(self, ready: Mapping[str, Any], validator: OpenApiValidator, client: str | None = None) -> None:
+        self.ready = ready
+        self._validator = validator
+        self._key = ready["api_keys"][client or next(iter(ready["api_keys"]))]
+
+    def call(self, method: str, path: str, *, headers: Mapping[str, str] | None = None, **arguments: Any) -> Reply:
+        """Sends one request through the gateway."""
+        sent = {"X-Internal-API-Key": self._key, **(headers or {})}
+        with requests.Session() as session:
+            session.trust_env = False
+            answer = session.request(method, self.ready["api"] + path, headers=sent, timeout=30, **arguments)
+        self._validator.check(method, urlsplit(path).path, answer.status_code, answer.headers, answer.content)
+        return Reply(answer.status_code, answer.headers, answer.content)
+
+    def submit(self, headers: Mapping[str, str] | None = None, **changes: Any) -> dict[str, Any]:
+        """Submits a job on the samples, with changes; the answer must be a 202."""
+        media = self.ready["media"]
+        body = {"video_url": f"{media}/face.mp4", "audio_url": f"{media}/speech.wav", **changes}
+        reply = self.call("POST", "/v1/avatar/jobs", json=body, headers=headers)
+        assert reply.status == 202, reply.body
+        job: dict[str, Any] = reply.json
+        return job
+
+    def read(self, job_id: str) -> dict[str, Any]:
+        """Reads one job; the answer must be a 200."""
+        reply = self.call("GET", f"/v1/avatar/jobs/{job_id}")
+        assert reply.status == 200, reply.body
+        job: dict[str, Any] = reply.json
+        return job
+
+    def finished(self, job_id: str, limit_sec: float = JOB_SEC) -> dict[str, Any]:
+        """Polls until the job is done."""
+        deadline = time.monotonic() + limit_sec
+        while time.monotonic() < deadline:
+            job = self.read(job_id)
+            if job["done"]:
+                return job
+            time.sleep(0.1)
+        raise AssertionError(f"not done within {limit_sec} s: {job}")
