@@ -1,0 +1,1 @@
+"""What touches the outside: HTTP, ffmpeg, object storage, scratch space and logs."""

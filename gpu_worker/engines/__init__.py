@@ -1,0 +1,1 @@
+"""The port every engine serves, and the engines."""

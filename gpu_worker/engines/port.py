@@ -1,0 +1,65 @@
+"""The port between a run and whatever makes the talking head."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from gpu_worker.adapters.media_tools import ToolRunner
+from gpu_worker.runs.progress import RunProgress
+
+
+class EngineNotAllowed(Exception):  # noqa: N818  the name says what is wrong
+    """This engine must not serve in this environment; the message says why."""
+
+
+@dataclass(frozen=True)
+class PreparedInputs:
+    """What an engine works on. video: H.264 MP4 of `video_frames` frames at 25 fps, width x height, upright, square
+    pixels; audio: PCM WAV of audio_sec seconds; frames: how many the output must have; work_dir: private space."""
+
+    video: Path
+    audio: Path
+    width: int
+    height: int
+    video_frames: int
+    frames: int
+    audio_sec: float
+    work_dir: Path
+    params: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """What an engine made. video: the MP4; the rest was measured, or is None. generation_sec: the model's own time."""
+
+    video: Path
+    generation_sec: float | None = None
+    peak_vram_mib: float | None = None
+    gpu_class: str | None = None
+
+
+class Engine(Protocol):
+    """Makes videos, one at a time. An engine may keep models warm between jobs."""
+
+    @property
+    def name(self) -> str:
+        """The name in `metrics.engine`."""
+        ...
+
+    def start(self) -> None:
+        """Loads what is needed; returns when jobs can be taken; raises when they never will."""
+        ...
+
+    def is_ready(self) -> bool:
+        """Says whether a job can be taken; answers at once, also while a job runs."""
+        ...
+
+    def render(self, inputs: PreparedInputs, runner: ToolRunner, progress: RunProgress) -> Rendered:
+        """Makes one video: enters the phases generating and encoding, advances them, and calls
+        runner.control.check at least once a second. Raises JobError, and what check raises."""
+        ...
+
+    def stop(self) -> None:
+        """Frees everything; no job comes afterwards."""
+        ...

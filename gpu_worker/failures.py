@@ -1,0 +1,83 @@
+"""The one exception type of a run that fails, with the closed list of codes that an app can meet."""
+
+from enum import StrEnum
+
+MAX_MESSAGE = 500  # characters: enough for advice, small enough for every report, answer and log line
+
+
+class ErrorCode(StrEnum):
+    """The codes a worker can give, a part of the closed list of a job's `error.code`."""
+
+    INPUT_DOWNLOAD_FAILED = "input_download_failed"
+    INPUT_URL_NOT_ALLOWED = "input_url_not_allowed"
+    INPUT_TOO_LARGE = "input_too_large"
+    INPUT_TOO_LONG = "input_too_long"
+    INPUT_TOO_SHORT = "input_too_short"
+    UNSUPPORTED_MEDIA = "unsupported_media"
+    MEDIA_CORRUPT = "media_corrupt"
+    NO_VIDEO_STREAM = "no_video_stream"
+    NO_AUDIO_STREAM = "no_audio_stream"
+    AUDIO_SILENT = "audio_silent"
+    FACE_NOT_DETECTED = "face_not_detected"
+    FACE_LOST = "face_lost"
+    INPUT_DOWNLOAD_TIMEOUT = "input_download_timeout"
+    GPU_OUT_OF_MEMORY = "gpu_out_of_memory"
+    GPU_FAULT = "gpu_fault"
+    UPLOAD_FAILED = "upload_failed"
+    OUTPUT_VERIFICATION_FAILED = "output_verification_failed"
+    WORKER_INTERRUPTED = "worker_interrupted"
+    RUN_TIMEOUT = "run_timeout"
+    INTERNAL = "internal"
+
+
+# Those that another node may do better at. `run_timeout` is not among them: the time of the job is spent everywhere.
+ANOTHER_NODE_MAY_HELP = frozenset(
+    {
+        ErrorCode.INPUT_DOWNLOAD_TIMEOUT,
+        ErrorCode.GPU_OUT_OF_MEMORY,
+        ErrorCode.GPU_FAULT,
+        ErrorCode.UPLOAD_FAILED,
+        ErrorCode.OUTPUT_VERIFICATION_FAILED,
+        ErrorCode.WORKER_INTERRUPTED,
+        ErrorCode.INTERNAL,
+    }
+)
+
+
+class JobError(Exception):
+    """Why a run ends without a video.
+
+    message: what the app's developer should change, in one or two sentences without secrets;
+    stage: the phase it happened in, filled in by the run when the raiser leaves it out;
+    retryable: whether another node may do better, by the code unless given;
+    detail: for the log only, such as the last lines of a tool.
+    """
+
+    def __init__(
+        self,
+        code: ErrorCode,
+        message: str,
+        *,
+        stage: str | None = None,
+        retryable: bool | None = None,
+        detail: str = "",
+    ) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message[:MAX_MESSAGE]
+        self.stage = stage
+        self.retryable = code in ANOTHER_NODE_MAY_HELP if retryable is None else retryable
+        self.detail = detail
+
+    def as_wire(self) -> dict[str, str | bool | None]:
+        """Gives the `error` object of answers and reports."""
+        return {
+            "code": str(self.code),
+            "message": self.message,
+            "stage": self.stage,
+            "retryable": self.retryable,
+        }
+
+
+class SupersededError(Exception):
+    """The control plane no longer wants this run: a newer one took over, or the job was cancelled or has ended."""

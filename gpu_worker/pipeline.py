@@ -1,0 +1,232 @@
+"""Takes one run through its stages in their order: download, probe, prepare, engine, verify, upload."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gpu_worker.adapters.http_client import HttpClient
+from gpu_worker.adapters.media_tools import MediaTools, ToolRunner
+from gpu_worker.adapters.memory import PeakMemory
+from gpu_worker.engines.port import Engine, PreparedInputs, Rendered
+from gpu_worker.failures import ErrorCode, JobError
+from gpu_worker.geometry import plan_geometry
+from gpu_worker.runs.control import RunControl
+from gpu_worker.runs.progress import Phase, RunProgress
+from gpu_worker.runs.reporter import NoReporter, Reporter
+from gpu_worker.stages.download import Downloaded, Downloader, Source
+from gpu_worker.stages.prepare import FPS, AudioLimits, check_output_size, prepare_audio, prepare_video
+from gpu_worker.stages.probe import probe_audio, probe_video
+from gpu_worker.stages.upload import Uploader
+from gpu_worker.stages.verify import Expected, Output, verify_output
+from gpu_worker.storage import OutputStorage
+from gpu_worker.url_guard import UrlNotAllowed, judge_url
+from gpu_worker.wire import SCHEMA_VERSION, Answer, JobInput, UploadKey, ok_answer
+
+# How long a run waits for the answer to its `starting` and `uploading` reports, the two moments at which it is worth
+# most to hear that it is no longer wanted. One report takes 4 s at most; with nobody answering a run loses this twice.
+GATE_SEC = 5.0
+VIDEO_SHARE = 0.8  # of the download phase's progress: the video is most of the bytes
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one run may use. download_sec: for one file; upload_sec: for one storage call."""
+
+    max_video_bytes: int
+    max_audio_bytes: int
+    audio: AudioLimits
+    download_sec: float
+    upload_sec: float
+
+
+@dataclass(frozen=True)
+class Equipment:
+    """What every run works with.
+
+    own_key: the storage key of the environment, None when there is none; new_storage: opens a bucket, given its key
+    and a look at whether to stop.
+    """
+
+    client: HttpClient
+    tools: MediaTools
+    engine: Engine
+    limits: Limits
+    own_key: UploadKey | None
+    new_storage: Callable[[UploadKey, Callable[[], bool]], OutputStorage]
+
+
+@dataclass(frozen=True)
+class _Sources:
+    video: Downloaded
+    audio: Downloaded
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """One run of one job. directory: scratch space of this run alone."""
+
+    equipment: Equipment
+    job: JobInput
+    run_id: str
+    control: RunControl
+    progress: RunProgress
+    reporter: Reporter | NoReporter
+    directory: Path
+
+    def make_video(self) -> Answer:
+        """Makes and stores the video, gives the `ok` answer; raises JobError and SupersededError."""
+        begin = time.monotonic()
+        memory = PeakMemory()
+        runner = ToolRunner(self.equipment.tools, self.control, memory)
+        self._pass_gate()  # before anything is spent
+        key = self._storage_key()
+        sources = self._download()
+        prepared = self._prepare(runner, sources)
+        rendered = self.equipment.engine.render(prepared, runner, self.progress)
+        output = verify_output(runner, rendered.video, _expected(prepared))
+        storage = self.equipment.new_storage(key, lambda: self.control.stop_reason() is not None)
+
+        def metrics() -> dict[str, Any]:
+            return self._metrics(rendered, output, memory.peak_kb, time.monotonic() - begin)
+
+        place = self._upload(storage, f"{key.prefix}{self.job.job_id}", sources, output, metrics)
+        self.progress.advance(1.0)
+        return ok_answer(self.job, self.run_id, storage.file_url(place["key"]), place, metrics())
+
+    def _enter(self, phase: Phase) -> None:
+        self.control.check()
+        self.progress.enter(phase)
+
+    def _pass_gate(self) -> None:
+        self.reporter.settle(GATE_SEC)
+        self.control.check()
+
+    def _storage_key(self) -> UploadKey:
+        key = self.job.upload or self.equipment.own_key
+        if key is None:
+            message = "The worker was given no storage key for the video."
+            raise JobError(ErrorCode.INTERNAL, message, retryable=False)
+        if self.job.upload is not None and self.job.upload.endpoint is not None:
+            try:
+                judge_url(self.job.upload.endpoint, rehearsal=self.equipment.client.rehearsal)
+            except UrlNotAllowed as error:
+                message = f"The worker refuses upload.endpoint: {error.reason}."
+                raise JobError(ErrorCode.INTERNAL, message, retryable=False) from error
+        return key
+
+    def _download(self) -> _Sources:
+        self._enter(Phase.DOWNLOADING)
+        limits = self.equipment.limits
+        downloader = Downloader(self.equipment.client, self.control, limits.download_sec)
+        video = Source("video_url", self.job.video_url, self.directory / "video_source", limits.max_video_bytes)
+        audio = Source("audio_url", self.job.audio_url, self.directory / "audio_source", limits.max_audio_bytes)
+
+        def advance(begin: float, share: float) -> Callable[[int, int | None], None]:
+            return lambda done, total: self.progress.advance(begin + share * done / total if total else begin)
+
+        return _Sources(
+            downloader.fetch(video, advance(0.0, VIDEO_SHARE)),
+            downloader.fetch(audio, advance(VIDEO_SHARE, 1 - VIDEO_SHARE)),
+        )
+
+    def _prepare(self, runner: ToolRunner, sources: _Sources) -> PreparedInputs:
+        self._enter(Phase.PREPARING)
+        facts = probe_video(runner, sources.video)
+        audio_facts = probe_audio(runner, sources.audio)
+        limits = self.equipment.limits.audio
+        audio = prepare_audio(runner, sources.audio.path, self.directory / "audio.wav", audio_facts, limits)
+        geometry = plan_geometry(
+            facts.stored_width, facts.stored_height, facts.pixel_aspect, self.job.aspect_ratio, self.job.resolution
+        )
+
+        check_output_size(geometry)
+
+        def advance(done: int) -> None:
+            self.progress.advance(done / audio.frames)
+
+        target = self.directory / "video.mp4"
+        video = prepare_video(runner, sources.video.path, target, facts, geometry, audio.frames, advance)
+        return PreparedInputs(
+            video=video.path,
+            audio=audio.path,
+            width=geometry.width,
+            height=geometry.height,
+            video_frames=video.frames,
+            frames=audio.frames,
+            audio_sec=audio.seconds,
+            work_dir=self.directory,
+            params=self.job.params,
+        )
+
+    def _upload(
+        self,
+        storage: OutputStorage,
+        name: str,
+        sources: _Sources,
+        output: Output,
+        metrics: Callable[[], dict[str, Any]],
+    ) -> dict[str, Any]:
+        """Uploads MP4 and sidecar; gives the answer's `output` object."""
+        self._enter(Phase.UPLOADING)
+        self._pass_gate()  # a newer run may have put its video there already
+        uploader = Uploader(storage, self.control, self.equipment.limits.upload_sec)
+        place = _describe(storage.bucket, f"{name}.mp4", output)
+        uploader.upload_video(output, place["key"], lambda done: self.progress.advance(done / output.size_bytes))
+        self._enter(Phase.VERIFYING)
+        uploader.check_stored(place["key"], output)
+        uploader.upload_sidecar(
+            self._sidecar(sources, place, metrics()), self.directory / "sidecar.json", f"{name}.json"
+        )
+        return place
+
+    def _sidecar(self, sources: _Sources, place: dict[str, Any], metrics: dict[str, Any]) -> dict[str, Any]:
+        """Describes the MP4 beside it, and by its inputs' hashes what it was made from."""
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "job_id": self.job.job_id,
+            "attempt": self.job.attempt,
+            "run_id": self.run_id,
+            "request_id": self.job.request_id,
+            "inputs": {
+                "video_sha256": sources.video.sha256,
+                "audio_sha256": sources.audio.sha256,
+                "aspect_ratio": self.job.aspect_ratio,
+                "resolution": self.job.resolution,
+                "params": dict(self.job.params),
+            },
+            "output": place,
+            "metrics": metrics,
+        }
+
+    def _metrics(self, rendered: Rendered, output: Output, peak_ram_kb: int | None, wall_sec: float) -> dict[str, Any]:
+        return {
+            "generation_time_sec": rendered.generation_sec,
+            "script_wall_time_sec": round(wall_sec, 3),
+            "peak_vram_mib": rendered.peak_vram_mib,
+            "peak_ram_kb": peak_ram_kb,
+            "stages": self.progress.snapshot().stage_times,
+            "frames": output.frames,
+            "engine": self.equipment.engine.name,
+            "gpu_class": rendered.gpu_class,
+            "cost_usd": None,  # only the control plane knows the price of the node
+        }
+
+
+def _expected(prepared: PreparedInputs) -> Expected:
+    return Expected(prepared.width, prepared.height, prepared.frames, prepared.audio_sec)
+
+
+def _describe(bucket: str, key: str, output: Output) -> dict[str, Any]:
+    return {
+        "bucket": bucket,
+        "key": key,
+        "size_bytes": output.size_bytes,
+        "sha1": output.sha1,
+        "duration_sec": output.duration_sec,
+        "width": output.width,
+        "height": output.height,
+        "fps": FPS,
+        "frames": output.frames,
+    }

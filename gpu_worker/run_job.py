@@ -1,0 +1,80 @@
+"""Runs one job from its input to its answer, and gives every end of a run its meaning."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from gpu_worker.adapters.scratch import run_directory
+from gpu_worker.event_log import EventLog
+from gpu_worker.failures import ErrorCode, JobError, SupersededError
+from gpu_worker.pipeline import Equipment, Pipeline
+from gpu_worker.runs.control import RunControl
+from gpu_worker.runs.progress import RunProgress
+from gpu_worker.runs.reporter import NoReporter, Reporter, SendReport
+from gpu_worker.url_guard import redact_url
+from gpu_worker.wire import Answer, JobInput, failure_answer, superseded_answer
+
+MAX_DETAIL = 2000  # characters of a tool's last words that go into the log
+
+
+@dataclass(frozen=True)
+class JobRunner:
+    """Runs jobs. work_dir: where scratch directories are made; new_sender: delivers reports to a URL with a token;
+    new_run_id: draws a random id."""
+
+    equipment: Equipment
+    work_dir: Path
+    new_sender: Callable[[str, str], SendReport]
+    new_run_id: Callable[[], str]
+    log: EventLog
+
+    def run(self, job: JobInput, control: RunControl) -> Answer:
+        """Runs a job to its end and gives the answer; never raises for what a job can cause."""
+        run_id = self.new_run_id()
+        log = self.log.bind(job_id=job.job_id, attempt=job.attempt, run_id=run_id, request_id=job.request_id)
+        log.event("run_started", video_url=redact_url(job.video_url), audio_url=redact_url(job.audio_url))
+        progress = RunProgress(time.monotonic)
+        reporter = self._new_reporter(job, run_id, progress, control, log)
+        progress.on_phase = reporter.report_phase
+        reporter.start()
+        reporter.report_phase()
+        try:
+            with run_directory(self.work_dir) as directory:
+                pipeline = Pipeline(self.equipment, job, run_id, control, progress, reporter, directory)
+                answer = pipeline.make_video()
+            reporter.finish(None)
+        except SupersededError:
+            reporter.close()
+            answer = superseded_answer(job, run_id)
+        except Exception as error:  # noqa: BLE001  the one boundary: Salad needs an answer whatever breaks
+            failure = _as_failure(error, str(progress.snapshot().phase))
+            log.event("run_failed", error=failure.as_wire(), detail=failure.detail[-MAX_DETAIL:])
+            reporter.finish(failure)  # before the answer: Salad throws the body of a 503 away
+            answer = failure_answer(job.job_id, job.attempt, run_id, failure)
+        log.event(
+            "run_ended",
+            status=answer.body["status"],
+            http_status=answer.http_status,
+            stage_times=progress.snapshot().stage_times,
+            report_faults=reporter.faults,
+        )
+        return answer
+
+    def _new_reporter(
+        self, job: JobInput, run_id: str, progress: RunProgress, control: RunControl, log: EventLog
+    ) -> Reporter | NoReporter:
+        if job.report_url is None:
+            return NoReporter()
+        return Reporter(self.new_sender(job.report_url, job.report_token), job.attempt, run_id, progress, control, log)
+
+
+def _as_failure(error: Exception, phase: str) -> JobError:
+    """Gives the failure with its stage; what is not a JobError becomes `internal`, its own words only in the log."""
+    if isinstance(error, JobError):
+        failure = error
+    else:
+        detail = f"{type(error).__name__}: {error}"
+        failure = JobError(ErrorCode.INTERNAL, "The worker failed by a fault of its own.", detail=detail)
+    failure.stage = failure.stage or phase
+    return failure

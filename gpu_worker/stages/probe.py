@@ -1,0 +1,153 @@
+"""Stage 2: asks ffprobe what a downloaded file is and judges whether a video can be made of it."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+from gpu_worker.adapters.media_tools import SAFE_INPUT, ToolFailure, ToolRunner, ToolTimeout
+from gpu_worker.failures import ErrorCode, JobError
+from gpu_worker.stages.download import Downloaded
+
+PROBE_SEC = 30.0  # ffprobe reads a few MB of a local file; longer means a file made to hang it
+SURE_SCORE = 25  # ffprobe's lowest score for a short MP3; random bytes pass as one with a score of 1
+MAX_PIXELS = 8_912_896  # 4096x2176, 4K in both its forms: the frames of larger ones do not fit a node's memory
+
+
+@dataclass(frozen=True)
+class VideoFacts:
+    """The picture track that will be used. stored_*: pixels after rotation; pixel_aspect: width over height of one;
+    duration_sec: None where the file does not say."""
+
+    codec: str
+    stored_width: int
+    stored_height: int
+    pixel_aspect: Fraction
+    duration_sec: float | None
+
+
+@dataclass(frozen=True)
+class AudioFacts:
+    """The sound track that will be used. sample_rate: Hz, 0 where the file does not say; edited_sec: the length that
+    an MP4's edit list cuts the track to, None in other containers."""
+
+    codec: str
+    sample_rate: int
+    edited_sec: float | None
+
+
+def probe_video(runner: ToolRunner, file: Downloaded) -> VideoFacts:
+    """Judges the face video; raises JobError with the verdict."""
+    return judge_video(_read(runner, file, "video_url"))
+
+
+def probe_audio(runner: ToolRunner, file: Downloaded) -> AudioFacts:
+    """Judges the voice track; raises JobError with the verdict."""
+    return judge_audio(_read(runner, file, "audio_url"))
+
+
+def judge_video(answer: Mapping[str, Any]) -> VideoFacts:
+    """Reads ffprobe's answer about a video; raises JobError no_video_stream, media_corrupt, unsupported_media or
+    input_too_large."""
+    stream = _first_stream(answer, "video")
+    if stream is None:
+        raise JobError(ErrorCode.NO_VIDEO_STREAM, "video_url has no video track. Send a video file that shows a face.")
+    width, height = stream.get("width"), stream.get("height")
+    if not isinstance(width, int) or not isinstance(height, int) or min(width, height) < 1:
+        raise _corrupt("video_url", "its picture has no size")
+    _check_codec("video_url", stream)
+    if width * height > MAX_PIXELS:
+        raise JobError(
+            ErrorCode.INPUT_TOO_LARGE,
+            f"The picture of video_url has {width}x{height} pixels; at most {MAX_PIXELS:,} are taken (4K). "
+            "Send a smaller one.",
+        )
+    aspect = _pixel_aspect(stream.get("sample_aspect_ratio"))
+    if _is_turned(stream):
+        width, height, aspect = height, width, 1 / aspect
+    return VideoFacts(str(stream["codec_name"]), width, height, aspect, _duration(stream, answer))
+
+
+def judge_audio(answer: Mapping[str, Any]) -> AudioFacts:
+    """Reads ffprobe's answer about a voice track; raises JobError no_audio_stream or unsupported_media."""
+    stream = _first_stream(answer, "audio")
+    if stream is None:
+        raise JobError(ErrorCode.NO_AUDIO_STREAM, "audio_url has no audio track. Send a file with speech.")
+    _check_codec("audio_url", stream)
+    rate = str(stream.get("sample_rate", ""))
+    is_mp4 = "mp4" in str(answer.get("format", {}).get("format_name", "")).split(",")
+    edited_sec = _duration(stream, {}) if is_mp4 else None
+    return AudioFacts(str(stream["codec_name"]), int(rate) if rate.isdigit() else 0, edited_sec)
+
+
+def _read(runner: ToolRunner, file: Downloaded, name: str) -> Mapping[str, Any]:
+    arguments = [*SAFE_INPUT, "-v", "error", "-show_streams", "-show_format", "-of", "json", "-i", str(file.path)]
+    try:
+        answer = json.loads(runner.probe(arguments, PROBE_SEC).stdout)
+    except ToolFailure as failure:
+        if "whitelist" in failure.tail:
+            raise _unsupported(name, "this kind of file is not a video or audio file that is taken") from failure
+        raise _corrupt(name, f"it cannot be read ({_said(file)})", failure.tail) from failure
+    except ToolTimeout as error:
+        raise _corrupt(name, "it cannot be read in reasonable time") from error
+    except ValueError as error:
+        raise _corrupt(name, "it cannot be described") from error
+    if not isinstance(answer, dict) or int(answer.get("format", {}).get("probe_score", 0)) < SURE_SCORE:
+        raise _corrupt(name, f"its content is not media ({_said(file)})")
+    return answer
+
+
+def _said(file: Downloaded) -> str:
+    return (
+        f"its server calls it {file.content_type[:100]!r}"
+        if file.content_type
+        else "its server does not say what it is"
+    )
+
+
+def _first_stream(answer: Mapping[str, Any], kind: str) -> Mapping[str, Any] | None:
+    """Gives the first real track of a kind: cover pictures are not videos."""
+    for stream in answer.get("streams", []):
+        is_cover = stream.get("disposition", {}).get("attached_pic") == 1
+        if stream.get("codec_type") == kind and not is_cover:
+            return dict(stream)
+    return None
+
+
+def _check_codec(name: str, stream: Mapping[str, Any]) -> None:
+    if stream.get("codec_name", "unknown") in ("unknown", "none"):
+        tag = stream.get("codec_tag_string", "?")
+        raise _unsupported(name, f"its format ({tag}) cannot be decoded")
+
+
+def _pixel_aspect(text: Any) -> Fraction:
+    """Reads "num:den"; unknown (0:1, missing) counts as square, as players do."""
+    numerator, _, denominator = str(text or "").partition(":")
+    if not (numerator.isdigit() and denominator.isdigit()) or int(denominator) == 0 or int(numerator) == 0:
+        return Fraction(1)
+    return Fraction(int(numerator), int(denominator))
+
+
+def _is_turned(stream: Mapping[str, Any]) -> bool:
+    rotations = [data["rotation"] for data in stream.get("side_data_list", []) if "rotation" in data]
+    return bool(rotations) and round(float(rotations[0]) / 90) % 2 == 1
+
+
+def _duration(stream: Mapping[str, Any], answer: Mapping[str, Any]) -> float | None:
+    for place in (stream, answer.get("format", {})):
+        try:
+            return float(place["duration"])
+        except (KeyError, ValueError):
+            continue
+    return None
+
+
+def _corrupt(name: str, why: str, detail: str = "") -> JobError:
+    message = f"{name} is damaged or not a media file: {why}. Check that the link leads to the file itself."
+    return JobError(ErrorCode.MEDIA_CORRUPT, message, detail=detail)
+
+
+def _unsupported(name: str, why: str) -> JobError:
+    message = f"{name} cannot be used: {why}. Send MP4, MOV, WebM or MKV video, WAV, MP3, AAC, FLAC or OGG audio."
+    return JobError(ErrorCode.UNSUPPORTED_MEDIA, message)

@@ -1,0 +1,91 @@
+"""Stage 6: puts the MP4 and then its sidecar into object storage and makes sure that they lie there whole."""
+
+import hashlib
+import json
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gpu_worker.failures import ErrorCode, JobError
+from gpu_worker.runs.control import RunControl
+from gpu_worker.stages.verify import Output
+from gpu_worker.storage import NewFile, OutputStorage, StorageFault, StoredFile
+
+POLL_SEC = 0.1  # how often a storage call in its own thread is looked at: the delay of a cancellation
+
+
+@dataclass(frozen=True)
+class Uploader:
+    """Uploads one run's files; a call that hangs is left behind. limit_sec: for each call."""
+
+    storage: OutputStorage
+    control: RunControl
+    limit_sec: float
+
+    def upload_video(self, output: Output, key: str, on_bytes: Callable[[int], None]) -> None:
+        """Uploads the MP4; raises JobError upload_failed and what control.check raises."""
+        self._put(NewFile(output.path, key, "video/mp4", output.size_bytes, output.sha1), on_bytes)
+
+    def upload_sidecar(self, content: Mapping[str, Any], path: Path, key: str) -> None:
+        """Writes the sidecar and uploads it; its presence says that the MP4 beside it is whole."""
+        data = json.dumps(content, indent=2, sort_keys=True).encode() + b"\n"
+        path.write_bytes(data)
+        sha1 = hashlib.sha1(data, usedforsecurity=False).hexdigest()
+        self._put(NewFile(path, key, "application/json", len(data), sha1), lambda _: None)
+
+    def check_stored(self, key: str, output: Output) -> None:
+        """Asks the storage for the MP4 again, as a reader would; raises JobError upload_failed."""
+        found = self._call(lambda: self.storage.look_up(key))
+        _compare(found, output.size_bytes, output.sha1)
+
+    def _put(self, file: NewFile, on_bytes: Callable[[int], None]) -> None:
+        _compare(self._call(lambda: self.storage.put(file, on_bytes)), file.size_bytes, file.sha1)
+
+    def _call(self, action: Callable[[], StoredFile | None]) -> StoredFile | None:
+        outcome = _Outcome()
+        threading.Thread(target=outcome.fill, args=(action,), daemon=True).start()
+        give_up = time.monotonic() + self.limit_sec
+        while not outcome.done.wait(POLL_SEC):
+            self.control.check()
+            if time.monotonic() > give_up:
+                raise _upload_failed(f"The upload took longer than {self.limit_sec:g} s.")
+        if outcome.fault is not None:
+            self.control.check()
+            if isinstance(outcome.fault, StorageFault):
+                raise _upload_failed(
+                    "The video could not be put into storage.",
+                    is_final=outcome.fault.is_final,
+                    detail=str(outcome.fault),
+                ) from outcome.fault
+            raise outcome.fault
+        return outcome.value
+
+
+class _Outcome:
+    """What became of a call in another thread."""
+
+    def __init__(self) -> None:
+        self.done = threading.Event()
+        self.value: StoredFile | None = None
+        self.fault: Exception | None = None
+
+    def fill(self, action: Callable[[], StoredFile | None]) -> None:
+        try:
+            self.value = action()
+        except Exception as error:  # noqa: BLE001  carried to the thread that waits, which raises it
+            self.fault = error
+        self.done.set()
+
+
+def _compare(found: StoredFile | None, size_bytes: int, sha1: str) -> None:
+    if found is None:
+        raise _upload_failed("The file is not in the storage after its upload.")
+    if found.size_bytes != size_bytes or found.sha1 not in (None, sha1):
+        raise _upload_failed("The file in the storage is not the one that was sent.")
+
+
+def _upload_failed(message: str, *, is_final: bool = False, detail: str = "") -> JobError:
+    return JobError(ErrorCode.UPLOAD_FAILED, message, retryable=not is_final, detail=detail)

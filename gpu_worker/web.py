@@ -1,0 +1,96 @@
+"""Translates HTTP into calls of the desk: /generate, /hc and /live; the worker's only error boundary towards HTTP."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from flask import Flask, Response, request
+from werkzeug.exceptions import HTTPException
+
+from gpu_worker.desk import Desk
+from gpu_worker.engines.port import Engine
+from gpu_worker.event_log import EventLog
+from gpu_worker.failures import ErrorCode, JobError
+from gpu_worker.wire import Answer, failure_answer, identity_of, read_job
+
+MAX_BODY = 256 * 1024  # bytes; an input has about 5 KB: two URLs of 2 KB, tokens, and room for params
+
+
+def create_app(desk: Desk, engine: Engine, log: EventLog) -> Flask:
+    """Builds the WSGI application."""
+    app = Flask("gpu_worker", static_folder=None)
+
+    @app.post("/generate")
+    def generate() -> Response:
+        return _as_response(_generate(desk, log))
+
+    @app.get("/hc")
+    def health() -> Response:
+        is_ready = engine.is_ready() and not desk.is_stopping()
+        body = {"ready": is_ready, "engine": engine.name}
+        return _json(200 if is_ready else 503, body)
+
+    @app.get("/live")
+    def live() -> Response:
+        return _json(200, {"live": True})
+
+    @app.errorhandler(HTTPException)
+    def http_error(error: HTTPException) -> Response:
+        return _json(error.code or 500, {"error": error.name})
+
+    return app
+
+
+def _generate(desk: Desk, log: EventLog) -> Answer:
+    body: Any = None
+    try:
+        body = _read_body()
+        job = read_job(body)
+    except JobError as failure:
+        # 200 on purpose: Salad completes a job on 4xx as well, and only this body says what is wrong
+        job_id, attempt = identity_of(body)
+        log.event("input_refused", job_id=job_id, attempt=attempt, reason=failure.message)
+        return failure_answer(job_id, attempt, None, failure)
+    log.event(
+        "job_taken",
+        job_id=job.job_id,
+        attempt=job.attempt,
+        request_id=job.request_id,
+        salad_job_id=request.headers.get("Salad-Job-Id"),
+    )
+    is_gone = _caller_watch()
+    answer = desk.take(job, is_gone)
+    if is_gone():
+        log.event("job_left", job_id=job.job_id, attempt=job.attempt, request_id=job.request_id)
+    return answer
+
+
+def _read_body() -> Any:
+    if (request.content_length or 0) > MAX_BODY:
+        raise _refused(f"the body is larger than {MAX_BODY} bytes")
+    data = request.stream.read(MAX_BODY + 1)
+    if len(data) > MAX_BODY:
+        raise _refused(f"the body is larger than {MAX_BODY} bytes")
+    try:
+        return json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise _refused("the body is not JSON") from error
+
+
+def _refused(reason: str) -> JobError:
+    message = f"The worker refuses this input: {reason}."
+    return JobError(ErrorCode.INTERNAL, message, stage="starting", retryable=False)
+
+
+def _caller_watch() -> Callable[[], bool]:
+    """Gives a look at whether the caller has hung up; waitress offers it in the WSGI environment."""
+    watch: Callable[[], bool] | None = request.environ.get("waitress.client_disconnected")
+    return watch if watch is not None else lambda: False
+
+
+def _as_response(answer: Answer) -> Response:
+    return _json(answer.http_status, answer.body)
+
+
+def _json(status: int, body: dict[str, Any]) -> Response:
+    return Response(json.dumps(body), status=status, mimetype="application/json")

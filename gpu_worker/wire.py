@@ -1,0 +1,189 @@
+"""The wire format: reads a job's input, builds every answer; the only module that knows the field names."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from gpu_worker.failures import ErrorCode, JobError
+from gpu_worker.geometry import ASPECT_RATIOS, RESOLUTIONS
+
+SCHEMA_VERSION = 1
+ACCEPTED_VERSIONS = (SCHEMA_VERSION, SCHEMA_VERSION - 1)  # N and N-1, so that neither side must be deployed first
+NAME = re.compile(r"[A-Za-z0-9_-]{1,128}")  # a job id becomes part of file names and object names
+MAX_RUN_TIMEOUT = 86_400  # seconds, the API's limit
+MAX_ATTEMPT = 1_000_000  # far over any real count; keeps rubbish out of logs and answers
+
+
+@dataclass(frozen=True)
+class UploadKey:
+    """A storage key for one job's outputs alone. endpoint: the storage API's base URL; None: the worker's own."""
+
+    endpoint: str | None
+    key_id: str
+    app_key: str
+    bucket: str
+    prefix: str
+
+
+@dataclass(frozen=True)
+class JobInput:
+    """One job as the queue hands it over; run_timeout_seconds is the time for this run, report_url None: no reports."""
+
+    job_id: str
+    attempt: int
+    request_id: str | None
+    video_url: str
+    audio_url: str
+    aspect_ratio: str
+    resolution: str
+    report_url: str | None
+    report_token: str
+    run_timeout_seconds: float
+    upload: UploadKey | None
+    params: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An HTTP status and the JSON body that goes with it."""
+
+    http_status: int
+    body: dict[str, Any]
+
+
+class _Reader:
+    """Takes fields out of a JSON object and collects every fault on the way."""
+
+    def __init__(self, fields: Mapping[str, Any], prefix: str = "") -> None:
+        self._fields = fields
+        self._prefix = prefix
+        self.faults: list[str] = []
+
+    def text(self, name: str, default: str | None = None) -> str:
+        value = self._fields.get(name, default)
+        if isinstance(value, str) and value:
+            return value
+        return self._fault(name, "must be a non-empty string")
+
+    def choice(self, name: str, allowed: Mapping[str, Any]) -> str:
+        value = self._fields.get(name, "source")
+        if isinstance(value, str) and value in allowed:
+            return value
+        return self._fault(name, f"must be one of {', '.join(allowed)}")
+
+    def number(self, name: str, largest: float) -> float:
+        value = self._fields.get(name)
+        if isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= largest:
+            return value
+        self._fault(name, f"must be a number over 0, at most {largest:g}")
+        return 0
+
+    def _fault(self, name: str, rule: str) -> str:
+        self.faults.append(f"{self._prefix}{name} {rule}")
+        return ""
+
+
+def read_job(body: Any) -> JobInput:
+    """Reads the input of a queue job; raises JobError `internal` that names every faulty field.
+
+    Unknown fields are ignored: a newer control plane may send more.
+    """
+    if not isinstance(body, dict):
+        raise _refused(["the body must be a JSON object"])
+    version = body.get("schema_version")
+    if isinstance(version, bool) or version not in ACCEPTED_VERSIONS:
+        raise _refused([f"schema_version must be {' or '.join(map(str, ACCEPTED_VERSIONS))}"])
+    reader = _Reader(body)
+    job_id = reader.text("job_id")
+    if job_id and not NAME.fullmatch(job_id):
+        reader.faults.append("job_id must be 1-128 of A-Z, a-z, 0-9, '_' and '-'")
+    attempt = reader.number("attempt", MAX_ATTEMPT)
+    if attempt != int(attempt):
+        reader.faults.append("attempt must be a whole number")
+    report_url = reader.text("report_url") if body.get("report_url") is not None else None
+    job = JobInput(
+        job_id=job_id,
+        attempt=int(attempt),
+        request_id=reader.text("request_id") if body.get("request_id") is not None else None,
+        video_url=reader.text("video_url"),
+        audio_url=reader.text("audio_url"),
+        aspect_ratio=reader.choice("aspect_ratio", ASPECT_RATIOS),
+        resolution=reader.choice("resolution", RESOLUTIONS),
+        report_url=report_url,
+        report_token=reader.text("report_token") if report_url else "",
+        run_timeout_seconds=reader.number("run_timeout_seconds", MAX_RUN_TIMEOUT),
+        upload=_read_upload(body.get("upload"), reader.faults),
+        params=_read_params(body.get("params"), reader.faults),
+    )
+    if reader.faults:
+        raise _refused(reader.faults)
+    return job
+
+
+def _read_upload(value: Any, faults: list[str]) -> UploadKey | None:
+    if value is None:
+        return None
+    if not isinstance(value, dict):
+        faults.append("upload must be an object or null")
+        return None
+    reader = _Reader(value, prefix="upload.")
+    key = UploadKey(
+        endpoint=reader.text("endpoint") if value.get("endpoint") is not None else None,
+        key_id=reader.text("key_id"),
+        app_key=reader.text("app_key"),
+        bucket=reader.text("bucket"),
+        prefix=reader.text("prefix"),
+    )
+    faults.extend(reader.faults)
+    return key
+
+
+def _read_params(value: Any, faults: list[str]) -> Mapping[str, Any]:
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        faults.append("params must be an object or null")
+        return {}
+    return value
+
+
+def _refused(faults: list[str]) -> JobError:
+    message = "The worker refuses this input: " + "; ".join(faults) + "."
+    return JobError(ErrorCode.INTERNAL, message, stage="starting", retryable=False)
+
+
+def identity_of(body: Any) -> tuple[str | None, int | None]:
+    """Gives job id and attempt of a body that may be anything, as far as they can be read."""
+    fields = body if isinstance(body, dict) else {}
+    job_id, attempt = fields.get("job_id"), fields.get("attempt")
+    is_name = isinstance(job_id, str) and NAME.fullmatch(job_id)
+    is_count = isinstance(attempt, int) and not isinstance(attempt, bool)
+    return (job_id if is_name else None), (attempt if is_count else None)
+
+
+def ok_answer(job: JobInput, run_id: str, url: str, output: Mapping[str, Any], metrics: Mapping[str, Any]) -> Answer:
+    """Builds the answer of a run that made its video."""
+    fields = {"output_video_url": url, "output": dict(output), "metrics": dict(metrics)}
+    return Answer(200, _body("ok", job.job_id, job.attempt, run_id) | fields)
+
+
+def failure_answer(job_id: str | None, attempt: int | None, run_id: str | None, failure: JobError) -> Answer:
+    """Builds the answer of a run that failed: 200 when it is final, 503 when another node may do better."""
+    body = _body("error", job_id, attempt, run_id) | {"error": failure.as_wire()}
+    return Answer(503 if failure.retryable else 200, body)
+
+
+def superseded_answer(job: JobInput, run_id: str) -> Answer:
+    """Builds the answer of a run that stopped because nobody wants it any more."""
+    return Answer(200, _body("superseded", job.job_id, job.attempt, run_id))
+
+
+def _body(status: str, job_id: str | None, attempt: int | None, run_id: str | None) -> dict[str, Any]:
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "status": status,
+        "job_id": job_id,
+        "attempt": attempt,
+        "run_id": run_id,
+    }

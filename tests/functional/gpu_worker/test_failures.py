@@ -1,0 +1,277 @@
+"""Guards what bad input and broken peers get: the code, who is to blame, and how often something is tried."""
+
+import random
+import threading
+import time
+
+import pytest
+
+from gpu_worker.adapters.http_client import HttpClient
+from gpu_worker.stages.prepare import AudioLimits
+
+RANDOM = random.Random(1).randbytes(200_000)
+PLAYLIST = b"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nfile:///etc/hostname\n#EXT-X-ENDLIST\n"
+
+
+def code_of(answer):
+    return answer.body["error"]["code"]
+
+
+def assert_final(answer, code, named=None):
+    """A failure that the app must mend: 200, never retried, and the message names the field."""
+    assert (answer.http_status, answer.body["status"]) == (200, "error"), answer.body
+    assert code_of(answer) == code, answer.body
+    assert answer.body["error"]["retryable"] is False
+    if named:
+        assert named in answer.body["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("content", "code"),
+    [
+        (RANDOM, "media_corrupt"),
+        (b"\0" * 50_000, "media_corrupt"),
+        (b"<!doctype html><html><body>Sign in</body></html>", "media_corrupt"),
+        ("half", "media_corrupt"),
+        ("voice.wav", "no_video_stream"),
+        ("image.png", "unsupported_media"),
+        (PLAYLIST, "unsupported_media"),
+    ],
+)
+def test_bad_video(rig, site, clips, content, code):
+    if content == "half":
+        content = clips.data("face.mp4")[: len(clips.data("face.mp4")) // 2]  # its index is at the end, so it is lost
+    site.files["/face.mp4"] = clips.data(content) if isinstance(content, str) else content
+    answer = rig.run()
+    assert_final(answer, code, "video_url")
+    assert answer.body["error"]["stage"] == "preparing"
+    assert rig.storage.puts == []
+
+
+@pytest.mark.parametrize(
+    ("content", "code"),
+    [
+        (RANDOM, "media_corrupt"),
+        ("face.mp4", "no_audio_stream"),
+        ("silent.wav", "audio_silent"),
+        ("short.wav", "input_too_short"),
+        ("long.wav", "input_too_long"),
+        ("image.png", "unsupported_media"),
+    ],
+)
+def test_bad_audio(rig, site, clips, content, code):
+    site.files["/voice.wav"] = clips.data(content) if isinstance(content, str) else content
+    assert_final(rig.run(), code, "audio_url")
+
+
+def test_a_file_is_judged_by_its_content_and_not_by_what_the_server_calls_it(rig, site):
+    site.files["/face.mp4"] = lambda handler: handler.reply(200, RANDOM, **{"Content-Type": "video/mp4"})
+    assert_final(rig.run(), "media_corrupt", "video/mp4")
+
+
+def test_a_video_that_breaks_off_early(rig, site, clips):
+    data = clips.data("faststart.mp4")
+    site.files["/face.mp4"] = data[: len(data) // 3]
+    assert_final(rig.run(), "media_corrupt", "video_url")
+
+
+def test_a_picture_too_long_for_its_short_side(rig, site, clips):
+    site.files["/face.mp4"] = clips.data("ribbon.mp4")
+    assert_final(rig.run(resolution="1080p"), "unsupported_media", "video_url")
+
+
+def test_an_exact_length_at_the_limit_is_taken(rig, site, clips):
+    rig.limits = type(rig.limits)(2_000_000, 1_000_000, AudioLimits(2.0, 2.0), 5.0, 2.0)
+    site.files["/voice.wav"] = clips.data("exact_44100.wav")
+    assert rig.run().body["status"] == "ok"
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 410])
+def test_4xx_at_the_source_is_final_and_asked_once(rig, site, status):
+    site.files["/face.mp4"] = lambda handler: handler.reply(status, b"no")
+    assert_final(rig.run(), "input_download_failed", "video_url")
+    assert site.log.count("/face.mp4") == 1
+
+
+@pytest.mark.parametrize("status", [500, 503])
+def test_5xx_at_the_source_is_tried_three_times_then_another_node_may(rig, site, status):
+    site.files["/face.mp4"] = lambda handler: handler.reply(status, b"no")
+    answer = rig.run()
+    assert (answer.http_status, code_of(answer)) == (503, "input_download_timeout")
+    assert site.log.count("/face.mp4") == 3
+    assert site.reports[-1]["error"]["code"] == "input_download_timeout", "the reason must be reported before the 503"
+    assert site.reports[-1]["error"]["retryable"] is True
+
+
+def test_a_hiccup_of_the_source_is_survived(rig, site, clips):
+    answers = [503, 200]
+
+    def flaky(handler):
+        status = answers.pop(0)
+        handler.reply(status, clips.data("face.mp4") if status == 200 else b"")
+
+    site.files["/face.mp4"] = flaky
+    assert rig.run().body["status"] == "ok"
+
+
+def test_a_cut_transfer_is_not_taken_for_a_file(rig, site, clips):
+    def cut(handler):
+        handler.send_response(200)
+        handler.send_header("Content-Length", "100000")
+        handler.end_headers()
+        handler.wfile.write(b"x" * 500)
+        handler.close_connection = True
+
+    site.files["/face.mp4"] = cut
+    answer = rig.run()
+    assert (answer.http_status, code_of(answer)) == (503, "input_download_timeout")
+
+
+def test_a_source_that_trickles_is_given_up_in_time(rig, site):
+    def trickle(handler):
+        handler.send_response(200)
+        handler.end_headers()
+        while not site.closing.wait(0.05):
+            handler.wfile.write(b"x")
+
+    site.files["/face.mp4"] = trickle
+    rig.limits = type(rig.limits)(2_000_000, 1_000_000, rig.limits.audio, download_sec=0.5, upload_sec=2.0)
+    begin = time.monotonic()
+    answer = rig.run()
+    assert (answer.http_status, code_of(answer)) == (503, "input_download_timeout")
+    assert time.monotonic() - begin < 5
+
+
+@pytest.mark.parametrize("announced", [True, False])
+def test_too_large_is_noticed_from_the_header_or_on_the_way(rig, site, announced):
+    sent = []
+
+    def large(handler):
+        handler.send_response(200)
+        if announced:
+            handler.send_header("Content-Length", "9000000000")
+        handler.end_headers()
+        for _ in range(1000):
+            handler.wfile.write(b"x" * 10_000)
+            sent.append(10_000)
+
+    site.files["/face.mp4"] = large
+    assert_final(rig.run(), "input_too_large", "2 MB")
+    assert sum(sent) < 9_000_000, "it was read to its end"
+
+
+def test_an_empty_file(rig, site):
+    site.files["/face.mp4"] = b""
+    assert_final(rig.run(), "input_download_failed", "empty")
+
+
+def redirect(location):
+    return lambda handler: handler.reply(302, b"", Location=location)
+
+
+def test_three_redirects_are_followed(rig, site, clips):
+    site.files |= {
+        "/face.mp4": redirect("/1"),
+        "/1": redirect(f"{site.url}/2"),
+        "/2": redirect("/3"),
+        "/3": clips.data("face.mp4"),
+    }
+    assert rig.run().body["status"] == "ok"
+
+
+def test_a_fourth_redirect_is_not_followed(rig, site):
+    site.files |= {"/face.mp4": redirect("/1"), "/1": redirect("/2"), "/2": redirect("/3"), "/3": redirect("/4")}
+    assert_final(rig.run(), "input_download_failed", "redirects")
+    assert "/4" not in site.log
+
+
+@pytest.mark.parametrize(
+    "location",
+    [
+        "http://169.254.169.254/latest/meta-data",
+        "http://10.0.0.1/",
+        "file:///etc/passwd",
+        "http://user@127.0.0.1/",
+        "http://[fd00:ec2::254]/",
+        "http://2852039166/",
+    ],
+)
+def test_a_redirect_is_judged_like_the_url(rig, site, location):
+    site.files["/face.mp4"] = redirect(location)
+    assert_final(rig.run(), "input_url_not_allowed", "video_url")
+
+
+@pytest.mark.parametrize(
+    "url", ["http://10.0.0.1/v.mp4", "https://169.254.169.254/v.mp4", "ftp://example.com/v", "https://a.internal/v"]
+)
+def test_a_refused_url(rig, url):
+    answer = rig.run(video_url=url)
+    assert_final(answer, "input_url_not_allowed", "video_url")
+    assert answer.body["error"]["stage"] == "downloading"
+
+
+def test_in_production_loopback_is_refused_before_any_request(rig, site):
+    rig.client = HttpClient(rehearsal=False)
+    assert_final(rig.run(report_url=None), "input_url_not_allowed")
+    assert site.log == []
+
+
+def test_storage_down_is_for_another_node_and_was_reported(rig, site, storage_fault):
+    def refuse(_file):
+        raise storage_fault(is_final=False)
+
+    rig.storage.on_put = refuse
+    answer = rig.run()
+    assert (answer.http_status, code_of(answer)) == (503, "upload_failed")
+    assert site.reports[-1]["error"]["code"] == "upload_failed"
+    assert site.reports[-1]["finished"] is True
+
+
+def test_a_refused_key_is_final(rig, storage_fault):
+    def refuse(_file):
+        raise storage_fault(is_final=True)
+
+    rig.storage.on_put = refuse
+    assert_final(rig.run(), "upload_failed")
+
+
+def test_an_upload_that_hangs_is_left_behind(rig):
+    release = threading.Event()
+    rig.storage.on_put = lambda file: release.wait(60)
+    begin = time.monotonic()
+    answer = rig.run()
+    release.set()
+    assert (answer.http_status, code_of(answer)) == (503, "upload_failed")
+    assert time.monotonic() - begin < 20
+
+
+def test_a_stored_file_with_another_checksum_is_not_a_success(rig):
+    rig.storage.spoil = True
+    answer = rig.run()
+    assert (answer.http_status, code_of(answer)) == (503, "upload_failed")
+    assert "musetalk/outputs/job-1.json" not in rig.storage.puts
+
+
+def test_a_bug_becomes_internal_and_tells_nothing(rig):
+    def broken(_file):
+        raise RuntimeError("secret internals")
+
+    rig.storage.on_put = broken
+    answer = rig.run()
+    assert (answer.http_status, code_of(answer)) == (503, "internal")
+    assert "secret internals" not in str(answer.body)
+    assert "secret internals" in rig.stream.getvalue(), "the log must say what broke"
+
+
+def test_scratch_is_gone_after_a_failure(rig, site):
+    site.files["/face.mp4"] = b"rubbish"
+    rig.run()
+    assert list(rig.work_dir.iterdir()) == []
+
+
+def test_no_key_at_all_is_said_before_anything_is_fetched(rig, site):
+    answer = rig.run(
+        upload={"endpoint": "http://10.0.0.1/", "key_id": "k", "app_key": "s", "bucket": "b", "prefix": "p/"}
+    )
+    assert_final(answer, "internal", "upload.endpoint")
+    assert "/face.mp4" not in site.log

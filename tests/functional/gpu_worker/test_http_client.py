@@ -1,0 +1,184 @@
+"""Guards the connection itself: the address that was judged is the one that is dialled, and TLS verifies the name."""
+
+import datetime
+import socket
+import ssl
+import threading
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from gpu_worker.adapters.http_client import HttpClient, HttpFault, read_chunks
+from gpu_worker.url_guard import UrlNotAllowed, judge_url
+
+PUBLIC = "93.184.216.34"
+NEVER = dict(headers={}, socket_sec=5.0, stop=lambda: False)  # noqa: C408  named like the arguments
+
+
+class Dialler:
+    """Writes down every address that is dialled, and connects to a local server in its place."""
+
+    def __init__(self, port):
+        self.dialled = []
+        self._port = port
+
+    def __call__(self, ip, port, timeout):
+        self.dialled.append((ip, port))
+        return socket.create_connection(("127.0.0.1", self._port), timeout=timeout)
+
+
+class TlsServer:
+    """Answers 200 to everything over TLS with a certificate for one name."""
+
+    def __init__(self, name, directory):
+        key = ec.generate_private_key(ec.SECP256R1())
+        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test")])
+        begin = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
+        certificate = (
+            x509.CertificateBuilder()
+            .subject_name(subject)
+            .issuer_name(subject)
+            .public_key(key.public_key())
+            .serial_number(1)
+            .not_valid_before(begin)
+            .not_valid_after(begin.replace(year=2200))
+            .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
+            .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+            .sign(key, hashes.SHA256())
+        )
+        pem = certificate.public_bytes(serialization.Encoding.PEM)
+        private = key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+        path = directory / "server.pem"
+        path.write_bytes(private + pem)
+        self.trusting = ssl.create_default_context(cadata=pem.decode())
+        self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self._context.load_cert_chain(path)
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self.port = self._socket.getsockname()[1]
+        self._thread = threading.Thread(target=self._serve)
+        self._thread.start()
+
+    def _serve(self):
+        while True:
+            try:
+                raw, _ = self._socket.accept()
+            except OSError:
+                return
+            try:
+                with raw, self._context.wrap_socket(raw, server_side=True) as tls:
+                    tls.recv(65536)
+                    tls.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello")
+            except OSError:
+                continue
+
+    def close(self):
+        self._socket.shutdown(socket.SHUT_RDWR)
+        self._socket.close()
+        self._thread.join()
+
+
+@pytest.fixture
+def tls_server(tmp_path):
+    server = TlsServer("media.example", tmp_path)
+    yield server
+    server.close()
+
+
+def answers(*rounds):
+    """A resolver that gives another answer each time."""
+    left = list(rounds)
+    return lambda host, port: left.pop(0)
+
+
+def fetch(client, url, **options):
+    with client.exchange("GET", judge_url(url, rehearsal=client.rehearsal), **(NEVER | options)) as response:
+        return b"".join(read_chunks(response))
+
+
+def test_a_name_that_moves_to_loopback_after_its_check_gets_no_connection(tls_server):
+    dial = Dialler(tls_server.port)
+    client = HttpClient(False, answers([PUBLIC], ["127.0.0.1"]), dial, tls_server.trusting)
+    assert fetch(client, "https://media.example/") == b"hello"
+    with pytest.raises(UrlNotAllowed):
+        fetch(client, "https://media.example/")
+    assert dial.dialled == [(PUBLIC, 443)], "only the judged address may be dialled, and each name resolved once"
+
+
+def test_one_bad_address_among_good_ones_refuses_the_name(tls_server):
+    dial = Dialler(tls_server.port)
+    client = HttpClient(False, answers([PUBLIC, "10.0.0.1"]), dial, tls_server.trusting)
+    with pytest.raises(UrlNotAllowed):
+        fetch(client, "https://media.example/")
+    assert dial.dialled == []
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "169.254.169.254", "::1", "fd00:ec2::254", "::ffff:10.0.0.1"])
+def test_a_name_with_a_forbidden_address_is_never_dialled(tls_server, address):
+    dial = Dialler(tls_server.port)
+    with pytest.raises(UrlNotAllowed):
+        fetch(HttpClient(False, answers([address]), dial, tls_server.trusting), "https://media.example/")
+    assert dial.dialled == []
+
+
+def test_the_rehearsal_never_dials_the_metadata_address(tls_server):
+    dial = Dialler(tls_server.port)
+    with pytest.raises(UrlNotAllowed):
+        fetch(HttpClient(True, answers(["169.254.169.254"]), dial, tls_server.trusting), "https://media.example/")
+    assert dial.dialled == []
+
+
+def test_the_certificate_must_carry_the_urls_name(tls_server):
+    client = HttpClient(False, answers([PUBLIC]), Dialler(tls_server.port), tls_server.trusting)
+    with pytest.raises(HttpFault) as caught:
+        fetch(client, "https://other.example/")
+    assert caught.value.certificate
+
+
+def test_an_unknown_issuer_is_refused(tls_server):
+    client = HttpClient(False, answers([PUBLIC]), Dialler(tls_server.port))
+    with pytest.raises(HttpFault) as caught:
+        fetch(client, "https://media.example/")
+    assert caught.value.certificate
+
+
+def test_proxies_of_the_environment_are_ignored(site, monkeypatch):
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    site.files["/x"] = b"direct"
+    assert fetch(HttpClient(True), f"{site.url}/x") == b"direct"
+
+
+def test_a_name_without_address_and_a_refused_port_are_faults(site):
+    with pytest.raises(HttpFault):
+        fetch(HttpClient(True, answers([])), "http://media.example/")
+    with pytest.raises(HttpFault):
+        fetch(HttpClient(True), "http://127.0.0.1:9/")
+
+
+def test_the_next_address_is_tried_when_the_first_is_dead(site):
+    site.files["/x"] = b"second"
+    port = site.url.rsplit(":", 1)[1]
+    assert fetch(HttpClient(True, answers(["::1", "127.0.0.1"])), f"http://localhost:{port}/x") == b"second"
+
+
+def test_stop_ends_an_answer_that_never_comes(site):
+    site.files["/x"] = lambda handler: site.closing.wait(60)
+    stop = threading.Event()
+    threading.Timer(0.3, stop.set).start()
+    with pytest.raises(HttpFault):
+        fetch(HttpClient(True), f"{site.url}/x", stop=stop.is_set)
+
+
+def test_a_file_error_of_ours_is_not_taken_for_a_fault_of_the_network(site):
+    site.files["/x"] = b"x"
+    client = HttpClient(True)
+    with (
+        pytest.raises(OSError, match="disk full"),
+        client.exchange("GET", judge_url(f"{site.url}/x", rehearsal=True), **NEVER),
+    ):
+        raise OSError("disk full")

@@ -1,0 +1,274 @@
+"""Guards the worker as a process: start, refusals, HTTP answers, the real b2sdk, and how it ends."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[3]
+B2_KEYS = {"B2_KEY_ID": "004key", "B2_APP_KEY": "app-key-secret", "B2_BUCKET_NAME": "avatar-outputs"}
+
+
+class Process:
+    """A child whose JSON lines on one stream are collected by a thread."""
+
+    def __init__(self, module, environment, stream="stderr"):
+        pipes = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, stream: subprocess.PIPE}
+        path = {"PATH": os.environ["PATH"]}
+        self.child = subprocess.Popen([sys.executable, "-m", module], cwd=ROOT, env=path | environment, **pipes)
+        self.lines = []
+        self._thread = threading.Thread(target=self._collect, args=(getattr(self.child, stream),))
+        self._thread.start()
+
+    def _collect(self, pipe):
+        with pipe:
+            for line in pipe:
+                self.lines.append(json.loads(line))
+
+    def event(self, name, **fields):
+        """Waits for an event with these fields."""
+        wanted = {"event": name} | fields
+
+        def found():
+            return [line for line in list(self.lines) if wanted.items() <= line.items()]
+
+        until(lambda: found() or self.child.poll() is not None)
+        assert found(), self.lines
+        return found()[0]
+
+    def close(self):
+        if self.child.poll() is None:
+            self.child.kill()
+        self.child.wait(10)
+        self._thread.join(10)
+
+
+class Worker(Process):
+    """A worker that listens."""
+
+    def __init__(self, work_dir, **settings):
+        super().__init__("gpu_worker", {"PORT": "0", "REHEARSAL_MODE": "true", "WORK_DIR": str(work_dir)} | settings)
+        self.url = f"http://127.0.0.1:{self.event('listening')['port']}"
+
+    def get(self, path):
+        """Gives status, body and seconds."""
+        begin = time.monotonic()
+        status, body = http("GET", f"{self.url}{path}")
+        return status, body, time.monotonic() - begin
+
+    def generate(self, job):
+        data = job if isinstance(job, bytes) else json.dumps(job).encode()
+        return http("POST", f"{self.url}/generate", data)
+
+
+def http(method, url, data=None):
+    request = urllib.request.Request(url, data, {"Content-Type": "application/json"}, method=method)
+    try:
+        with urllib.request.urlopen(request, timeout=60) as response:
+            return response.status, json.loads(response.read())
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, json.loads(error.read())
+
+
+def until(condition, seconds=20):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come true"
+        threading.Event().wait(0.02)
+
+
+def tools_of(pid):
+    """Gives the process ids of the ffmpeg children of a process."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                parent = int((entry / "stat").read_text().rsplit(")", 1)[1].split()[1])
+                if parent == pid and b"ffmpeg" in (entry / "cmdline").read_bytes():
+                    found.append(int(entry.name))
+            except OSError:
+                continue
+    return found
+
+
+@pytest.fixture
+def start(tmp_path):
+    """Starts workers that end with the test."""
+    started = []
+
+    def begin(**settings):
+        started.append(Worker(tmp_path / "work", **settings))
+        return started[-1]
+
+    yield begin
+    for process in started:
+        process.close()
+
+
+@pytest.fixture
+def b2(tmp_path):
+    """A storage simulator; gives its origin."""
+    directory = tmp_path / "b2"
+    directory.mkdir()
+    process = Process("infra.local.b2_sim", B2_KEYS | {"DATA_DIR": str(directory)}, stream="stdout")
+    yield f"http://127.0.0.1:{process.event('b2_sim_ready')['port']}"
+    process.close()
+
+
+def test_a_job_goes_from_http_to_the_bucket_through_the_real_b2sdk(start, b2, rig, site):
+    worker = start(B2_REALM=b2, **B2_KEYS)
+    status, answer = worker.generate(rig.job())
+    assert (status, answer["status"]) == (200, "ok"), worker.lines
+    assert answer["output_video_url"] == f"{b2}/file/avatar-outputs/musetalk/outputs/job-1.mp4"
+    assert site.reports[-1]["finished"] is True
+    status, answer_again = worker.generate(rig.job(attempt=2))
+    assert answer_again["status"] == "ok", "a second attempt overwrites"
+    assert answer_again["run_id"] != answer["run_id"]
+    assert "app-key-secret" not in json.dumps(worker.lines)
+
+
+def test_the_jobs_own_key_is_used_when_there_is_one(start, b2, rig):
+    worker = start()
+    upload = {
+        "endpoint": b2,
+        "key_id": B2_KEYS["B2_KEY_ID"],
+        "app_key": B2_KEYS["B2_APP_KEY"],
+        "bucket": "avatar-outputs",
+        "prefix": "own/",
+    }
+    _, answer = worker.generate(rig.job(upload=upload))
+    assert answer["output"]["key"] == "own/job-1.mp4"
+    status, answer = worker.generate(rig.job(upload=upload | {"app_key": "wrong"}))
+    assert (status, answer["error"]["code"]) == (200, "upload_failed"), "a dead key is final"
+    status, answer = worker.generate(rig.job(upload=upload | {"bucket": "another"}))
+    assert (status, answer["error"]["code"]) == (200, "upload_failed")
+
+
+def test_storage_that_is_down_is_503_after_the_report(start, rig, site):
+    worker = start(B2_REALM="http://127.0.0.1:9", **B2_KEYS)
+    status, answer = worker.generate(rig.job())
+    assert (status, answer["error"]["code"]) == (503, "upload_failed")
+    assert site.reports[-1]["error"]["code"] == "upload_failed"
+
+
+@pytest.mark.parametrize(
+    ("body", "named"),
+    [
+        (b"{", "JSON"),
+        (b"[]", "object"),
+        (b'{"schema_version": 7}', "schema_version"),
+        (b'{"schema_version": 1, "job_id": "j"}', "video_url"),
+        (b"[" * 100_000, "JSON"),
+        (b" " * 300_000, "larger"),
+    ],
+)
+def test_malformed_input_is_200_and_names_the_fault(start, body, named):
+    status, answer = start().generate(body)
+    assert (status, answer["status"], answer["error"]["code"]) == (200, "error", "internal")
+    assert answer["error"]["retryable"] is False
+    assert named in answer["error"]["message"]
+
+
+def test_health_is_quick_while_a_job_runs_and_the_same_job_joins(start, b2, rig, site, clips):
+    def slow(handler):
+        released.wait(30)
+        handler.reply(200, clips.data("face.mp4"))
+
+    released = threading.Event()
+    site.files["/face.mp4"] = slow
+    worker = start(B2_REALM=b2, **B2_KEYS)
+    with ThreadPoolExecutor(3) as pool:
+        first = pool.submit(worker.generate, rig.job())
+        until(lambda: "/face.mp4" in site.log)
+        joined = pool.submit(worker.generate, rig.job())
+        waiting = pool.submit(worker.generate, rig.job(job_id="job-2"))
+        until(lambda: sum(line["event"] == "job_taken" for line in worker.lines) == 3)
+        for path in ("/hc", "/live"):
+            status, _, seconds = worker.get(path)
+            assert (status, seconds < 0.2) == (200, True)
+        released.set()
+        assert first.result(60) == joined.result(60)
+        assert waiting.result(60)[1]["status"] == "ok"
+    assert sum(line["event"] == "run_started" for line in worker.lines) == 2
+
+
+def test_a_waiting_caller_that_hangs_up_loses_its_turn(start, rig, site):
+    released = threading.Event()
+    site.files["/face.mp4"] = lambda handler: released.wait(30) and handler.reply(404, b"")
+    worker = start(**B2_KEYS)
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(worker.generate, rig.job())
+        until(lambda: "/face.mp4" in site.log)
+        body = json.dumps(rig.job(job_id="job-2")).encode()
+        with socket.create_connection(("127.0.0.1", int(worker.url.rsplit(":", 1)[1]))) as caller:
+            caller.sendall(b"POST /generate HTTP/1.1\r\nHost: w\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+            worker.event("job_taken", job_id="job-2")
+        worker.event("job_left", job_id="job-2")
+        released.set()
+        assert first.result(20)[1]["error"]["code"] == "input_download_failed"
+    assert [line["job_id"] for line in worker.lines if line["event"] == "run_started"] == ["job-1"]
+
+
+def test_unknown_paths_and_methods_are_json(start):
+    worker = start()
+    assert worker.get("/nothing")[0] == 404
+    assert worker.get("/generate")[0] == 405
+
+
+def test_sigterm_answers_503_after_a_report_and_ends(start, rig, site):
+    site.files["/face.mp4"] = lambda handler: site.closing.wait(30)
+    worker = start(**B2_KEYS)
+    with ThreadPoolExecutor(1) as pool:
+        request = pool.submit(worker.generate, rig.job())
+        until(lambda: "/face.mp4" in site.log)
+        worker.child.send_signal(signal.SIGTERM)
+        status, answer = request.result(20)
+    assert (status, answer["error"]["code"]) == (503, "worker_interrupted")
+    assert site.reports[-1]["error"]["code"] == "worker_interrupted"
+    assert worker.child.wait(10) == 0
+    assert worker.event("stopped")["all_answered"] is True
+
+
+def test_tools_die_with_a_worker_that_is_killed_and_its_scratch_is_swept_later(start, rig, site, clips, tmp_path):
+    worker = start(**B2_KEYS)
+    site.files["/voice.wav"] = clips.data("long.wav")
+    with ThreadPoolExecutor(1) as pool:
+        request = pool.submit(worker.generate, rig.job(resolution="1080p", aspect_ratio="16:9"))
+        until(lambda: tools_of(worker.child.pid))
+        tools = tools_of(worker.child.pid)
+        worker.child.kill()
+        worker.child.wait(10)
+        with pytest.raises(OSError, match=r"closed|reset|Remote"):
+            request.result(20)
+    until(lambda: not any(Path(f"/proc/{tool}").exists() for tool in tools), seconds=5)
+    assert len(list((tmp_path / "work").iterdir())) == 1
+    assert start().event("scratch_swept")["directories"] == 1
+
+
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [
+        ({"PORT": "x", "ENGINE": "magic"}, ["PORT", "ENGINE"]),
+        ({"SALAD_MACHINE_ID": "machine"}, ["SALAD_MACHINE_ID"]),
+        ({"FFMPEG_PATH": "/nowhere/ffmpeg"}, ["FFMPEG_PATH"]),
+    ],
+)
+def test_a_worker_that_must_not_start_ends_with_one_message(settings, named):
+    process = Process("gpu_worker", settings)
+    assert process.child.wait(20) == 2
+    process.close()
+    (line,) = process.lines
+    assert line["event"] == "worker_cannot_start"
+    for name in named:
+        assert name in " ".join(line["faults"])

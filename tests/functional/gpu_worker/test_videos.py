@@ -1,0 +1,160 @@
+"""Guards what a run makes: exact frames, size, sound and mark, from every kind of source."""
+
+import hashlib
+import json
+
+import pytest
+
+MP4, SIDECAR = "musetalk/outputs/job-1.mp4", "musetalk/outputs/job-1.json"
+
+
+def assert_promised(rig, inspector, answer, size, frames, audio_sec):
+    """Checks answer, stored file and sidecar against each other and the promise."""
+    assert (answer.http_status, answer.body["status"]) == (200, "ok"), (answer.body, rig.stream.getvalue())
+    streams = inspector.streams(rig.output())
+    video, audio = streams["video"], streams["audio"]
+    assert (int(video["nb_read_frames"]), video["r_frame_rate"], video["avg_frame_rate"]) == (frames, "25/1", "25/1")
+    assert (video["codec_name"], video["pix_fmt"]) == ("h264", "yuv420p")
+    assert (video["width"], video["height"]) == size
+    assert video.get("sample_aspect_ratio", "1:1") == "1:1"
+    assert abs(float(video["duration"]) - frames / 25) <= 0.04
+    assert (audio["codec_name"], audio["sample_rate"]) == ("aac", "48000")
+    assert abs(float(audio["duration"]) - audio_sec) <= 0.05
+    assert answer.body["output"] == {
+        "bucket": "bucket",
+        "key": MP4,
+        "size_bytes": len(rig.output()),
+        "sha1": hashlib.sha1(rig.output()).hexdigest(),
+        "duration_sec": frames / 25,
+        "width": size[0],
+        "height": size[1],
+        "fps": 25,
+        "frames": frames,
+    }
+
+
+@pytest.mark.parametrize(
+    ("clip", "size"),
+    [
+        ("face.mp4", (160, 120)),
+        ("face_and_voice.mp4", (160, 120)),
+        ("ntsc_odd.mkv", (160, 120)),
+        ("ten_bit.mp4", (160, 120)),
+        ("variable.mp4", (160, 120)),
+        ("anamorphic.mp4", (320, 120)),
+        ("vp9.webm", (160, 120)),
+    ],
+)
+def test_every_kind_of_video_becomes_the_promised_one(rig, site, clips, inspector, clip, size):
+    site.files["/face.mp4"] = clips.data(clip)
+    assert_promised(rig, inspector, rig.run(), size, 32, 1.3)
+
+
+def test_rotation_is_applied(rig, site, clips, inspector):
+    site.files["/face.mp4"] = clips.rotated()
+    assert_promised(rig, inspector, rig.run(), (120, 160), 32, 1.3)
+
+
+@pytest.mark.parametrize(
+    ("clip", "frames", "audio_sec"),
+    [
+        ("voice.flac", 32, 1.3),
+        ("surround.wav", 32, 1.3),
+        ("face_and_voice.mp4", 32, 1.3),
+        ("exact_44100.wav", 50, 2.0),  # an exact multiple: resampling must not lose the last frame
+    ],
+)
+def test_every_kind_of_audio_gives_its_exact_number_of_frames(rig, site, clips, inspector, clip, frames, audio_sec):
+    site.files["/voice.wav"] = clips.data(clip)
+    assert_promised(rig, inspector, rig.run(), (160, 120), frames, audio_sec)
+
+
+def test_a_brief_mp3_is_still_known_as_one(rig, site, clips):
+    site.files["/voice.wav"] = clips.data("brief.mp3")
+    assert rig.run().body["status"] == "ok"
+
+
+def test_mp3(rig, site, clips, inspector):
+    site.files["/voice.wav"] = clips.data("voice.mp3")
+    answer = rig.run()
+    seconds = float(inspector.streams(rig.output())["audio"]["duration"])
+    assert abs(seconds - 1.3) < 0.1
+    assert answer.body["output"]["frames"] in (32, 33)
+
+
+@pytest.mark.parametrize(
+    ("aspect_ratio", "resolution", "size"), [("9:16", "480p", (480, 854)), ("1:1", "source", (120, 120))]
+)
+def test_the_asked_geometry_comes_out(rig, inspector, aspect_ratio, resolution, size):
+    answer = rig.run(aspect_ratio=aspect_ratio, resolution=resolution)
+    assert_promised(rig, inspector, answer, size, 32, 1.3)
+
+
+def test_a_short_source_is_played_forward_then_back(rig, site, clips, inspector):
+    site.files["/face.mp4"] = clips.data("ramp.mp4")
+    site.files["/voice.wav"] = clips.data("exact_44100.wav")
+    assert rig.run().body["status"] == "ok"
+    shades = [frame[0] for frame in inspector.gray_frames(rig.output(), "2:2:80:20", 4)]
+    numbers = [round((shade - 40) / 4) for shade in shades]
+    assert numbers == [*range(25), *reversed(range(25))]
+
+
+def test_the_mark_is_burned_into_every_frame(rig, site, clips, inspector):
+    site.files["/face.mp4"] = clips.data("ramp.mp4")
+    assert rig.run().body["status"] == "ok"
+    for frame in inspector.gray_frames(rig.output(), "140:16:10:96", 140 * 16):
+        assert max(frame) > 200, "no white letters"
+        assert min(frame) < 40, "no dark bar"
+
+
+def test_sidecar_comes_last_and_describes_the_video(rig):
+    answer = rig.run()
+    assert rig.storage.puts == [MP4, SIDECAR]
+    sidecar = json.loads(rig.storage.files[SIDECAR])
+    assert sidecar["output"] == answer.body["output"]
+    assert (sidecar["job_id"], sidecar["attempt"], sidecar["run_id"]) == ("job-1", 1, "run-1")
+    assert sidecar["inputs"]["video_sha256"] == hashlib.sha256(rig.site.files["/face.mp4"]).hexdigest()
+
+
+def test_metrics_hold_only_what_was_measured(rig):
+    metrics = rig.run().body["metrics"]
+    assert set(metrics) == {
+        "generation_time_sec",
+        "script_wall_time_sec",
+        "peak_vram_mib",
+        "peak_ram_kb",
+        "stages",
+        "frames",
+        "engine",
+        "gpu_class",
+        "cost_usd",
+    }
+    assert (metrics["engine"], metrics["frames"], metrics["generation_time_sec"]) == ("preview", 32, None)
+    assert list(metrics["stages"]) == [
+        "starting",
+        "downloading",
+        "preparing",
+        "generating",
+        "encoding",
+        "uploading",
+        "verifying",
+    ]
+    assert 0 < metrics["script_wall_time_sec"] <= sum(metrics["stages"].values()) + 1
+    assert metrics["peak_ram_kb"] > 10_000
+
+
+def test_scratch_is_private_and_gone_afterwards(rig):
+    seen = []
+    rig.storage.on_put = lambda file: seen.append(file.path.parent.stat().st_mode & 0o777)
+    rig.run()
+    assert seen == [0o700, 0o700]
+    assert list(rig.work_dir.iterdir()) == []
+
+
+def test_no_secret_is_logged(rig):
+    rig.run(upload={"key_id": "k", "app_key": "job-key-secret", "bucket": "bucket", "prefix": "p/"})
+    assert rig.storage.puts == ["p/job-1.mp4", "p/job-1.json"]
+    events = [json.loads(line) for line in rig.stream.getvalue().splitlines()]
+    assert {event["request_id"] for event in events} == {"request-1"}
+    for secret in ("query-secret", "token-secret", "job-key-secret", "app-key-secret"):
+        assert secret not in rig.stream.getvalue()

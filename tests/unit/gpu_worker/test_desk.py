@@ -1,0 +1,114 @@
+"""Guards who runs, who joins and who waits; busy is never an error."""
+
+import threading
+import time
+
+from gpu_worker.desk import Desk
+from gpu_worker.runs.control import RunControl, StopReason
+from gpu_worker.wire import Answer, JobInput
+
+
+def job(job_id: str, attempt: int = 1) -> JobInput:
+    """An input with nothing special."""
+    return JobInput(job_id, attempt, None, "v", "a", "source", "source", None, "", 60, None, {})
+
+
+class SlowRuns:
+    """Runs that last until they are released or stopped."""
+
+    def __init__(self) -> None:
+        self.started: list[tuple[str, int]] = []
+        self.release = threading.Event()
+        self.desk = Desk(self.run, lambda given: RunControl(time.monotonic, given.run_timeout_seconds))
+
+    def run(self, given: JobInput, control: RunControl) -> Answer:
+        self.started.append((given.job_id, given.attempt))
+        deadline = time.monotonic() + 20
+        while not self.release.wait(0.01) and time.monotonic() < deadline:
+            if control.stop_reason() is StopReason.INTERRUPTED:
+                return Answer(503, {"job_id": given.job_id, "error": {"code": "worker_interrupted"}})
+        return Answer(200, {"job_id": given.job_id, "number": len(self.started)})
+
+
+class Request(threading.Thread):
+    """A request in its own thread."""
+
+    def __init__(self, runs: SlowRuns, given: JobInput) -> None:
+        super().__init__()
+        self.is_gone = threading.Event()
+        self.answer: Answer | None = None
+        self._take = lambda: runs.desk.take(given, self.is_gone.is_set)
+        self.start()
+
+    def run(self) -> None:
+        self.answer = self._take()
+
+    def result(self) -> Answer:
+        self.join(20)
+        assert self.answer is not None
+        return self.answer
+
+
+def until(condition):
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come true"
+        threading.Event().wait(0.01)
+
+
+def test_the_same_job_and_attempt_joins_the_run_in_progress():
+    runs = SlowRuns()
+    first = Request(runs, job("a"))
+    until(lambda: runs.started)
+    second = Request(runs, job("a"))
+    runs.release.set()
+    assert first.result() == second.result()
+    assert runs.started == [("a", 1)]
+
+
+def test_another_job_and_another_attempt_wait_for_their_turn():
+    runs = SlowRuns()
+    first = Request(runs, job("a"))
+    until(lambda: runs.started)
+    others = [Request(runs, job("a", 2)), Request(runs, job("b"))]
+    runs.release.set()
+    assert [request.result().http_status for request in (first, *others)] == [200, 200, 200]
+    assert runs.started[0] == ("a", 1)
+    assert sorted(runs.started[1:]) == [("a", 2), ("b", 1)]
+
+
+def test_a_waiting_caller_that_hangs_up_gives_up_its_turn():
+    runs = SlowRuns()
+    first = Request(runs, job("a"))
+    until(lambda: runs.started)
+    second = Request(runs, job("b"))
+    second.is_gone.set()
+    assert second.result().http_status == 503
+    runs.release.set()
+    assert first.result().http_status == 200
+    assert runs.started == [("a", 1)]
+
+
+def test_stop_interrupts_the_run_and_answers_everybody_503():
+    runs = SlowRuns()
+    first = Request(runs, job("a"))
+    until(lambda: runs.started)
+    waiting = Request(runs, job("b"))
+    runs.desk.stop()
+    assert first.result().http_status == 503
+    assert waiting.result().body["error"]["code"] == "worker_interrupted"
+    assert runs.desk.take(job("c"), lambda: False).http_status == 503
+    assert runs.started == [("a", 1)]
+
+
+def test_a_run_that_raises_frees_the_desk():
+    def broken(_job, _control):
+        raise RuntimeError("bug")
+
+    desk = Desk(broken, lambda given: RunControl(time.monotonic, 60))
+    for _ in range(2):
+        try:
+            desk.take(job("a"), lambda: False)
+        except RuntimeError:
+            continue
+        raise AssertionError("the bug was swallowed")

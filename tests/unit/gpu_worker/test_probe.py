@@ -1,0 +1,74 @@
+"""Guards the verdicts on what ffprobe says of a file."""
+
+from fractions import Fraction
+
+import pytest
+
+from gpu_worker.failures import ErrorCode, JobError
+from gpu_worker.stages.probe import judge_audio, judge_video
+
+VIDEO = {"codec_type": "video", "codec_name": "h264", "width": 640, "height": 360, "duration": "2.0"}
+AUDIO = {"codec_type": "audio", "codec_name": "aac", "sample_rate": "44100"}
+
+
+def probed(*streams, **file_format):
+    return {"streams": list(streams), "format": file_format}
+
+
+def test_a_plain_video():
+    facts = judge_video(probed(AUDIO, VIDEO))
+    assert (facts.stored_width, facts.stored_height, facts.pixel_aspect) == (640, 360, 1)
+    assert facts.duration_sec == 2.0
+
+
+@pytest.mark.parametrize(
+    ("rotation", "size"), [(90, (360, 640)), (-90, (360, 640)), (180, (640, 360)), (270, (360, 640))]
+)
+def test_rotation_swaps_the_sides(rotation, size):
+    facts = judge_video(probed(VIDEO | {"side_data_list": [{"rotation": rotation}]}))
+    assert (facts.stored_width, facts.stored_height) == size
+
+
+def test_rotation_turns_the_pixels_as_well():
+    turned = VIDEO | {"side_data_list": [{"rotation": 90}], "sample_aspect_ratio": "64:45"}
+    assert judge_video(probed(turned)).pixel_aspect == Fraction(45, 64)
+
+
+@pytest.mark.parametrize("text", ["0:1", "1:0", "N/A", "", None])
+def test_unknown_pixel_shape_counts_as_square(text):
+    assert judge_video(probed(VIDEO | {"sample_aspect_ratio": text})).pixel_aspect == 1
+
+
+def test_duration_may_stand_in_the_format_or_nowhere():
+    stream = {key: value for key, value in VIDEO.items() if key != "duration"}
+    assert judge_video(probed(stream, duration="3.5")).duration_sec == 3.5
+    assert judge_video(probed(stream, duration="N/A")).duration_sec is None
+
+
+@pytest.mark.parametrize(
+    ("answer", "code"),
+    [
+        (probed(AUDIO), ErrorCode.NO_VIDEO_STREAM),
+        (probed(), ErrorCode.NO_VIDEO_STREAM),
+        ({}, ErrorCode.NO_VIDEO_STREAM),
+        (probed(VIDEO | {"disposition": {"attached_pic": 1}}, AUDIO), ErrorCode.NO_VIDEO_STREAM),
+        (probed(VIDEO | {"width": 0}), ErrorCode.MEDIA_CORRUPT),
+        (probed(VIDEO | {"codec_name": "unknown"}), ErrorCode.UNSUPPORTED_MEDIA),
+        (probed(VIDEO | {"width": 7680, "height": 4320}), ErrorCode.INPUT_TOO_LARGE),
+    ],
+)
+def test_videos_that_cannot_be_used(answer, code):
+    with pytest.raises(JobError) as caught:
+        judge_video(answer)
+    assert (caught.value.code, caught.value.retryable) == (code, False)
+    assert "video_url" in caught.value.message
+
+
+def test_audio_verdicts():
+    assert judge_audio(probed(VIDEO, AUDIO)).sample_rate == 44100
+    with pytest.raises(JobError) as caught:
+        judge_audio(probed(VIDEO))
+    assert caught.value.code is ErrorCode.NO_AUDIO_STREAM
+    with pytest.raises(JobError) as caught:
+        judge_audio(probed(AUDIO | {"codec_name": "none"}))
+    assert caught.value.code is ErrorCode.UNSUPPORTED_MEDIA
