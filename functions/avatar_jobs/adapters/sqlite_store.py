@@ -10,10 +10,13 @@ from avatar_jobs.domain.errors import StorageUnavailableError
 from avatar_jobs.domain.idempotency import IdempotencyRecord
 from avatar_jobs.domain.jobs import Job
 from avatar_jobs.domain.records import from_body, to_columns
+from avatar_jobs.domain.retrying import conflict_delay
 from avatar_jobs.optimistic import update_optimistically
 from avatar_jobs.ports import AlreadyCreated, Created, StoredJob, Updated
 
 BUSY_SEC = 4.5  # how long a writer waits for another one's lock: inside the port's 5 s
+
+SWITCH_TRIES = 20  # some 5 s with the store's own back-off
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS jobs (
@@ -72,11 +75,23 @@ class SqliteJobStore:
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
         if not self._prepared:
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.executescript(SCHEMA)
+            self._switch_to_write_ahead_log(connection)
+            connection.executescript(f"BEGIN IMMEDIATE; {SCHEMA} COMMIT;")
             self._prepared = True
         # A crash of the whole machine may lose the last second of a rehearsal; a crash of a process loses nothing.
         connection.execute("PRAGMA synchronous = NORMAL")
+
+    def _switch_to_write_ahead_log(self, connection: sqlite3.Connection) -> None:
+        """SQLite does not wait for a lock here as it does elsewhere, and processes that start together collide."""
+        for tries in range(SWITCH_TRIES):
+            try:
+                connection.execute("PRAGMA journal_mode = WAL")
+            except sqlite3.OperationalError:
+                if tries == SWITCH_TRIES - 1:
+                    raise
+                self._pause(conflict_delay(tries, self._jitter()))
+            else:
+                return
 
     def create(self, job: Job, record: IdempotencyRecord | None) -> Created | AlreadyCreated:
         """See JobStore.create."""

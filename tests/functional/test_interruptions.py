@@ -1,0 +1,119 @@
+"""A function that dies, or whose store dies, between two steps: nothing is lost, and the app has its answer."""
+
+from typing import Any
+
+import pytest
+
+from avatar_jobs.adapters.sqlite_store import SqliteJobStore
+from avatar_jobs.domain.errors import StorageUnavailableError
+from tests.functional.conftest import System
+from tests.functional.test_tick import attempts_sent
+from tests.functional.test_webhook import file_stands, result, webhook
+from tests.support.factories import a_job
+from tests.support.scripted_server import Answer
+
+
+def refuse_writes(monkeypatch: pytest.MonkeyPatch, *job_ids: str) -> list[str]:
+    """From now on the store refuses to write these jobs (all when none is named); returns the refusals."""
+    original, refused = SqliteJobStore._write, []
+
+    def write(self: Any, job: Any, version: str) -> Any:
+        if not job_ids or job.id in job_ids:
+            refused.append(job.id)
+            raise StorageUnavailableError("fault of the test")
+        return original(self, job, version)
+
+    monkeypatch.setattr(SqliteJobStore, "_write", write)
+    return refused
+
+
+def test_a_submit_that_dies_after_its_claim_is_taken_over_by_the_tick(system: System) -> None:
+    system.store().create(a_job(now=system.clock()), None)  # the claim stands, and nobody is sending
+
+    system.move_clock(31)
+    assert system.tick().json["done"] == {"dispatch_unknown": 1}
+    system.move_clock(61)
+    assert system.tick().json["done"] == {"dispatch_lost": 1}
+    assert system.tick().json["done"] == {"dispatched": 1}
+    assert attempts_sent(system) == [2]
+
+
+def test_a_dispatch_whose_outcome_cannot_be_stored_is_still_a_202_and_the_job_ends(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as broken:
+        refused = refuse_writes(broken)
+        job = system.submit().json
+    assert refused == [job["id"]]
+    assert job["phase"] == "accepted"
+
+    file_stands(system)
+    webhook(system, job, result(job))
+    assert system.read(job["id"]).json["status"] == "succeeded"
+
+
+def test_one_job_that_always_fails_does_not_stop_the_next(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
+    system.salad.answers.extend([Answer(429, b""), Answer(429, b"")])
+    bad, good = system.submit().json, system.submit().json
+    system.move_clock(20)
+    refused = refuse_writes(monkeypatch, bad["id"])
+
+    assert system.tick().json["done"] == {"failed": 1, "dispatched": 1}
+    assert refused == [bad["id"]]
+    assert system.read(good["id"]).json["phase"] == "dispatched"
+    assert system.tick().json["lease"] == "held", "the lease was given back"
+
+
+def test_a_webhook_that_meets_a_dead_store_is_a_503_and_works_when_it_is_sent_again(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = system.submit().json
+    file_stands(system)
+    with monkeypatch.context() as broken:
+        refuse_writes(broken)
+        assert webhook(system, job, result(job)).status == 503
+
+    assert webhook(system, job, result(job)).status == 204
+    assert system.read(job["id"]).json["status"] == "succeeded"
+
+
+def test_a_claim_whose_request_died_before_looking_is_verified_by_the_tick(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = system.submit().json
+    with monkeypatch.context() as died:
+        died.setattr("avatar_jobs.services.verifying.Verifier.verify", lambda self, claimed: None)
+        webhook(system, job, result(job))
+    file_stands(system, size=1)
+
+    system.move_clock(16)
+    assert system.tick().json["done"] == {"verified": 1}
+    assert system.read(job["id"]).json["attempt"] == 2, "the file is there, but not with the promised size"
+
+
+def test_a_callback_that_nobody_answers_is_kept_for_the_tick(system: System) -> None:
+    job = system.submit(system.body(webhook_url="http://127.0.0.1:9/nobody")).json
+    file_stands(system)
+    webhook(system, job, result(job))
+
+    told = system.read(job["id"]).json["webhook"]
+    assert (told["state"], told["attempts"], told["last_status"]) == ("retrying", 1, None)
+    assert told["next_attempt_at"] is not None
+
+
+def test_a_callback_to_a_name_that_resolves_to_a_private_address_never_connects(
+    system: System, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = []
+
+    def resolve(host: str, port: int, **_: Any) -> list[Any]:
+        asked.append(host)
+        return [(2, 1, 6, "", ("10.0.0.1", port))]
+
+    job = system.submit(system.body(webhook_url="https://rebinding.example/done")).json
+    monkeypatch.setattr("avatar_jobs.adapters.guarded_http.socket.getaddrinfo", resolve)
+    webhook(system, job, result(job, status="error", output=None, error={"code": "media_corrupt", "message": "m"}))
+
+    assert asked == ["rebinding.example"]
+    assert '"callback_url_refused"' in capsys.readouterr().out
+    assert system.read(job["id"]).json["webhook"]["state"] == "retrying"
