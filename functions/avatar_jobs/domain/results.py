@@ -24,14 +24,14 @@ class WireError(Lenient):
     """An error as a worker words it, in a report or in its final answer."""
 
     code: str
-    message: str = ""
-    stage: str = ""
+    message: str | None = None
+    stage: str | None = None
 
     def as_job_error(self) -> JobError:
         """The same as an error of our closed list; a code that we do not know is `internal`."""
         code = JobErrorCode(self.code) if self.code in set(JobErrorCode) else JobErrorCode.INTERNAL
-        message = " ".join(self.message.split())[:MAX_MESSAGE_LENGTH] or "The worker gave no reason."
-        stage = " ".join(self.stage.split())[:MAX_STAGE_LENGTH] or "unknown"
+        message = " ".join((self.message or "").split())[:MAX_MESSAGE_LENGTH] or "The worker gave no reason."
+        stage = " ".join((self.stage or "").split())[:MAX_STAGE_LENGTH] or "unknown"
         return JobError(code=code, message=message, stage=stage, retryable=code.retryable)
 
 
