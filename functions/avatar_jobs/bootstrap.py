@@ -10,12 +10,19 @@ from avatar_jobs.adapters.b2_outputs import B2Outputs
 from avatar_jobs.adapters.callback_sender import GuardedCallbackSender
 from avatar_jobs.adapters.guarded_http import guarded_pool
 from avatar_jobs.adapters.salad_client import SaladClient
+from avatar_jobs.domain.budget import SUBMIT_CALLS_A_MINUTE, CallBucket
 from avatar_jobs.logs import JsonLog
 from avatar_jobs.ports import JobStore
 from avatar_jobs.routes import status_routes, submit_routes, tick_routes, webhook_routes
+from avatar_jobs.services.admission import Admission
+from avatar_jobs.services.callback_rounds import CallbackRounds
 from avatar_jobs.services.calling_back import CallbackDeliverer
-from avatar_jobs.services.dispatching import Dispatcher
+from avatar_jobs.services.cancelling import Canceller
+from avatar_jobs.services.dispatching import Dispatcher, LockedBucket
 from avatar_jobs.services.finishing import Finisher
+from avatar_jobs.services.housekeeping import Housekeeper
+from avatar_jobs.services.listing import Lister
+from avatar_jobs.services.reconciling import Reconciler
 from avatar_jobs.services.rendering import JobRenderer
 from avatar_jobs.services.reporting import ReportReceiver
 from avatar_jobs.services.submitting import Submitter
@@ -92,40 +99,34 @@ def outputs(settings: OutputSettings) -> B2Outputs:
 
 
 class _Finishing:
-    """What salad_webhook and scale_tick share: verify a claim, end a job, call the app back."""
+    """What every function shares that can end a job: verify a claim, end it, call the app back."""
 
-    def __init__(self, environment: Environment, store: JobStore, log: JsonLog, *, rehearsal: bool) -> None:
-        bucket = environment.outputs()
-        clients = environment.clients()
+    def __init__(self, environment: Environment, store: JobStore, log: JsonLog, *, in_tick: bool = False) -> None:
+        self.bucket, self.clients, rehearsal = environment.outputs(), environment.clients(), environment.rehearsal()
         environment.check()
-        store_of_outputs = outputs(bucket)
-        self.verifier = Verifier(
-            store=store,
-            outputs=store_of_outputs,
-            clock=utc_now,
-            log=log,
-            prefix=bucket.prefix,
-            output_lifetime=bucket.lifetime,
-        )
+        self.outputs = outputs(self.bucket)
+        self.renderer = JobRenderer(self.outputs, self.bucket.prefix)
+        self.verifier = Verifier(store=store, outputs=self.outputs, clock=utc_now, log=log, prefix=self.bucket.prefix)
         self.callbacks = CallbackDeliverer(
             store=store,
             sender=GuardedCallbackSender(
                 pool=guarded_pool(rehearsal=rehearsal), rehearsal=rehearsal, now=utc_now, log=log
             ),
-            renderer=JobRenderer(store_of_outputs, bucket.prefix),
+            renderer=self.renderer,
             clock=utc_now,
             log=log,
             jitter=JITTER,
-            secrets=clients.callback_secrets,
+            secrets=self.clients.callback_secrets,
         )
+        self.rounds = CallbackRounds(deliverer=self.callbacks, clock=utc_now, log=log)
         self.finisher = Finisher(
             store=store,
             verifier=self.verifier,
-            callbacks=self.callbacks,
+            callbacks=self.rounds if in_tick else self.callbacks,
             clock=utc_now,
             log=log,
-            bucket=bucket.bucket,
-            prefix=bucket.prefix,
+            bucket=self.bucket.bucket,
+            prefix=self.bucket.prefix,
         )
 
 
@@ -139,39 +140,51 @@ def submit_job(environment: Environment) -> Endpoint:
         environment.clients(),
     )
     base_url, token_secrets, rehearsal = environment.base_url(), environment.token_secrets(), environment.rehearsal()
+    instances = environment.submit_instances()
     environment.check()
     store = job_store(place, log)
-    dispatcher = Dispatcher(
+    share = LockedBucket(CallBucket(SUBMIT_CALLS_A_MINUTE / instances), utc_now)
+    submitter = Submitter(
         store=store,
-        salad=salad_client(salad, SUBMIT_SALAD_SEC),
+        dispatcher=Dispatcher(
+            store=store,
+            salad=salad_client(salad, SUBMIT_SALAD_SEC),
+            clock=utc_now,
+            log=log,
+            jitter=JITTER,
+            base_url=base_url,
+            token_secrets=token_secrets,
+            has_call=share.take,
+        ),
+        admission=Admission(store=store, clock=utc_now),
         clock=utc_now,
         log=log,
-        jitter=JITTER,
-        base_url=base_url,
-        token_secrets=token_secrets,
+        draw_id=draw_id,
+        retention=bucket.lifetime,
     )
-    submitter = Submitter(store=store, dispatcher=dispatcher, clock=utc_now, log=log, draw_id=draw_id)
-    routes = submit_routes(submitter, JobRenderer(outputs(bucket), bucket.prefix), utc_now, rehearsal=rehearsal)
+    lister = Lister(store=store, token_secrets=token_secrets)
+    renderer = JobRenderer(outputs(bucket), bucket.prefix)
+    routes = submit_routes(submitter, lister, renderer, utc_now, rehearsal=rehearsal)
     return Endpoint(routes=routes, api_keys=ApiKeys(clients.api_keys), log=log, draw_id=draw_id)
 
 
 def job_status(environment: Environment) -> Endpoint:
     """Builds job_status. Raises SettingsError naming every fault of its settings."""
     log = JsonLog("job_status")
-    place, bucket, clients = environment.store(), environment.outputs(), environment.clients()
-    environment.check()
-    renderer = JobRenderer(outputs(bucket), bucket.prefix)
-    routes = status_routes(job_store(place, log), renderer, utc_now)
-    return Endpoint(routes=routes, api_keys=ApiKeys(clients.api_keys), log=log, draw_id=draw_id)
+    store = job_store(environment.store(), log)
+    finishing = _Finishing(environment, store, log)
+    canceller = Canceller(store=store, finisher=finishing.finisher, clock=utc_now, log=log)
+    routes = status_routes(store, canceller, finishing.renderer, utc_now)
+    return Endpoint(routes=routes, api_keys=ApiKeys(finishing.clients.api_keys), log=log, draw_id=draw_id)
 
 
 def salad_webhook(environment: Environment) -> Endpoint:
     """Builds salad_webhook, which holds no Salad key. Raises SettingsError naming every fault of its settings."""
     log = JsonLog("salad_webhook")
-    place, rehearsal = environment.store(), environment.rehearsal()
+    place = environment.store()
     webhook_secrets, token_secrets = environment.webhook_secrets(), environment.token_secrets()
     store = job_store(place, log)
-    finishing = _Finishing(environment, store, log, rehearsal=rehearsal)
+    finishing = _Finishing(environment, store, log)
     routes = webhook_routes(
         finishing.finisher,
         ReportReceiver(store=store, clock=utc_now, log=log),
@@ -186,25 +199,38 @@ def salad_webhook(environment: Environment) -> Endpoint:
 def scale_tick(environment: Environment) -> Endpoint:
     """Builds scale_tick. Raises SettingsError naming every fault of its settings."""
     log = JsonLog("scale_tick")
-    place, salad, rehearsal = environment.store(), environment.salad(), environment.rehearsal()
+    place, salad_settings = environment.store(), environment.salad()
     base_url, token_secrets, period = environment.base_url(), environment.token_secrets(), environment.tick_period()
     store = job_store(place, log)
-    finishing = _Finishing(environment, store, log, rehearsal=rehearsal)
-    dispatcher = Dispatcher(
+    finishing = _Finishing(environment, store, log, in_tick=True)
+    salad = salad_client(salad_settings, TICK_SALAD_SEC)
+    reconciler = Reconciler(store=store, salad=salad, finisher=finishing.finisher, clock=utc_now, log=log)
+    housekeeper = Housekeeper(
         store=store,
-        salad=salad_client(salad, TICK_SALAD_SEC),
+        outputs=finishing.outputs,
+        dispatcher=Dispatcher(
+            store=store,
+            salad=salad,
+            clock=utc_now,
+            log=log,
+            jitter=JITTER,
+            base_url=base_url,
+            token_secrets=token_secrets,
+        ),
+        verifier=finishing.verifier,
+        finisher=finishing.finisher,
+        reconciler=reconciler,
+        callbacks=finishing.rounds,
         clock=utc_now,
-        log=log,
-        jitter=JITTER,
-        base_url=base_url,
-        token_secrets=token_secrets,
+        prefix=finishing.bucket.prefix,
+        period=period,
     )
     ticker = Ticker(
         store=store,
-        dispatcher=dispatcher,
-        verifier=finishing.verifier,
-        finisher=finishing.finisher,
-        callbacks=finishing.callbacks,
+        salad=salad,
+        housekeeper=housekeeper,
+        reconciler=reconciler,
+        callbacks=finishing.rounds,
         clock=utc_now,
         log=log,
         draw_id=draw_id,

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from avatar_jobs.domain.idempotency import IdempotencyRecord
-from avatar_jobs.domain.jobs import Job
+from avatar_jobs.domain.jobs import Job, JobStatus
 
 
 @dataclass(frozen=True)
@@ -15,6 +15,36 @@ class StoredJob:
 
     job: Job
     version: str
+
+
+@dataclass(frozen=True)
+class JobFilter:
+    """Which jobs to list: one client's, of one status (None: of any), created in (after, before), behind a position.
+
+    position: created_at and id of the last job of the page before.
+    """
+
+    client: str
+    status: JobStatus | None = None
+    created_after: datetime | None = None
+    created_before: datetime | None = None
+    position: tuple[datetime, str] | None = None
+
+
+@dataclass(frozen=True)
+class Overview:
+    """Jobs by status, and when the oldest queued one was created."""
+
+    by_status: Mapping[JobStatus, int]
+    oldest_queued_at: datetime | None
+
+
+@dataclass(frozen=True)
+class FleetState:
+    """When the last tick ended, and what it saw of the fleet as JSON values; None and empty before the first."""
+
+    last_tick_at: datetime | None
+    fleet: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -51,6 +81,10 @@ class JobStore(Protocol):
         """Writes a new job and its record, both or neither."""
         ...
 
+    def find_record(self, client: str, key: str) -> IdempotencyRecord | None:
+        """Reads what a client's idempotency key stands for."""
+        ...
+
     def get(self, job_id: str) -> StoredJob | None:
         """Reads one job."""
         ...
@@ -67,12 +101,33 @@ class JobStore(Protocol):
         """The jobs whose next_action_at has come, earliest first."""
         ...
 
+    def count_open(self, client: str | None) -> int:
+        """Counts the queued and running jobs, of one client or of all."""
+        ...
+
+    def list_jobs(self, wanted: "JobFilter", limit: int) -> Sequence[Job]:
+        """The jobs that a filter lets through, newest first (by creation, then id)."""
+        ...
+
+    def overview(self, finished_since: datetime) -> "Overview":
+        """Counts jobs by status and finds the oldest queued one; finished jobs count when created since then."""
+        ...
+
+    def purge(self, job: Job) -> None:
+        """Removes a job and its idempotency record; what is gone already is fine."""
+        ...
+
+    def fleet_state(self) -> "FleetState":
+        """What the last finished tick left."""
+        ...
+
     def take_tick_lease(self, holder: str, now: datetime, until: datetime) -> bool:
         """Takes the tick's lease unless another holder has it beyond now."""
         ...
 
-    def release_tick_lease(self, holder: str, now: datetime) -> None:
-        """Gives the lease back, and notes when the tick ended; a lease that somebody else took stays theirs."""
+    def release_tick_lease(self, holder: str, now: datetime, fleet: Mapping[str, Any]) -> None:
+        """Gives the lease back, and notes when the tick ended and what it saw of the fleet (JSON values); a lease that
+        somebody else took stays theirs."""
         ...
 
 
@@ -81,6 +136,22 @@ class SaladApi(Protocol):
 
     def create_queue_job(self, job_input: Mapping[str, Any], metadata: Mapping[str, Any], webhook: str) -> str:
         """Creates one queue job and returns Salad's id of it. Sent once, never repeated."""
+        ...
+
+    def get_queue_job(self, salad_job_id: str) -> Mapping[str, Any]:
+        """Reads one queue job; ProviderError with status 404 when Salad has none."""
+        ...
+
+    def list_queue_jobs(self, page: int, page_size: int) -> Mapping[str, Any]:
+        """Reads one page (from 1) of the queue's whole history, in no promised order: {"items": [...]}."""
+        ...
+
+    def delete_queue_job(self, salad_job_id: str) -> None:
+        """Asks Salad to cancel a job that waits."""
+        ...
+
+    def get_queue(self) -> Mapping[str, Any]:
+        """Reads the queue's length and its container groups with their instances by state."""
         ...
 
 
@@ -100,6 +171,10 @@ class OutputStore(Protocol):
 
     def link(self, key: str, now: datetime) -> str:
         """Makes a link to a file, without a network call; a presigned one is valid for an hour from now."""
+        ...
+
+    def delete(self, key: str) -> None:
+        """Removes a file with all its versions for good; one that is not there is fine. Raises ProviderError."""
         ...
 
 

@@ -8,9 +8,12 @@ from avatar_jobs.domain.idempotency import checked_key
 from avatar_jobs.domain.salad_jobs import read_webhook
 from avatar_jobs.domain.signatures import attempt_of_token, verify
 from avatar_jobs.domain.strict_json import parse_json
-from avatar_jobs.ports import Clock, EventLog, JobStore
-from avatar_jobs.schemas import checked_report, checked_submit
+from avatar_jobs.ports import Clock, EventLog, JobFilter, JobStore
+from avatar_jobs.schemas import checked_list, checked_report, checked_submit
+from avatar_jobs.services.cancelling import Canceller
 from avatar_jobs.services.finishing import Finisher
+from avatar_jobs.services.health import read_health
+from avatar_jobs.services.listing import Lister
 from avatar_jobs.services.reading import read_job
 from avatar_jobs.services.rendering import JobRenderer
 from avatar_jobs.services.reporting import ReportReceiver
@@ -24,8 +27,10 @@ POLL_HINT_SEC = 5  # a job takes minutes, and a phase changes every few seconds
 WEBHOOK_BODY_LIMIT = 12 * 1024 * 1024
 
 
-def submit_routes(submitter: Submitter, renderer: JobRenderer, clock: Clock, *, rehearsal: bool) -> Sequence[Route]:
-    """The routes of submit_job."""
+def submit_routes(
+    submitter: Submitter, lister: Lister, renderer: JobRenderer, clock: Clock, *, rehearsal: bool
+) -> Sequence[Route]:
+    """The routes of submit_job; the list lives here because the base URL splits by path alone."""
 
     def submit(call: Call) -> Reply:
         key = checked_key(call.headers.get("idempotency-key"))
@@ -43,10 +48,26 @@ def submit_routes(submitter: Submitter, renderer: JobRenderer, clock: Clock, *, 
             headers["Idempotency-Replayed"] = "true"
         return Reply(202, renderer.render(accepted.job, clock()), headers)
 
-    return [Route("POST", JOBS_PATH, submit, client_only=True, json_body=True)]
+    def list_jobs(call: Call) -> Reply:
+        query = checked_list(call.query)
+        wanted = JobFilter(
+            client=call.client,
+            status=query.status,
+            created_after=query.created_after,
+            created_before=query.created_before,
+        )
+        page = lister.list(wanted, query.page_size, query.page_token)
+        now = clock()
+        jobs = [renderer.render(job, now) for job in page.jobs]
+        return Reply(200, {"jobs": jobs, "next_page_token": page.next_page_token})
+
+    return [
+        Route("POST", JOBS_PATH, submit, client_only=True, json_body=True),
+        Route("GET", JOBS_PATH, list_jobs, client_only=True),
+    ]
 
 
-def status_routes(store: JobStore, renderer: JobRenderer, clock: Clock) -> Sequence[Route]:
+def status_routes(store: JobStore, canceller: Canceller, renderer: JobRenderer, clock: Clock) -> Sequence[Route]:
     """The routes of job_status."""
 
     def get(call: Call) -> Reply:
@@ -54,7 +75,18 @@ def status_routes(store: JobStore, renderer: JobRenderer, clock: Clock) -> Seque
         headers = {} if job.status.is_terminal else {"Retry-After": str(POLL_HINT_SEC)}
         return Reply(200, renderer.render(job, clock()), headers)
 
-    return [Route("GET", f"{JOBS_PATH}/{{id}}", get, client_only=True)]
+    def delete(call: Call) -> Reply:
+        job = canceller.cancel(call.client, call.params["id"])
+        return Reply(202, {"detail": "Cancellation requested", "id": job.id, "status": job.status.value})
+
+    def health(call: Call) -> Reply:
+        return Reply(200, read_health(store, clock()))
+
+    return [
+        Route("GET", f"{JOBS_PATH}/{{id}}", get, client_only=True),
+        Route("DELETE", f"{JOBS_PATH}/{{id}}", delete, client_only=True),
+        Route("GET", "/v1/avatar/health", health, client_only=True),
+    ]
 
 
 def webhook_routes(

@@ -1,21 +1,26 @@
 """The HTTP bodies that come in, and how their faults are told field by field."""
 
 import json
+import re
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from avatar_jobs.domain.errors import ApiError, ApiErrorCode, FieldError, UrlNotAllowedError
 from avatar_jobs.domain.idempotency import TOKEN_FORM
-from avatar_jobs.domain.jobs import AspectRatio, JobInput, Phase, Resolution
+from avatar_jobs.domain.jobs import AspectRatio, JobInput, JobStatus, Phase, Resolution
 from avatar_jobs.domain.results import WireError
 from avatar_jobs.domain.urls import MAX_URL_LENGTH, judge_url
 
 MAX_METADATA_KEYS = 16  # a reference and a few labels; Salad itself allows 20
 MAX_METADATA_BYTES = 4096
 MIN_TIMEOUT_SEC, MAX_TIMEOUT_SEC = 10, 86_400
+DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE = 20, 100
+TIME_FORM = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?([Zz]|[+-][0-9]{2}:[0-9]{2})"
+)
 WIRE_VERSIONS = (0, 1)  # reports of workers of this release and of the one before
 
 Url = Annotated[str, Field(min_length=1, max_length=MAX_URL_LENGTH)]
@@ -81,6 +86,47 @@ class ReportBody(BaseModel):
     progress: float = Field(ge=0.0, le=1.0, allow_inf_nan=False)
     stage_times: dict[str, float] = Field(default_factory=dict, max_length=40)
     error: WireError | None = None
+
+
+class ListQuery(BaseModel):
+    """The query of `GET /v1/avatar/jobs`; times carry an offset, most simply a Z."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    status: JobStatus | None = None
+    created_after: AwareDatetime | None = None
+    created_before: AwareDatetime | None = None
+    page_size: int = Field(default=DEFAULT_PAGE_SIZE, ge=1, le=MAX_PAGE_SIZE)
+    page_token: str | None = Field(default=None, min_length=1, max_length=MAX_URL_LENGTH)
+
+    @field_validator("created_after", "created_before", mode="before")
+    @classmethod
+    def _written_out(cls, value: str | None) -> str | None:
+        if value is not None and not TIME_FORM.fullmatch(value):
+            raise PydanticCustomError(
+                "time", "must be a time like 2026-01-31T09:30:00Z, with its plus sign written %2B"
+            )
+        return value
+
+    @field_validator("page_size", mode="before")
+    @classmethod
+    def _plain_number(cls, value: Any) -> Any:
+        if isinstance(value, str) and not re.fullmatch("[0-9]{1,6}", value):
+            raise PydanticCustomError("int_parsing", f"must be a whole number from 1 to {MAX_PAGE_SIZE}")
+        return value
+
+
+def checked_list(pairs: Sequence[tuple[str, str]]) -> ListQuery:
+    """Returns the parsed query. Raises ApiError validation_error, also for a name that occurs twice."""
+    names = [name for name, _ in pairs]
+    for name in names:
+        if names.count(name) > 1:
+            fault = FieldError(field=name[:200], code="repeated", message="This parameter occurs more than once.")
+            raise ApiError(ApiErrorCode.VALIDATION_ERROR, f"{fault.field}: {fault.message}", [fault])
+    try:
+        return ListQuery.model_validate(dict(pairs))
+    except ValidationError as error:
+        raise refusal(error.errors()) from error
 
 
 def checked_submit(value: Any, *, rehearsal: bool) -> SubmitBody:

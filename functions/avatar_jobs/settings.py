@@ -190,6 +190,10 @@ class Environment:
         """PUBLIC_BASE_URL: the origin under which Salad and the workers reach salad_webhook."""
         return self.origin("PUBLIC_BASE_URL")
 
+    def submit_instances(self) -> int:
+        """SUBMIT_MAX_INSTANCES: how many instances of submit_job share its part of Salad's calls."""
+        return self.number("SUBMIT_MAX_INSTANCES", 10, 1, 1000)
+
     def tick_period(self) -> timedelta:
         """TICK_PERIOD_SEC: how often the scheduler calls."""
         return timedelta(seconds=self.number("TICK_PERIOD_SEC", 60, 1, 3600))

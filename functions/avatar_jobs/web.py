@@ -29,13 +29,15 @@ TITLES: Mapping[ApiErrorCode, str] = {code: code.value.replace("_", " ").capital
 
 @dataclass(frozen=True)
 class Call:
-    """One request as a handler sees it: header names in lower case, path parameters by name, the raw body."""
+    """One request as a handler sees it: header names in lower case, path parameters by name, the query's pairs in
+    their order, the raw body."""
 
     request_id: str
     client: str
     params: Mapping[str, str]
     headers: Mapping[str, str]
     body: bytes
+    query: Sequence[tuple[str, str]] = ()
 
 
 @dataclass(frozen=True)
@@ -128,7 +130,10 @@ class Endpoint:
         client = self._authenticate(request) if route.client_only else ""
         body = _read_body(request, route)
         headers = {name.lower(): value for name, value in request.headers.items()}
-        return route.handler(Call(request_id=request_id, client=client, params=params, headers=headers, body=body))
+        query = list(request.args.items(multi=True))
+        return route.handler(
+            Call(request_id=request_id, client=client, params=params, headers=headers, body=body, query=query)
+        )
 
     def _find(self, request: Request) -> tuple[Route, Mapping[str, str]]:
         on_path = [(route, params) for route in self._routes if (params := route.match(request.path)) is not None]

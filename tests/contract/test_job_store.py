@@ -1,12 +1,15 @@
 """The JobStore port: one suite over every adapter."""
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 
-from avatar_jobs.domain.errors import StorageUnavailableError
-from avatar_jobs.domain.events import DispatchSent, RunReported
-from avatar_jobs.domain.jobs import Job, JobStatus, Phase
+from avatar_jobs.domain.errors import JobErrorCode, StorageUnavailableError
+from avatar_jobs.domain.events import DispatchSent, JobRefused, RunReported
+from avatar_jobs.domain.jobs import Job, JobError, JobStatus, Phase
 from avatar_jobs.domain.transition import transition
-from avatar_jobs.ports import AlreadyCreated, Created, JobStore
+from avatar_jobs.ports import AlreadyCreated, Created, FleetState, JobFilter, JobStore
 from tests.support.factories import NOW, a_job, a_record, later
 from tests.support.stores import Place, open_store
 
@@ -139,9 +142,9 @@ def test_the_tick_lease_has_one_holder_until_it_runs_out_or_is_given_back(store:
     assert store.take_tick_lease("a", later(1), later(50))
     assert not store.take_tick_lease("b", later(49), later(99))
     assert store.take_tick_lease("b", later(50), later(99))
-    store.release_tick_lease("a", later(51))
+    store.release_tick_lease("a", later(51), {})
     assert not store.take_tick_lease("c", later(52), later(99))
-    store.release_tick_lease("b", later(53))
+    store.release_tick_lease("b", later(53), {})
     assert store.take_tick_lease("c", later(54), later(99))
 
 
@@ -151,3 +154,75 @@ def test_a_record_of_a_newer_release_is_refused_not_misread(store: JobStore) -> 
 
     with pytest.raises(StorageUnavailableError, match="schema version 99"):
         store.get(newer.id)
+
+
+def finished(job: Job) -> Job:
+    """A job that a worker refused."""
+    error = JobError(code=JobErrorCode.MEDIA_CORRUPT, message="m", stage="s", retryable=False)
+    return transition(job, JobRefused(at=later(5), attempt=1, error=error))
+
+
+def test_open_jobs_are_counted_for_one_client_and_for_all(store: JobStore) -> None:
+    for number, client in enumerate(["studio", "studio", "campaigns"]):
+        store.create(a_job(f"job-0000000{number}", client=client), None)
+    store.update("job-00000000", finished)
+
+    assert (store.count_open("studio"), store.count_open("campaigns"), store.count_open("nobody")) == (1, 1, 0)
+    assert store.count_open(None) == 2
+
+
+def test_a_list_is_newest_first_and_goes_on_behind_a_position_also_among_equals(store: JobStore) -> None:
+    for number, wait in enumerate([0, 1, 1, 1, 2]):
+        store.create(a_job(f"job-0000000{number}", now=later(wait)), None)
+    store.create(a_job("job-another1", now=later(1), client="campaigns"), None)
+
+    wanted, seen = JobFilter(client="studio"), []
+    while page := store.list_jobs(wanted, 2):
+        seen += [job.id for job in page]
+        wanted = replace(wanted, position=(page[-1].created_at, page[-1].id))
+    assert seen == ["job-00000004", "job-00000003", "job-00000002", "job-00000001", "job-00000000"]
+
+
+def test_a_list_is_filtered_by_status_and_by_exclusive_times(store: JobStore) -> None:
+    for number in range(4):
+        store.create(a_job(f"job-0000000{number}", now=later(number)), None)
+    store.update("job-00000002", finished)
+    created = a_job(now=later(1)).created_at
+
+    def ids(**filters: Any) -> list[str]:
+        return [job.id[-1] for job in store.list_jobs(JobFilter(client="studio", **filters), 10)]
+
+    assert ids(status=JobStatus.FAILED) == ["2"]
+    assert ids(status=JobStatus.QUEUED, created_after=created) == ["3"]
+    assert ids(created_before=created) == ["0"]
+    assert ids(created_after=created, created_before=later(3)) == ["2"]
+
+
+def test_the_overview_counts_finished_jobs_since_a_time_and_finds_the_oldest_queued_one(store: JobStore) -> None:
+    empty = store.overview(NOW)
+    assert (set(empty.by_status.values()), empty.oldest_queued_at) == ({0}, None)
+    for number in range(4):
+        store.create(a_job(f"job-0000000{number}", now=later(number)), None)
+    store.update("job-00000000", finished)
+    store.update("job-00000001", finished)
+
+    overview = store.overview(a_job(now=later(1)).created_at)
+    assert (overview.by_status[JobStatus.QUEUED], overview.by_status[JobStatus.FAILED]) == (2, 1)
+    assert overview.oldest_queued_at == a_job(now=later(2)).created_at
+
+
+def test_a_purge_removes_job_and_record_and_may_be_repeated(store: JobStore) -> None:
+    job = a_job().model_copy(update={"idempotency_key": "key-1"})
+    store.create(job, a_record(job.id))
+    assert store.find_record("studio", "key-1") == a_record(job.id)
+    for _ in range(2):
+        store.purge(job)
+    assert store.get(job.id) is None
+    assert store.find_record("studio", "key-1") is None
+
+
+def test_the_fleet_state_is_what_the_last_tick_left(store: JobStore) -> None:
+    assert store.fleet_state() == FleetState(None, {})
+    store.take_tick_lease("a", NOW, later(50))
+    store.release_tick_lease("a", later(3), {"queue_length": 7, "instances": {"running": 2}})
+    assert store.fleet_state() == FleetState(later(3), {"queue_length": 7, "instances": {"running": 2}})

@@ -41,7 +41,7 @@ def _webhook(place: Place, number: int, barrier: Barrier, results: Any) -> None:
             store.create(job, None)
         barrier.wait(PATIENCE_SEC)
         claim = ResultClaimed(at=later(10), result=a_claim(at=later(10)))
-        verified = OutputVerified(at=later(11), attempt=1, output_expires_at=later(9999))
+        verified = OutputVerified(at=later(11), attempt=1)
         store.update(job.id, lambda current, event=claim: transition(current, event))
         updated = store.update(job.id, lambda current, event=verified: transition(current, event))
         assert updated is not None

@@ -1,6 +1,5 @@
 """The four functions on one SQLite store, with scripted servers where Salad, the bucket and an app stand."""
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -13,16 +12,10 @@ from avatar_jobs import bootstrap
 from avatar_jobs.logs import JsonLog
 from avatar_jobs.ports import JobStore
 from avatar_jobs.settings import Environment
+from tests.support.fake_salad import FakeSalad
 from tests.support.functions import API_KEY, FunctionClient, Reply, variables
 from tests.support.openapi import OpenApiValidator
 from tests.support.scripted_server import Answer, ScriptedServer, scripted_server
-
-SALAD_JOB_ID = "5f0f3b6e-0c1d-4b53-9a51-0d8b7f6c1e11"
-
-
-def created(salad_job_id: str = SALAD_JOB_ID) -> Answer:
-    """Salad's 201 to create_queue_job, as far as the client reads it."""
-    return Answer(201, json.dumps({"id": salad_job_id, "status": "pending"}).encode())
 
 
 class MovedClock:
@@ -42,7 +35,7 @@ class System:
 
     environment: dict[str, str]
     validator: OpenApiValidator
-    salad: ScriptedServer
+    salad: FakeSalad
     bucket: ScriptedServer
     app: ScriptedServer
     clock: "MovedClock"
@@ -89,7 +82,7 @@ def system(tmp_path: Path, openapi: OpenApiValidator, monkeypatch: pytest.Monkey
     nothing = Answer(404, b"", {"Content-Type": "application/xml"})
     clock = MovedClock()
     monkeypatch.setattr(bootstrap, "utc_now", clock)
-    with scripted_server(created()) as salad, scripted_server(nothing) as bucket, scripted_server() as app:
+    with FakeSalad() as salad, scripted_server(nothing) as bucket, scripted_server() as app:
         store = {"STORE": "sqlite", "SQLITE_PATH": str(tmp_path / "jobs.sqlite")}
         environment = variables(store=store, salad_url=salad.url, b2_url=bucket.url, base_url="http://127.0.0.1:9")
         yield System(environment, openapi, salad, bucket, app, clock)

@@ -33,7 +33,7 @@ def test_a_submit_that_dies_after_its_claim_is_taken_over_by_the_tick(system: Sy
     system.move_clock(31)
     assert system.tick().json["done"] == {"dispatch_unknown": 1}
     system.move_clock(61)
-    assert system.tick().json["done"] == {"dispatch_lost": 1}
+    assert system.tick().json["done"] == {"dispatch_looked_for": 1}
     assert system.tick().json["done"] == {"dispatched": 1}
     assert attempts_sent(system) == [2]
 

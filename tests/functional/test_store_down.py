@@ -34,11 +34,11 @@ def test_every_function_answers_503_within_six_seconds(
         assert (reply.status, reply.json["code"]) == (503, "storage_unavailable")
         assert reply.headers["Retry-After"] == "5"
         assert reply.json["detail"] == "The job store is away. Send the same request again in 5 seconds."
-    assert system.salad.received == []
+    assert system.salad.sent == []
 
 
 def test_a_sqlite_file_that_cannot_be_opened_is_a_503(system: System) -> None:
     system.environment["SQLITE_PATH"] = "/nonexistent/jobs.sqlite"
     reply = system.submit()
     assert (reply.status, reply.json["code"]) == (503, "storage_unavailable")
-    assert system.salad.received == []
+    assert system.salad.sent == []

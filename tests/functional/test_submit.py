@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from tests.functional.conftest import SALAD_JOB_ID, System
+from tests.functional.conftest import System
+from tests.support.fake_salad import SALAD_JOB_ID
 from tests.support.functions import OTHER_KEY
 from tests.support.scripted_server import Answer
 
@@ -19,10 +20,10 @@ def test_an_accepted_job_is_sent_to_salad_once_with_our_ids_in_metadata_and_inpu
     assert (job["status"], job["phase"], job["attempt"]) == ("queued", "dispatched", 1)
     assert job["metadata"] == {"order": 7}
     assert job["input"]["aspect_ratio"] == job["input"]["resolution"] == "source"
-    assert [(call.method, call.path) for call in system.salad.received] == [
+    assert [(call.method, call.path) for call in system.salad.sent] == [
         ("POST", "/api/public/organizations/acme/projects/avatars/queues/jobs/jobs")
     ]
-    sent = json.loads(system.salad.received[0].body)
+    sent = json.loads(system.salad.sent[0].body)
     assert sent["metadata"] == {"job_id": job["id"], "attempt": 1, "request_id": "req-1"}
     assert sent["webhook"] == "http://127.0.0.1:9/v1/webhooks/salad"
     assert sent["input"]["report_url"] == f"http://127.0.0.1:9/v1/worker/jobs/{job['id']}/reports"
@@ -39,7 +40,7 @@ def test_a_missing_and_a_wrong_key_are_told_apart_and_write_nothing(system: Syst
     assert [missing.status, wrong.status] == [401, 401]
     assert missing.json["detail"] == "The header X-Internal-API-Key is missing."
     assert wrong.json["detail"] == "The header X-Internal-API-Key is wrong."
-    assert system.salad.received == []
+    assert system.salad.sent == []
 
 
 def test_another_clients_job_is_not_found(system: System) -> None:
@@ -97,7 +98,7 @@ def test_an_unacceptable_field_is_named_with_its_fault(
     (fault,) = reply.json["errors"]
     assert (fault["field"], fault["code"]) == (field, code)
     assert message in fault["message"]
-    assert system.salad.received == []
+    assert system.salad.sent == []
 
 
 def test_a_missing_field_is_named(system: System) -> None:
@@ -138,8 +139,8 @@ def test_unknown_paths_and_methods_are_problem_documents(system: System) -> None
 
     assert submit.call("GET", "/").json["code"] == "not_found"
     refused = submit.call("PUT", "/v1/avatar/jobs")
-    assert (refused.status, refused.headers["Allow"]) == (405, "POST")
-    assert system.function("job_status").call("POST", "/v1/avatar/jobs/abc").headers["Allow"] == "GET"
+    assert (refused.status, refused.headers["Allow"]) == (405, "GET, POST")
+    assert system.function("job_status").call("POST", "/v1/avatar/jobs/abc").headers["Allow"] == "DELETE, GET"
 
 
 def test_the_same_key_and_body_give_the_same_job_in_any_order_of_fields(system: System) -> None:
@@ -152,7 +153,7 @@ def test_the_same_key_and_body_give_the_same_job_in_any_order_of_fields(system: 
     assert "Idempotency-Replayed" not in first.headers
     assert second.headers["Idempotency-Replayed"] == "true"
     assert second.json["id"] == first.json["id"]
-    assert len(system.salad.received) == 1
+    assert len(system.salad.sent) == 1
 
 
 def test_a_key_with_another_body_is_refused_and_another_client_may_use_it(system: System) -> None:
@@ -191,7 +192,7 @@ def test_the_app_has_its_202_whatever_salad_answers(system: System, answer: Answ
     reply = system.submit()
 
     assert (reply.status, reply.json["status"], reply.json["phase"]) == (202, "queued", "accepted")
-    assert len(system.salad.received) == 1
+    assert len(system.salad.sent) == 1
 
 
 def test_a_salad_that_refuses_connections_costs_nothing_and_the_tick_dispatches(system: System) -> None:
@@ -204,5 +205,5 @@ def test_a_salad_that_refuses_connections_costs_nothing_and_the_tick_dispatches(
     assert system.tick().json == {"lease": "held", "done": {"dispatched": 1}}
 
     assert system.read(submitted.json["id"]).json["phase"] == "dispatched"
-    assert json.loads(system.salad.received[0].body)["metadata"]["attempt"] == 1
+    assert json.loads(system.salad.sent[0].body)["metadata"]["attempt"] == 1
     assert SALAD_JOB_ID.encode() not in submitted.body

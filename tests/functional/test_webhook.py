@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from avatar_jobs.domain import signatures
-from tests.functional.conftest import SALAD_JOB_ID, System
+from tests.functional.conftest import System
+from tests.support.fake_salad import SALAD_JOB_ID
 from tests.support.functions import BUCKET, CALLBACK_SECRET, PREFIX, TOKEN_SECRET, WEBHOOK_SECRET, Reply
 from tests.support.scripted_server import Answer
 
@@ -94,7 +95,7 @@ def test_a_success_without_a_file_or_with_another_size_is_a_new_attempt(system: 
 
     third = system.read(job["id"]).json
     assert (third["attempt"], third["output_url"]) == (3, None)
-    assert [json.loads(call.body)["metadata"]["attempt"] for call in system.salad.received] == [1, 2]
+    assert [json.loads(call.body)["metadata"]["attempt"] for call in system.salad.sent] == [1, 2]
 
 
 def test_after_three_attempts_the_job_fails_with_the_last_reported_code(system: System) -> None:

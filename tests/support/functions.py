@@ -94,5 +94,5 @@ class FunctionClient:
         response = self._client.open(path, method=method, data=body, headers=sent)
         reply = Reply(response.status_code, dict(response.headers), response.get_data())
         response.close()
-        self._validator.check(method, path, reply.status, reply.headers, reply.body)
+        self._validator.check(method, path.partition("?")[0], reply.status, reply.headers, reply.body)
         return reply

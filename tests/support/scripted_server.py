@@ -50,8 +50,9 @@ class _Handler(BaseHTTPRequestHandler):
     def _any(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         headers = {name.lower(): value for name, value in self.headers.items()}
-        self.script.received.append(Received(self.command, self.path, headers, body, self.client_address[0]))
-        answer = self.script.answers.popleft() if self.script.answers else self.script.default
+        call = Received(self.command, self.path, headers, body, self.client_address[0])
+        self.script.received.append(call)
+        answer = self.script.answer_to(call)
         self.script.stopping.wait(answer.delay_sec)
         if answer.cut:
             self.close_connection = True
@@ -84,6 +85,10 @@ class ScriptedServer:
         handler = type("Handler", (_Handler,), {"script": self})
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), handler)
         self._thread = threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.05})
+
+    def answer_to(self, call: Received) -> Answer:
+        """The next answer of the script."""
+        return self.answers.popleft() if self.answers else self.default
 
     @property
     def url(self) -> str:

@@ -75,3 +75,10 @@ def test_every_file_opens_with_one_sentence_on_its_purpose() -> None:
             if text.strip() and not text.startswith('"""'):
                 silent.append(str(path.relative_to(ROOT)))
     assert silent == []
+
+
+def test_every_promise_names_tests_that_exist() -> None:
+    named = re.findall(r"`(\S+\.py)::(\w+)`", (DOCS / "promises.md").read_text())
+    missing = [name for path, name in named if f"def {name}(" not in (ROOT / "tests" / path).read_text()]
+    assert len(named) > 50
+    assert missing == []

@@ -1,7 +1,8 @@
 """The bucket of finished videos on Backblaze B2's S3-compatible endpoint; boto3 is imported only when it is used."""
 
+from collections.abc import Callable
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 
 from avatar_jobs.domain.errors import ProviderError
@@ -9,9 +10,13 @@ from avatar_jobs.ports import StoredObject
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import HeadObjectOutputTypeDef
 
 LINK_LIFETIME_SEC = 3600  # the contract's: long enough to download, short enough that a leaked link ages
 TIMEOUT_SEC = 4.0  # a look at one file; the webhook that waits for it has 10 s in Salad's eyes
+MAX_VERSIONS = 16  # three attempts of ours, four runs of Salad's each, upload one version apiece: 12, and some room
+
+Answer = TypeVar("Answer")
 
 
 class B2Outputs:
@@ -62,28 +67,26 @@ class B2Outputs:
 
     def find(self, key: str) -> StoredObject | None:
         """See OutputStore.find."""
-        from botocore.exceptions import BotoCoreError, ClientError
+        head = self._head(key)
+        return None if head is None else StoredObject(size_bytes=head["ContentLength"])
 
-        try:
-            head = self._client.head_object(Bucket=self._bucket, Key=key)
-        except ClientError as error:
-            status = _status(error.response)
-            if status == 404:
-                return None
-            raise ProviderError(
-                f"the bucket answered {status} to a look at one file",
-                status=status,
-                retryable=True,
-                may_have_happened=False,
-            ) from error
-        except BotoCoreError as error:
-            raise ProviderError(
-                f"the bucket cannot be reached ({type(error).__name__})",
-                status=None,
-                retryable=True,
-                may_have_happened=False,
-            ) from error
-        return StoredObject(size_bytes=head["ContentLength"])
+    def delete(self, key: str) -> None:
+        """See OutputStore.delete.
+
+        B2 keeps every version, and a DELETE that names none only hides the file (Backblaze's documentation of its
+        S3-compatible API); so the newest is deleted by its id until none is left.
+        """
+        for _ in range(MAX_VERSIONS):
+            head = self._head(key)
+            if head is None:
+                return
+            self._delete_version(key, head.get("VersionId"))
+        raise ProviderError(
+            f"the file still stands after {MAX_VERSIONS} of its versions were deleted",
+            status=None,
+            retryable=True,
+            may_have_happened=True,
+        )
 
     def link(self, key: str, now: datetime) -> str:
         """See OutputStore.link; botocore signs with its own clock, so `now` only documents the port."""
@@ -92,6 +95,44 @@ class B2Outputs:
         return self._client.generate_presigned_url(
             "get_object", Params={"Bucket": self._bucket, "Key": key}, ExpiresIn=LINK_LIFETIME_SEC
         )
+
+    def _head(self, key: str) -> "HeadObjectOutputTypeDef | None":
+        return _asked("a look at one file", lambda: self._client.head_object(Bucket=self._bucket, Key=key))
+
+    def _delete_version(self, key: str, version: str | None) -> None:
+        """version: None where the storage keeps no versions."""
+
+        def delete() -> object:
+            if version is None:
+                return self._client.delete_object(Bucket=self._bucket, Key=key)
+            return self._client.delete_object(Bucket=self._bucket, Key=key, VersionId=version)
+
+        _asked("the deletion of one file", delete)
+
+
+def _asked(what: str, call: Callable[[], Answer]) -> Answer | None:
+    """Makes one call; None when the storage says that there is no such file. Raises ProviderError."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        return call()
+    except ClientError as error:
+        status = _status(error.response)
+        if status == 404:
+            return None
+        raise ProviderError(
+            f"the bucket answered {status} to {what}",
+            status=status,
+            retryable=True,  # a refused key is the system's fault, not the job's: somebody will repair it
+            may_have_happened=not 400 <= status < 500,
+        ) from error
+    except BotoCoreError as error:
+        raise ProviderError(
+            f"the bucket cannot be reached ({type(error).__name__})",
+            status=None,
+            retryable=True,
+            may_have_happened=True,
+        ) from error
 
 
 def _status(response: Any) -> int:

@@ -1,18 +1,20 @@
 """The job store on one SQLite file: the rehearsal's embedded default, shared by several processes."""
 
+import json
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from avatar_jobs.domain.errors import StorageUnavailableError
 from avatar_jobs.domain.idempotency import IdempotencyRecord
-from avatar_jobs.domain.jobs import Job
+from avatar_jobs.domain.jobs import Job, JobStatus
 from avatar_jobs.domain.records import from_body, to_columns
 from avatar_jobs.domain.retrying import conflict_delay
 from avatar_jobs.optimistic import update_optimistically
-from avatar_jobs.ports import AlreadyCreated, Created, StoredJob, Updated
+from avatar_jobs.ports import AlreadyCreated, Created, FleetState, JobFilter, Overview, StoredJob, Updated
 
 BUSY_SEC = 4.5  # how long a writer waits for another one's lock: inside the port's 5 s
 
@@ -24,11 +26,13 @@ CREATE TABLE IF NOT EXISTS jobs (
     next_action_at TEXT, expires_at TEXT, version INTEGER NOT NULL, body TEXT NOT NULL
 ) STRICT;
 CREATE INDEX IF NOT EXISTS jobs_due ON jobs (next_action_at) WHERE next_action_at IS NOT NULL;
+CREATE INDEX IF NOT EXISTS jobs_by_client ON jobs (client, created_at DESC, id DESC);
+CREATE INDEX IF NOT EXISTS jobs_by_status ON jobs (status, created_at);
 CREATE TABLE IF NOT EXISTS idempotency (
     client TEXT NOT NULL, key TEXT NOT NULL, body TEXT NOT NULL, PRIMARY KEY (client, key)
 ) STRICT;
 CREATE TABLE IF NOT EXISTS fleet (
-    id TEXT PRIMARY KEY, lease_holder TEXT, lease_until TEXT, last_tick_at TEXT
+    id TEXT PRIMARY KEY, lease_holder TEXT, lease_until TEXT, last_tick_at TEXT, body TEXT
 ) STRICT;
 INSERT OR IGNORE INTO fleet (id) VALUES ('state');
 """
@@ -37,6 +41,12 @@ INSERT OR IGNORE INTO fleet (id) VALUES ('state');
 def _text(moment: datetime | None) -> str | None:
     """Fixed-width UTC text, so that text order is time order."""
     return moment.astimezone(UTC).isoformat(timespec="microseconds") if moment else None
+
+
+def _record(connection: sqlite3.Connection, client: str, key: str) -> IdempotencyRecord | None:
+    query = "SELECT body FROM idempotency WHERE client = ? AND key = ?"
+    row = connection.execute(query, (client, key)).fetchone()
+    return IdempotencyRecord.model_validate_json(row[0]) if row else None
 
 
 class SqliteJobStore:
@@ -97,12 +107,10 @@ class SqliteJobStore:
         """See JobStore.create."""
         with self._connection(write=True) as connection:
             if record:
-                taken = connection.execute(
-                    "SELECT body FROM idempotency WHERE client = ? AND key = ?", (record.client, record.key)
-                ).fetchone()
+                taken = _record(connection, record.client, record.key)
                 if taken:
                     self._on_conflict()
-                    return AlreadyCreated(IdempotencyRecord.model_validate_json(taken[0]))
+                    return AlreadyCreated(taken)
                 connection.execute(
                     "INSERT INTO idempotency (client, key, body) VALUES (?, ?, ?)",
                     (record.client, record.key, record.model_dump_json()),
@@ -122,6 +130,11 @@ class SqliteJobStore:
                 ),
             )
         return Created(StoredJob(job, "1"))
+
+    def find_record(self, client: str, key: str) -> IdempotencyRecord | None:
+        """See JobStore.find_record."""
+        with self._connection() as connection:
+            return _record(connection, client, key)
 
     def get(self, job_id: str) -> StoredJob | None:
         """See JobStore.get."""
@@ -167,6 +180,68 @@ class SqliteJobStore:
             ).fetchall()
         return [StoredJob(from_body(body), str(version)) for body, version in rows]
 
+    def count_open(self, client: str | None) -> int:
+        """See JobStore.count_open."""
+        of_client = "" if client is None else " AND client = ?"
+        parameters = () if client is None else (client,)
+        with self._connection() as connection:
+            row = connection.execute(
+                f"SELECT count(*) FROM jobs WHERE status IN ('queued', 'running'){of_client}",  # noqa: S608  no input in it
+                parameters,
+            ).fetchone()
+        return int(row[0])
+
+    def list_jobs(self, wanted: JobFilter, limit: int) -> Sequence[Job]:
+        """See JobStore.list_jobs."""
+        clauses: list[tuple[str, tuple[str | None, ...]]] = [("client = ?", (wanted.client,))]
+        if wanted.status:
+            clauses.append(("status = ?", (wanted.status.value,)))
+        if wanted.created_after:
+            clauses.append(("created_at > ?", (_text(wanted.created_after),)))
+        if wanted.created_before:
+            clauses.append(("created_at < ?", (_text(wanted.created_before),)))
+        if wanted.position:
+            clauses.append(("(created_at, id) < (?, ?)", (_text(wanted.position[0]), wanted.position[1])))
+        where = " AND ".join(clause for clause, _ in clauses)
+        parameters = [value for _, values in clauses for value in values]
+        with self._connection() as connection:
+            rows = connection.execute(
+                f"SELECT body FROM jobs WHERE {where} ORDER BY created_at DESC, id DESC LIMIT ?",  # noqa: S608  no input in it
+                (*parameters, limit),
+            ).fetchall()
+        return [from_body(body) for (body,) in rows]
+
+    def overview(self, finished_since: datetime) -> Overview:
+        """See JobStore.overview."""
+        with self._connection() as connection:
+            rows = connection.execute(
+                "SELECT status, count(*) FROM jobs WHERE status IN ('queued', 'running') OR created_at >= ?"
+                " GROUP BY status",
+                (_text(finished_since),),
+            ).fetchall()
+            oldest = connection.execute("SELECT min(created_at) FROM jobs WHERE status = 'queued'").fetchone()[0]
+        counts = {JobStatus(status): int(count) for status, count in rows}
+        return Overview(
+            {status: counts.get(status, 0) for status in JobStatus}, datetime.fromisoformat(oldest) if oldest else None
+        )
+
+    def purge(self, job: Job) -> None:
+        """See JobStore.purge."""
+        with self._connection(write=True) as connection:
+            connection.execute("DELETE FROM jobs WHERE id = ?", (job.id,))
+            connection.execute(
+                "DELETE FROM idempotency WHERE client = ? AND key = ?", (job.client, job.idempotency_key)
+            )
+
+    def fleet_state(self) -> FleetState:
+        """See JobStore.fleet_state."""
+        with self._connection() as connection:
+            last_tick_at, body = connection.execute(
+                "SELECT last_tick_at, body FROM fleet WHERE id = 'state'"
+            ).fetchone()
+        ended = datetime.fromisoformat(last_tick_at) if last_tick_at else None
+        return FleetState(ended, json.loads(body) if body else {})
+
     def take_tick_lease(self, holder: str, now: datetime, until: datetime) -> bool:
         """See JobStore.take_tick_lease."""
         with self._connection(write=True) as connection:
@@ -177,10 +252,11 @@ class SqliteJobStore:
             ).rowcount
         return taken == 1
 
-    def release_tick_lease(self, holder: str, now: datetime) -> None:
+    def release_tick_lease(self, holder: str, now: datetime, fleet: Mapping[str, Any]) -> None:
         """See JobStore.release_tick_lease."""
         with self._connection(write=True) as connection:
             connection.execute(
-                "UPDATE fleet SET lease_until = NULL, last_tick_at = ? WHERE id = 'state' AND lease_holder = ?",
-                (_text(now), holder),
+                "UPDATE fleet SET lease_until = NULL, last_tick_at = ?, body = ?"
+                " WHERE id = 'state' AND lease_holder = ?",
+                (_text(now), json.dumps(fleet), holder),
             )

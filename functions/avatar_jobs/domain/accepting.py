@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Any
 
-from avatar_jobs.domain.jobs import Attempt, DispatchState, Job, JobInput, JobStatus, Phase, Timer
+from avatar_jobs.domain.jobs import RETENTION_SEC, Attempt, DispatchState, Job, JobInput, JobStatus, Phase, Timer
 from avatar_jobs.domain.life.common import noted
 from avatar_jobs.domain.life.dispatching import DISPATCH_CLAIM
 
@@ -20,8 +20,10 @@ def new_job(
     job_input: JobInput,
     metadata: dict[str, Any],
     now: datetime,
+    retention_sec: int = RETENTION_SEC,
 ) -> Job:
     """Returns a queued job whose first dispatch is claimed by the caller for DISPATCH_CLAIM from now."""
+    now = now.replace(microsecond=now.microsecond // 1000 * 1000)  # as it is shown, so that it can be filtered by
     start = timedelta(seconds=job_input.start_timeout_seconds)
     run = timedelta(seconds=job_input.run_timeout_seconds)
     job = Job(
@@ -33,6 +35,7 @@ def new_job(
         phase=Phase.ACCEPTED,
         input=job_input,
         metadata=metadata,
+        retention_sec=retention_sec,
         created_at=now,
         credentials_expire_at=now + start + run + CREDENTIALS_SLACK,
         attempts=(Attempt(number=1, dispatch=DispatchState.SENDING, claimed_at=now),),

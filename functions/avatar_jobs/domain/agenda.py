@@ -5,7 +5,18 @@ from datetime import datetime
 from avatar_jobs.domain.jobs import Job, Timer
 
 # A claimed file is worth more than a deadline, and a job past its deadline must not be dispatched any more.
-ORDER = (Timer.VERIFY, Timer.RUN_DEADLINE, Timer.START_DEADLINE, Timer.DISPATCH, Timer.CALLBACK)
+# What needs Salad comes after what does not, so that a spent share of its calls holds up nothing else.
+ORDER = (
+    Timer.VERIFY,
+    Timer.CALLBACK,
+    Timer.RUN_DEADLINE,
+    Timer.START_DEADLINE,
+    Timer.CANCEL,
+    Timer.SILENCE,
+    Timer.DISPATCH,
+    Timer.CLEANUP,
+    Timer.PURGE,
+)
 
 
 def due_timer(job: Job, now: datetime) -> Timer | None:

@@ -79,9 +79,7 @@ class VerificationClaimed(AttemptEvent):
 
 @dataclass(frozen=True, kw_only=True)
 class OutputVerified(AttemptEvent):
-    """The promised file is there with the promised size; links to it end at output_expires_at."""
-
-    output_expires_at: datetime
+    """The promised file is there with the promised size."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,6 +105,38 @@ class JobRefused(AttemptEvent):
 
 
 @dataclass(frozen=True, kw_only=True)
+class RunStopped(AttemptEvent):
+    """A worker answered that it stopped, because it was told to or found itself overtaken."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AttemptSeen(AttemptEvent):
+    """Salad was asked for an attempt's job and says that it is not over: pending, or running on a node."""
+
+    running: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class AttemptClosed(AttemptEvent):
+    """Salad's job of an attempt is over, whatever came of it."""
+
+    salad_job_id: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class LookClaimed(Event):
+    """A tick is about to ask Salad because of a timer; the next look is not before `until`."""
+
+    timer: Timer
+    until: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class CancelRequested(Event):
+    """The app asked for the end of its job."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class DeadlinePassed(Event):
     """The job's start or run deadline went by."""
 
@@ -127,3 +157,13 @@ class CallbackTried(Event):
     delivered: bool
     http_status: int | None
     next_attempt_at: datetime | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RequeueRequested(Event):
+    """An operator wants a stuck job to be sent again."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RedeliveryRequested(Event):
+    """An operator wants the callback of a finished job to be sent once more."""

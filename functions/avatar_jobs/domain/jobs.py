@@ -19,6 +19,8 @@ MAX_ATTEMPTS = 3
 JOB_ID_FORM = re.compile(r"[A-Za-z0-9_-]{8,64}")
 
 Name = Annotated[str, Field(max_length=100)]  # a label from a worker: short, whatever a hostile node sends
+RETENTION_SEC = 30 * 86_400  # the contract's 30 days, when no setting says otherwise
+
 AspectRatio = Literal["9:16", "16:9", "1:1", "4:5", "source"]
 Resolution = Literal["480p", "720p", "1080p", "source"]
 
@@ -66,11 +68,15 @@ class DispatchState(StrEnum):
 class Timer(StrEnum):
     """Why a job wants the tick's attention; a job carries at most one time for each."""
 
-    DISPATCH = "dispatch"  # (re)send the current attempt, or judge a dispatch whose sender never came back
+    DISPATCH = "dispatch"  # (re)send the current attempt, or judge a dispatch whose answer was lost
     VERIFY = "verify"  # look whether the claimed file is there
+    SILENCE = "silence"  # ask Salad what became of a run that stopped reporting
+    CANCEL = "cancel"  # see to it that a job whose cancellation was requested ends
     START_DEADLINE = "start_deadline"
     RUN_DEADLINE = "run_deadline"
+    CLEANUP = "cleanup"  # see to it that no Salad job of ours is left burning
     CALLBACK = "callback"  # try the app's webhook
+    PURGE = "purge"  # remove file and record
 
 
 class CallbackState(StrEnum):
@@ -167,6 +173,7 @@ class Attempt(Frozen):
     last_report_at: datetime | None = None  # of the current run
     last_seq: int = -1  # of the current run: a report that was overtaken is ignored
     last_error: JobError | None = None  # the last one that a run reported
+    closed: bool = False  # Salad's job of this attempt is known to be over: nothing of it can burn any more
 
 
 class Callback(Frozen):
@@ -206,6 +213,7 @@ class Job(Frozen):
     finished_at: datetime | None = None
     cancel_requested_at: datetime | None = None
     credentials_expire_at: datetime
+    retention_sec: int = RETENTION_SEC  # from the end until file and record are removed
     output_expires_at: datetime | None = None
     attempts: tuple[Attempt, ...]
     claimed_result: ClaimedResult | None = None

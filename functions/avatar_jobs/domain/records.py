@@ -10,8 +10,8 @@ from typing import TypedDict
 from avatar_jobs.domain.errors import StorageUnavailableError
 from avatar_jobs.domain.jobs import SCHEMA_VERSION, Job
 
-# The store's own clean-up of a finished job: a backstop behind the purge, which runs 30 days after the end.
-RECORD_LIFETIME = timedelta(days=45)
+# The store's own clean-up of a finished job: a backstop behind the purge, which ends the retention.
+PURGE_BACKSTOP = timedelta(days=15)
 
 
 class JobColumns(TypedDict):
@@ -32,9 +32,15 @@ def to_columns(job: Job) -> JobColumns:
         "status": job.status.value,
         "created_at": job.created_at,
         "next_action_at": job.next_action_at,
-        "expires_at": job.finished_at + RECORD_LIFETIME if job.finished_at else None,
+        "expires_at": _expires_at(job),
         "body": job.model_dump_json(),
     }
+
+
+def _expires_at(job: Job) -> datetime | None:
+    if job.finished_at is None:
+        return None
+    return job.finished_at + timedelta(seconds=job.retention_sec) + PURGE_BACKSTOP
 
 
 def from_body(body: str) -> Job:

@@ -29,6 +29,11 @@ class SaladJob(BaseModel):
     output: Any = None
 
     @property
+    def is_over(self) -> bool:
+        """True when Salad does nothing with it any more."""
+        return self.status in ("succeeded", "failed", "cancelled")
+
+    @property
     def job_id(self) -> str:
         """Our id of the job."""
         return self.metadata.job_id

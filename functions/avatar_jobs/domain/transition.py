@@ -10,12 +10,18 @@ from typing import Any
 
 from avatar_jobs.domain import events as ev
 from avatar_jobs.domain.jobs import Job
-from avatar_jobs.domain.life import calling_back, claims, dispatching, running
+from avatar_jobs.domain.life import calling_back, cancelling, claims, dispatching, looking, operating, running
 
 Handler = Callable[[Job, Any], Job]
 
 OUTBOX_HANDLERS: Mapping[type[ev.Event], Handler] = MappingProxyType(
-    {ev.CallbackClaimed: calling_back.callback_claimed, ev.CallbackTried: calling_back.callback_tried}
+    {
+        ev.CallbackClaimed: calling_back.callback_claimed,
+        ev.CallbackTried: calling_back.callback_tried,
+        ev.RedeliveryRequested: operating.redelivery_requested,
+        ev.AttemptClosed: looking.attempt_closed,
+        ev.LookClaimed: looking.look_claimed,
+    }
 )
 
 LIFE_HANDLERS: Mapping[type[ev.Event], Handler] = MappingProxyType(
@@ -33,6 +39,12 @@ LIFE_HANDLERS: Mapping[type[ev.Event], Handler] = MappingProxyType(
         ev.VerificationClaimed: claims.verification_claimed,
         ev.OutputVerified: claims.output_verified,
         ev.OutputAbsent: claims.output_absent,
+        ev.RunStopped: looking.run_stopped,
+        ev.AttemptSeen: looking.attempt_seen,
+        ev.AttemptClosed: looking.attempt_closed,
+        ev.LookClaimed: looking.look_claimed,
+        ev.CancelRequested: cancelling.cancel_requested,
+        ev.RequeueRequested: operating.requeue_requested,
     }
 )
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
 
 from avatar_jobs.domain.events import CallbackTried
 from avatar_jobs.domain.retrying import callback_delay
@@ -14,6 +15,14 @@ from avatar_jobs.services.rendering import JobRenderer
 FIRST_TRY_SEC = 5.0  # made by the request that ended the job: Salad and the worker wait for that request
 LATER_TRY_SEC = 15.0  # made by the tick
 GONE = 410  # the app says that nobody will ever listen there again
+
+
+class CallbackTrier(Protocol):
+    """Takes a leased callback: tries it at once, or keeps it for the end of the tick."""
+
+    def deliver(self, leased: StoredJob, timeout_sec: float) -> bool:
+        """Returns whether the app took it."""
+        ...
 
 
 class CallbackDeliverer:

@@ -2,7 +2,9 @@
 
 from collections.abc import Callable, Sequence
 from datetime import timedelta
+from threading import Lock
 
+from avatar_jobs.domain.budget import CallBucket
 from avatar_jobs.domain.errors import ProviderError
 from avatar_jobs.domain.events import DispatchSent, DispatchUnknown, DispatchUnsent, Event
 from avatar_jobs.domain.jobs import Job
@@ -13,9 +15,23 @@ from avatar_jobs.domain.wire import queue_metadata, worker_input
 from avatar_jobs.ports import Clock, EventLog, JobStore, SaladApi, StoredJob
 
 
+class LockedBucket:
+    """One process's share of Salad's calls, taken from by many threads."""
+
+    def __init__(self, bucket: CallBucket, clock: Clock) -> None:
+        self._bucket = bucket
+        self._clock = clock
+        self._lock = Lock()
+
+    def take(self) -> bool:
+        """Takes one call if there is one left."""
+        with self._lock:
+            return self._bucket.take(self._clock())
+
+
 class Dispatcher:
     """base_url: the origin under which workers and Salad reach salad_webhook; token_secrets: the first one signs;
-    jitter: draws 0.0 to 1.0."""
+    jitter: draws 0.0 to 1.0; has_call: whether this process may make one more call to Salad now."""
 
     def __init__(
         self,
@@ -27,6 +43,7 @@ class Dispatcher:
         jitter: Callable[[], float],
         base_url: str,
         token_secrets: Sequence[str],
+        has_call: Callable[[], bool] = lambda: True,
     ) -> None:
         self._store = store
         self._salad = salad
@@ -35,6 +52,7 @@ class Dispatcher:
         self._jitter = jitter
         self._base_url = base_url.rstrip("/")
         self._token_secret = token_secrets[0]
+        self._has_call = has_call
 
     def send(self, claimed: StoredJob) -> StoredJob:
         """Sends the newest attempt of a job that the caller has claimed; returns the job as it stands afterwards.
@@ -56,6 +74,11 @@ class Dispatcher:
 
     def _outcome(self, job: Job) -> Event:
         number = job.attempt.number
+        if not self._has_call():
+            now = self._clock()
+            return DispatchUnsent(
+                at=now, attempt=number, retry_at=now, reason="this instance's share of calls is spent"
+            )
         token = report_token(self._token_secret, job.id, number)
         report_url = f"{self._base_url}/v1/worker/jobs/{job.id}/reports"
         try:

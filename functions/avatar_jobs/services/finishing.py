@@ -1,13 +1,13 @@
 """Takes in what became of a Salad job, and ends our job when its outcome is certain."""
 
 from avatar_jobs.domain.errors import JobErrorCode
-from avatar_jobs.domain.events import AttemptFailed, Event, JobRefused, ResultClaimed
+from avatar_jobs.domain.events import AttemptClosed, AttemptFailed, Event, JobRefused, ResultClaimed, RunStopped
 from avatar_jobs.domain.jobs import ClaimedResult, Job, JobError
 from avatar_jobs.domain.results import Promised, Refused, Rubbish, Superseded, read_result
 from avatar_jobs.domain.salad_jobs import SaladJob
 from avatar_jobs.domain.transition import transition
 from avatar_jobs.ports import Clock, EventLog, JobStore, StoredJob, Updated
-from avatar_jobs.services.calling_back import FIRST_TRY_SEC, CallbackDeliverer
+from avatar_jobs.services.calling_back import FIRST_TRY_SEC, CallbackTrier
 from avatar_jobs.services.rendering import output_name
 from avatar_jobs.services.verifying import Verifier
 
@@ -20,7 +20,7 @@ class Finisher:
         *,
         store: JobStore,
         verifier: Verifier,
-        callbacks: CallbackDeliverer,
+        callbacks: CallbackTrier,
         clock: Clock,
         log: EventLog,
         bucket: str,
@@ -34,12 +34,15 @@ class Finisher:
         self._bucket = bucket
         self._prefix = prefix
 
-    def take_in(self, salad_job: SaladJob) -> None:
-        """Applies a finished Salad job to ours, verifies a promised file and makes the first callback try.
+    def take_in(self, salad_job: SaladJob, known: StoredJob | None = None) -> None:
+        """Applies a Salad job that is over to ours, verifies a promised file and makes the first callback try.
 
-        Jobs that are not ours, and news that change nothing, are logged and ignored. Raises StorageUnavailableError.
+        One that is not over changes nothing; one that is not ours is logged. known: our job, when the caller has just
+        read it. Raises StorageUnavailableError.
         """
         event = self._event(salad_job)
+        if event is None:
+            return
         self._log(
             "salad_job_finished",
             job_id=salad_job.job_id,
@@ -47,15 +50,14 @@ class Finisher:
             request_id=salad_job.request_id,
             salad_job_id=salad_job.id,
             salad_status=salad_job.status,
-            outcome=type(event).__name__ if event else "ignored",
+            outcome=type(event).__name__,
         )
-        if event is None:
-            return
-        updated = self._store.update(salad_job.job_id, lambda job: transition(job, event))
+        closed = AttemptClosed(at=event.at, attempt=salad_job.attempt, salad_job_id=salad_job.id)
+        updated = self._store.update(salad_job.job_id, lambda job: transition(transition(job, closed), event), known)
         if updated is None:
             self._log("salad_job_unknown", level="warning", job_id=salad_job.job_id, salad_job_id=salad_job.id)
             return
-        if isinstance(event, ResultClaimed) and updated.changed:
+        if isinstance(event, ResultClaimed) and updated.changed and updated.after.job.claimed_result == event.result:
             updated = self._verifier.verify(updated.after) or updated
         self.announce(updated)
 
@@ -110,7 +112,7 @@ class Finisher:
                 code = JobErrorCode.INTERNAL
                 return self._failed(salad_job, JobError(code=code, message=message, stage="result", retryable=True))
             case Superseded():
-                return None
+                return RunStopped(at=now, attempt=salad_job.attempt)
 
     def _failed(self, salad_job: SaladJob, error: JobError) -> AttemptFailed:
         return AttemptFailed(at=self._clock(), attempt=salad_job.attempt, error=error, salad_job_id=salad_job.id)

@@ -13,6 +13,11 @@ def output_name(prefix: str, job_id: str) -> str:
     return f"{prefix}{job_id}.mp4"
 
 
+def sidecar_name(prefix: str, job_id: str) -> str:
+    """The key of the JSON file beside a job's video."""
+    return f"{prefix}{job_id}.json"
+
+
 class JobRenderer:
     """Renders jobs. outputs: makes links; prefix: the bucket's folder for videos."""
 

@@ -2,13 +2,15 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from avatar_jobs.domain.accepting import new_job
-from avatar_jobs.domain.errors import StorageUnavailableError
+from avatar_jobs.domain.errors import ApiError, StorageUnavailableError
 from avatar_jobs.domain.idempotency import IdempotencyRecord, fingerprint, require_same_body
 from avatar_jobs.domain.jobs import Job, JobInput
 from avatar_jobs.ports import AlreadyCreated, Clock, EventLog, JobStore
+from avatar_jobs.services.admission import Admission
 from avatar_jobs.services.dispatching import Dispatcher
 
 
@@ -32,20 +34,30 @@ class Accepted:
 
 
 class Submitter:
-    """draw_id: 128 random bits as text."""
+    """draw_id: 128 random bits as text; retention: from a job's end until file and record are removed."""
 
     def __init__(
-        self, *, store: JobStore, dispatcher: Dispatcher, clock: Clock, log: EventLog, draw_id: Callable[[], str]
+        self,
+        *,
+        store: JobStore,
+        dispatcher: Dispatcher,
+        admission: Admission,
+        clock: Clock,
+        log: EventLog,
+        draw_id: Callable[[], str],
+        retention: timedelta,
     ) -> None:
         self._store = store
         self._dispatcher = dispatcher
+        self._admission = admission
+        self._retention = retention
         self._clock = clock
         self._log = log
         self._draw_id = draw_id
 
     def submit(self, submission: Submission) -> Accepted:
         """Returns the new job, or the one that the key stands for. Raises StorageUnavailableError (nothing was
-        written) and ApiError idempotency_key_reused."""
+        written) and ApiError idempotency_key_reused, queue_full."""
         now = self._clock()
         body = {"input": submission.job_input.model_dump(), "metadata": submission.metadata}
         job = new_job(
@@ -56,6 +68,7 @@ class Submitter:
             job_input=submission.job_input,
             metadata=submission.metadata,
             now=now,
+            retention_sec=int(self._retention.total_seconds()),
         )
         record = None
         if submission.idempotency_key:
@@ -66,9 +79,17 @@ class Submitter:
                 fingerprint=fingerprint(body),
                 created_at=now,
             )
+        try:
+            self._admission.require_room(job.client)
+        except ApiError:
+            known = self._store.find_record(record.client, record.key) if record else None
+            if known:  # a repeated request is not a new job, however full the queue is
+                return self._replay(known, fingerprint(body))
+            raise
         created = self._store.create(job, record)
         if isinstance(created, AlreadyCreated):
             return self._replay(created.record, fingerprint(body))
+        self._admission.accepted(job.client)
         self._log("job_accepted", job_id=job.id, client=job.client, request_id=job.request_id, attempt=1)
         try:
             return Accepted(self._dispatcher.send(created.stored).job, replayed=False)

@@ -1,34 +1,23 @@
 """The tick: under one lease, does what is due, each job fenced so that one that fails does not stop the next."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
 from avatar_jobs.domain.agenda import due_timer
-from avatar_jobs.domain.errors import AvatarError
-from avatar_jobs.domain.events import (
-    CallbackClaimed,
-    DeadlinePassed,
-    DispatchClaimed,
-    DispatchLost,
-    DispatchUnknown,
-    VerificationClaimed,
-)
-from avatar_jobs.domain.jobs import DispatchState, Timer
-from avatar_jobs.domain.transition import transition
-from avatar_jobs.ports import Clock, EventLog, JobStore, StoredJob, Updated
-from avatar_jobs.services.calling_back import LATER_TRY_SEC, CallbackDeliverer
-from avatar_jobs.services.dispatching import Dispatcher
-from avatar_jobs.services.finishing import Finisher
-from avatar_jobs.services.verifying import Verifier
+from avatar_jobs.domain.budget import TICK_CALLS_A_MINUTE, CallShare
+from avatar_jobs.domain.errors import AvatarError, ProviderError
+from avatar_jobs.domain.fleet import instances_by_state
+from avatar_jobs.ports import Clock, EventLog, JobStore, SaladApi, StoredJob
+from avatar_jobs.services.callback_rounds import CallbackRounds
+from avatar_jobs.services.housekeeping import Housekeeper, Round
+from avatar_jobs.services.reconciling import Reconciler, SaladUnhelpfulError
 
 WORK_SHARE, WORK_LIMIT = 0.8, timedelta(seconds=50)  # of the period; what is left is for the store's last writes
 LEASE_SHARE = 0.9  # a tick that dies frees the lease before the next but one comes
 DUE_LIMIT = 500  # jobs a tick: the promise of the design
-DISPATCH_SHARE = 99  # of Salad's 240 calls a minute 100 are the tick's, and one of them looks at the queue
-VERIFY_AGAIN = timedelta(seconds=30)  # a storage that is away is asked twice a minute
-CALLBACK_CLAIM = timedelta(seconds=60)  # a try of 15 s, and time to store what came of it
 
 
 @dataclass
@@ -46,19 +35,19 @@ class Ticker:
         self,
         *,
         store: JobStore,
-        dispatcher: Dispatcher,
-        verifier: Verifier,
-        finisher: Finisher,
-        callbacks: CallbackDeliverer,
+        salad: SaladApi,
+        housekeeper: Housekeeper,
+        reconciler: Reconciler,
+        callbacks: CallbackRounds,
         clock: Clock,
         log: EventLog,
         draw_id: Callable[[], str],
         period: timedelta,
     ) -> None:
         self._store = store
-        self._dispatcher = dispatcher
-        self._verifier = verifier
-        self._finisher = finisher
+        self._salad = salad
+        self._housekeeper = housekeeper
+        self._reconciler = reconciler
         self._callbacks = callbacks
         self._clock = clock
         self._log = log
@@ -71,92 +60,60 @@ class Ticker:
         if not self._store.take_tick_lease(holder, began, began + self._period * LEASE_SHARE):
             self._log("tick_skipped", reason="another tick holds the lease")
             return TickReport(had_lease=False)
-        report = TickReport(had_lease=True)
         stop_at = began + min(self._period * WORK_SHARE, WORK_LIMIT)
+        work = Round(share=CallShare(TICK_CALLS_A_MINUTE))
+        fleet: Mapping[str, Any] = {}
         try:
+            fleet = self._observe(work)
             for stored in self._store.due(began, DUE_LIMIT):
                 if self._clock() >= stop_at:
-                    report.done["left_for_the_next_tick"] += 1
+                    work.done["left_for_the_next_tick"] += 1
                     continue
-                self._handle(stored, report)
+                self._serve(stored, work)
+            self._finish(work, stop_at)
         finally:
-            self._store.release_tick_lease(holder, self._clock())
-        self._log("tick_finished", seconds=(self._clock() - began).total_seconds(), **report.done)
-        return report
+            self._store.release_tick_lease(holder, self._clock(), fleet)
+        self._log("tick_finished", seconds=(self._clock() - began).total_seconds(), **work.done)
+        return TickReport(had_lease=True, done=work.done)
 
-    def _handle(self, stored: StoredJob, report: TickReport) -> None:
+    def _observe(self, work: Round) -> Mapping[str, Any]:
+        """One look at queue and fleet, the first of the tick's calls. A queue that is gone is a fault of the system:
+        then nothing is asked of Salad in this tick, because its 404s would tell lies about jobs."""
+        work.share.take()
+        try:
+            queue = self._salad.get_queue()
+        except ProviderError as error:
+            self._log("salad_not_observed", level="alarm", status=error.status, reason=str(error))
+            if error.status in (401, 403, 404):
+                work.share.left = 0
+            return {}
+        return {"queue_length": queue.get("current_queue_length"), "instances": instances_by_state(queue)}
+
+    def _serve(self, stored: StoredJob, work: Round) -> None:
         """Serves one due timer of one job; a failure is counted and logged, not raised."""
-        job = stored.job
-        timer = due_timer(job, self._clock())
+        timer = due_timer(stored.job, self._clock())
         if timer is None:
             return
         try:
-            report.done[self._act(timer, stored, report)] += 1
+            work.done[self._housekeeper.act(timer, stored, work)] += 1
+        except SaladUnhelpfulError as error:
+            work.done["waits_for_salad"] += 1
+            self._log("due_job_waits", job_id=stored.job.id, timer=timer.value, reason=str(error))
         except AvatarError as error:
-            report.done["failed"] += 1
+            work.done["failed"] += 1
             self._log(
                 "due_job_failed",
                 level="error",
-                job_id=job.id,
-                request_id=job.request_id,
+                job_id=stored.job.id,
+                request_id=stored.job.request_id,
                 timer=timer.value,
                 reason=str(error),
             )
 
-    def _act(self, timer: Timer, stored: StoredJob, report: TickReport) -> str:
-        """Returns the kind of work done, for the report."""
-        now = self._clock()
-        match timer:
-            case Timer.DISPATCH:
-                return self._dispatch(stored, now, report)
-            case Timer.VERIFY:
-                return self._verify(stored, now)
-            case Timer.CALLBACK:
-                return self._call_back(stored, now)
-            case Timer.START_DEADLINE | Timer.RUN_DEADLINE:
-                passed = DeadlinePassed(at=now, timer=timer)
-                updated = self._store.update(stored.job.id, lambda job: transition(job, passed), known=stored)
-                self._announce(updated)
-                return "deadline"
-
-    def _dispatch(self, stored: StoredJob, now: datetime, report: TickReport) -> str:
-        attempt = stored.job.attempt
-        if attempt.dispatch is DispatchState.SENDING:
-            unknown = DispatchUnknown(at=now, attempt=attempt.number, reason="its sender never came back")
-            self._store.update(stored.job.id, lambda job: transition(job, unknown), known=stored)
-            return "dispatch_unknown"
-        if attempt.dispatch is DispatchState.UNKNOWN:
-            lost = DispatchLost(at=now, attempt=attempt.number)
-            self._store.update(stored.job.id, lambda job: transition(job, lost), known=stored)
-            return "dispatch_lost"
-        if report.done["dispatched"] >= DISPATCH_SHARE:
-            return "left_for_the_next_tick"
-        claim = DispatchClaimed(at=now, attempt=attempt.number)
-        claimed = self._store.update(stored.job.id, lambda job: transition(job, claim), known=stored)
-        if claimed is None or not claimed.changed:
-            return "overtaken"
-        self._dispatcher.send(claimed.after)
-        return "dispatched"
-
-    def _verify(self, stored: StoredJob, now: datetime) -> str:
-        claim = stored.job.claimed_result
-        if claim is None:
-            return "overtaken"
-        claimed = VerificationClaimed(at=now, attempt=claim.attempt, until=now + VERIFY_AGAIN)
-        updated = self._store.update(stored.job.id, lambda job: transition(job, claimed), known=stored)
-        if updated and updated.changed and updated.after.job.claimed_result:
-            updated = self._verifier.verify(updated.after)
-        self._announce(updated)
-        return "verified"
-
-    def _call_back(self, stored: StoredJob, now: datetime) -> str:
-        claim = CallbackClaimed(at=now, until=now + CALLBACK_CLAIM)
-        claimed = self._store.update(stored.job.id, lambda job: transition(job, claim), known=stored)
-        if claimed is None or not claimed.changed:
-            return "overtaken"
-        self._callbacks.deliver(claimed.after, LATER_TRY_SEC)
-        return "called_back"
-
-    def _announce(self, updated: Updated | None) -> None:
-        if updated:
-            self._finisher.announce(updated)
+    def _finish(self, work: Round, stop_at: datetime) -> None:
+        """What several jobs share: the look for lost dispatches, and the callbacks side by side."""
+        try:
+            self._reconciler.scan(work.unknown, work.share)
+        except AvatarError as error:
+            self._log("salad_scan_not_stored", level="error", reason=str(error))
+        self._callbacks.deliver_all(stop_at)

@@ -1,7 +1,5 @@
 """Looks whether a claimed file is really in the bucket; only then a job has succeeded."""
 
-from datetime import timedelta
-
 from avatar_jobs.domain.errors import ProviderError
 from avatar_jobs.domain.events import Event, OutputAbsent, OutputVerified
 from avatar_jobs.domain.jobs import ClaimedResult
@@ -11,7 +9,7 @@ from avatar_jobs.services.rendering import output_name
 
 
 class Verifier:
-    """prefix: the bucket's folder for videos; output_lifetime: how long after the end a video may be fetched."""
+    """prefix: the bucket's folder for videos."""
 
     def __init__(
         self,
@@ -21,14 +19,12 @@ class Verifier:
         clock: Clock,
         log: EventLog,
         prefix: str,
-        output_lifetime: timedelta,
     ) -> None:
         self._store = store
         self._outputs = outputs
         self._clock = clock
         self._log = log
         self._prefix = prefix
-        self._output_lifetime = output_lifetime
 
     def verify(self, claimed: StoredJob) -> Updated | None:
         """Looks once and stores what it found; None when the storage gave no answer (the job's verify timer stands)."""
@@ -53,4 +49,4 @@ class Verifier:
         if found.size_bytes != claim.output.size_bytes:
             detail = f"the file has {found.size_bytes} bytes where the worker reported {claim.output.size_bytes}"
             return OutputAbsent(at=now, attempt=claim.attempt, detail=detail)
-        return OutputVerified(at=now, attempt=claim.attempt, output_expires_at=now + self._output_lifetime)
+        return OutputVerified(at=now, attempt=claim.attempt)

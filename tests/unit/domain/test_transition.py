@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from avatar_jobs.domain import events as ev
 from avatar_jobs.domain.errors import JobErrorCode
-from avatar_jobs.domain.jobs import MAX_ATTEMPTS, DispatchState, Job, JobError, JobStatus, Phase, Timer
-from avatar_jobs.domain.life.common import TIMELINE_CAP
+from avatar_jobs.domain.jobs import MAX_ATTEMPTS, RETENTION_SEC, DispatchState, Job, JobError, JobStatus, Phase, Timer
+from avatar_jobs.domain.life.common import TIMELINE_CAP, still_burning
 from avatar_jobs.domain.life.running import MAX_RUNS
 from avatar_jobs.domain.transition import LIFE_HANDLERS, OUTBOX_HANDLERS, transition
 from tests.support.factories import NOW, a_claim, a_job, later
@@ -72,7 +72,7 @@ def test_failures_and_reports_of_older_attempts_are_ignored_but_their_verified_s
     won = after(
         second,
         ev.ResultClaimed(at=later(11), result=a_claim(attempt=1, at=later(11))),
-        ev.OutputVerified(at=later(12), attempt=1, output_expires_at=later(99)),
+        ev.OutputVerified(at=later(12), attempt=1),
     )
     assert won.status is JobStatus.SUCCEEDED
 
@@ -112,14 +112,14 @@ def test_a_deadline_that_has_not_passed_or_does_not_stand_changes_nothing(timer:
 def test_the_end_writes_the_outbox_entry_leased_to_its_own_request() -> None:
     job = after(a_job(webhook_url="https://e.com/"), ev.JobRefused(at=later(5), attempt=1, error=ERROR))
     assert job.callback is not None
-    assert (job.status, job.timers) == (JobStatus.FAILED, {Timer.CALLBACK: later(35)})
+    assert (job.status, job.timers[Timer.CALLBACK]) == (JobStatus.FAILED, later(35))
     assert transition(job, ev.CallbackClaimed(at=later(34), until=later(99))) is job, "the lease holds"
-    assert transition(job, ev.CallbackClaimed(at=later(35), until=later(99))).timers == {Timer.CALLBACK: later(99)}
+    assert transition(job, ev.CallbackClaimed(at=later(35), until=later(99))).timers[Timer.CALLBACK] == later(99)
 
 
-def test_a_job_without_webhook_leaves_nothing_to_do() -> None:
+def test_a_job_without_webhook_is_left_to_its_purge() -> None:
     job = after(a_job(), ev.JobRefused(at=later(5), attempt=1, error=ERROR))
-    assert (job.callback, job.next_action_at) == (None, None)
+    assert (job.callback, job.timers) == (None, {Timer.PURGE: later(5 + RETENTION_SEC)})
 
 
 def test_runs_and_timeline_are_bounded_whatever_a_stolen_token_sends() -> None:
@@ -155,12 +155,17 @@ EVENTS: dict[type[ev.Event], st.SearchStrategy[ev.Event]] = {
     ),
     ev.ResultClaimed: st.builds(ev.ResultClaimed, at=TIMES, result=st.builds(a_claim, attempt=ATTEMPTS, at=TIMES)),
     ev.VerificationClaimed: st.builds(ev.VerificationClaimed, at=TIMES, attempt=ATTEMPTS, until=TIMES),
-    ev.OutputVerified: st.builds(ev.OutputVerified, at=TIMES, attempt=ATTEMPTS, output_expires_at=TIMES),
+    ev.OutputVerified: st.builds(ev.OutputVerified, at=TIMES, attempt=ATTEMPTS),
     ev.OutputAbsent: st.builds(ev.OutputAbsent, at=TIMES, attempt=ATTEMPTS, detail=st.just("d")),
     ev.AttemptFailed: st.builds(
         ev.AttemptFailed, at=TIMES, attempt=ATTEMPTS, error=ERRORS, salad_job_id=st.sampled_from([None, "a", "b"])
     ),
     ev.JobRefused: st.builds(ev.JobRefused, at=TIMES, attempt=ATTEMPTS, error=ERRORS),
+    ev.RunStopped: st.builds(ev.RunStopped, at=TIMES, attempt=ATTEMPTS),
+    ev.AttemptSeen: st.builds(ev.AttemptSeen, at=TIMES, attempt=ATTEMPTS, running=st.booleans()),
+    ev.AttemptClosed: st.builds(ev.AttemptClosed, at=TIMES, attempt=ATTEMPTS, salad_job_id=st.sampled_from("ab")),
+    ev.LookClaimed: st.builds(ev.LookClaimed, at=TIMES, timer=st.sampled_from(Timer), until=TIMES),
+    ev.CancelRequested: st.builds(ev.CancelRequested, at=TIMES),
     ev.DeadlinePassed: st.builds(ev.DeadlinePassed, at=TIMES, timer=st.sampled_from(Timer)),
     ev.CallbackClaimed: st.builds(ev.CallbackClaimed, at=TIMES, until=TIMES),
     ev.CallbackTried: st.builds(
@@ -170,6 +175,8 @@ EVENTS: dict[type[ev.Event], st.SearchStrategy[ev.Event]] = {
         http_status=st.none() | st.integers(100, 599),
         next_attempt_at=st.none() | TIMES,
     ),
+    ev.RequeueRequested: st.builds(ev.RequeueRequested, at=TIMES),
+    ev.RedeliveryRequested: st.builds(ev.RedeliveryRequested, at=TIMES),
 }
 
 
@@ -191,19 +198,25 @@ def test_any_events_in_any_order_hold_the_invariants(events: list[ev.Event], web
         assert 0.0 <= job.progress <= 1.0
         assert len(job.timeline) <= TIMELINE_CAP
         if before.status.is_terminal:
-            outcome = {"status", "phase", "progress", "output", "metrics", "error", "finished_at", "attempts"}
+            outcome = {"status", "phase", "progress", "output", "metrics", "error", "finished_at"}
             assert job.model_dump(include=outcome) == before.model_dump(include=outcome)
         if job.status.is_terminal:
             assert job.phase is None
             assert job.finished_at is not None
-            assert (job.status is JobStatus.SUCCEEDED) == (job.output is not None) == (job.error is None)
-            assert set(job.timers) <= {Timer.CALLBACK}
+            assert (job.status is JobStatus.SUCCEEDED) == (job.output is not None)
+            assert (job.status is JobStatus.FAILED) == (job.error is not None)
+            assert Timer.PURGE in job.timers
+            assert set(job.timers) <= {Timer.CALLBACK, Timer.CLEANUP, Timer.PURGE}
+            assert (Timer.CLEANUP in job.timers) == bool(still_burning(job)), "nothing is left burning unseen"
         else:
             assert job.phase is not None
             assert {Timer.START_DEADLINE, Timer.RUN_DEADLINE} & set(job.timers), "an unfinished job has a deadline"
             assert (job.started_at is not None) == (job.status is JobStatus.RUNNING)
             waits = job.attempt.dispatch is not DispatchState.SENT and job.claimed_result is None
             assert (Timer.DISPATCH in job.timers) == waits, "what is not at Salad is on the agenda"
+            if before.cancel_requested_at:
+                assert job.attempt.number == before.attempt.number, "no new attempt after a cancel"
+                assert job.attempt.tries == before.attempt.tries, "no dispatch after a cancel"
             assert (Timer.VERIFY in job.timers) == (job.claimed_result is not None)
 
 

@@ -20,7 +20,7 @@ def result_claimed(job: Job, event: ev.ResultClaimed) -> Job:
     running = started(job, event.at)  # when no report came through, the claim is the first sign of life
     if event.result.attempt == job.attempt.number:  # and proves that a dispatch with a lost answer did arrive
         running = running.model_copy(update={"attempts": with_attempt(running, dispatch=DispatchState.SENT)})
-    timers = timers_with(running, verify=event.at + VERIFY_LEASE)
+    timers = timers_with(running, verify=event.at + VERIFY_LEASE, silence=None, cancel=None)
     changed = running.model_copy(update={"claimed_result": event.result, "phase": Phase.VERIFYING, "timers": timers})
     return noted(changed, event.at, "result_claimed", f"attempt {event.result.attempt}")
 
@@ -46,7 +46,7 @@ def output_verified(job: Job, event: ev.OutputVerified) -> Job:
         update={
             "output": job.claimed_result.output,
             "metrics": job.claimed_result.metrics,
-            "output_expires_at": event.output_expires_at,
+            "output_expires_at": event.at + timedelta(seconds=job.retention_sec),
             "progress": 1.0,
         }
     )
@@ -70,6 +70,13 @@ def _claim_dropped(job: Job, at: datetime, detail: str) -> Job:
     )
     if claim and claim.attempt == job.attempt.number:
         return attempt_over(resumed, at, error)
-    if job.attempt.dispatch is not DispatchState.SENT:  # its timer went with the claim
-        return resumed.model_copy(update={"timers": timers_with(resumed, dispatch=at)})
-    return resumed
+    return resumed.model_copy(update={"timers": timers_with(resumed, **_resumed_timers(job, at))})
+
+
+def _resumed_timers(job: Job, at: datetime) -> dict[str, datetime | None]:
+    """The newest attempt's own timers went with the claim; now they are due."""
+    return {
+        "dispatch": None if job.attempt.dispatch is DispatchState.SENT else at,
+        "silence": at if job.attempt.runs else None,
+        "cancel": at if job.cancel_requested_at else None,
+    }

@@ -21,6 +21,8 @@ from avatar_jobs.domain.jobs import (
 CALLBACK_LEASE = timedelta(seconds=30)
 # Enough for every event of three bad attempts; the record must stay small whatever workers report.
 TIMELINE_CAP = 60
+# The webhook of a job that just ended is on its way; only when it does not come, Salad is asked.
+CLEANUP_WAIT = timedelta(seconds=60)
 
 
 def noted(job: Job, at: datetime, event: str, detail: str = "") -> Job:
@@ -48,6 +50,28 @@ def timers_with(job: Job, **changes: datetime | None) -> dict[Timer, datetime]:
     return {name: at for name, at in merged.items() if at is not None}
 
 
+def deadline_of(job: Job) -> datetime:
+    """When an unfinished job must be over: the start deadline until the first sign of life, then the run deadline."""
+    if job.started_at is None:
+        return job.created_at + timedelta(seconds=job.input.start_timeout_seconds)
+    return job.started_at + timedelta(seconds=job.input.run_timeout_seconds)
+
+
+def still_burning(job: Job) -> list[Attempt]:
+    """The attempts whose job at Salad may still run or wait, as far as we know its id."""
+    return [attempt for attempt in job.attempts if attempt.salad_job_id and not attempt.closed]
+
+
+def with_cleanup(job: Job, at: datetime) -> Job:
+    """Puts the job on the agenda while an attempt that nobody waits for may burn at Salad, and takes it off after."""
+    current = 0 if job.status.is_terminal else job.attempt.number
+    unwanted = [attempt for attempt in still_burning(job) if attempt.number != current]
+    due = job.timers.get(Timer.CLEANUP, at + CLEANUP_WAIT) if unwanted else None
+    if due == job.timers.get(Timer.CLEANUP):
+        return job
+    return job.model_copy(update={"timers": timers_with(job, cleanup=due)})
+
+
 def next_attempt(job: Job, at: datetime) -> Job:
     """Plans the next attempt, due at once; the tick that claims it sends it."""
     planned = Attempt(number=job.attempt.number + 1, dispatch=DispatchState.UNSENT, claimed_at=at, tries=0)
@@ -56,20 +80,18 @@ def next_attempt(job: Job, at: datetime) -> Job:
             "attempts": (*job.attempts, planned),
             "phase": Phase.REQUEUED,
             "progress": 0.0,
-            "timers": timers_with(job, dispatch=at, verify=None),
+            "timers": timers_with(job, dispatch=at, verify=None, silence=None),
         }
     )
-    return noted(changed, at, "requeued")
+    return with_cleanup(noted(changed, at, "requeued"), at)
 
 
 def attempt_over(job: Job, at: datetime, error: JobError) -> Job:
     """Another attempt while attempts and time remain, else the job failed with the last reported code."""
-    deadline = min(
-        (job.timers[name] for name in (Timer.START_DEADLINE, Timer.RUN_DEADLINE) if name in job.timers),
-        default=None,
-    )
-    time_remains = deadline is None or at < deadline
-    if job.attempt.number < MAX_ATTEMPTS and time_remains and not job.cancel_requested_at:
+    time_remains = at < deadline_of(job)
+    if job.cancel_requested_at:
+        return finished(job, at, JobStatus.CANCELLED, None)
+    if job.attempt.number < MAX_ATTEMPTS and time_remains:
         return next_attempt(noted(job, at, "attempt_failed", error.code), at)
     return finished(job, at, JobStatus.FAILED, job.attempt.last_error or error)
 
@@ -77,7 +99,7 @@ def attempt_over(job: Job, at: datetime, error: JobError) -> Job:
 def finished(job: Job, at: datetime, status: JobStatus, error: JobError | None) -> Job:
     """Ends the job; the outbox entry for the app is part of the same write."""
     callback = None
-    timers: dict[Timer, datetime] = {}
+    timers: dict[Timer, datetime] = {Timer.PURGE: at + timedelta(seconds=job.retention_sec)}
     if job.input.webhook_url:
         lease_end = at + CALLBACK_LEASE
         callback = Callback(webhook_id=f"msg_{job.id}", next_attempt_at=lease_end)
@@ -93,17 +115,12 @@ def finished(job: Job, at: datetime, status: JobStatus, error: JobError | None) 
             "timers": timers,
         }
     )
-    return noted(changed, at, status.value, error.code if error else "")
+    return with_cleanup(noted(changed, at, status.value, error.code if error else ""), at)
 
 
 def started(job: Job, at: datetime) -> Job:
     """The job as running since its first sign of life, with the run deadline in place of the start deadline."""
-    started_at = job.started_at or at
-    run_deadline = started_at + timedelta(seconds=job.input.run_timeout_seconds)
-    return job.model_copy(
-        update={
-            "status": JobStatus.RUNNING,
-            "started_at": started_at,
-            "timers": timers_with(job, dispatch=None, start_deadline=None, run_deadline=run_deadline),
-        }
-    )
+    running = job.model_copy(update={"status": JobStatus.RUNNING, "started_at": job.started_at or at})
+    run_deadline = job.timers.get(Timer.RUN_DEADLINE, deadline_of(running))
+    timers = timers_with(job, dispatch=None, start_deadline=None, run_deadline=run_deadline)
+    return running.model_copy(update={"timers": timers})

@@ -3,8 +3,8 @@
 from datetime import datetime, timedelta
 
 from avatar_jobs.domain import events as ev
-from avatar_jobs.domain.jobs import MAX_ATTEMPTS, DispatchState, Job, Phase
-from avatar_jobs.domain.life.common import is_current, next_attempt, noted, timers_with, with_attempt
+from avatar_jobs.domain.jobs import MAX_ATTEMPTS, DispatchState, Job, JobStatus, Phase
+from avatar_jobs.domain.life.common import finished, is_current, next_attempt, noted, timers_with, with_attempt
 
 # A sender has one try of 4 s at Salad and 5 s at the store; after 30 s it is not coming back.
 DISPATCH_CLAIM = timedelta(seconds=30)
@@ -23,17 +23,23 @@ def dispatch_claimed(job: Job, event: ev.DispatchClaimed) -> Job:
 
 
 def dispatch_sent(job: Job, event: ev.DispatchSent) -> Job:
-    if not is_current(job, event) or job.attempt.salad_job_id:
+    known = job.attempt.salad_job_id is not None and job.attempt.dispatch is DispatchState.SENT
+    if known or not is_current(job, event):
         return job
-    attempts = with_attempt(job, dispatch=DispatchState.SENT, salad_job_id=event.salad_job_id)
+    salad_job_id = job.attempt.salad_job_id or event.salad_job_id
+    attempts = with_attempt(job, dispatch=DispatchState.SENT, salad_job_id=salad_job_id)
     phase = Phase.DISPATCHED if job.phase is Phase.ACCEPTED else job.phase
-    changed = job.model_copy(update={"attempts": attempts, "phase": phase, "timers": timers_with(job, dispatch=None)})
+    cancel = event.at if job.cancel_requested_at and job.claimed_result is None else None
+    timers = timers_with(job, dispatch=None, cancel=cancel)
+    changed = job.model_copy(update={"attempts": attempts, "phase": phase, "timers": timers})
     return noted(changed, event.at, "dispatched", event.salad_job_id)
 
 
 def dispatch_unsent(job: Job, event: ev.DispatchUnsent) -> Job:
     if not is_current(job, event, DispatchState.SENDING):
         return job
+    if job.cancel_requested_at and job.claimed_result is None:  # nothing is at Salad, and nothing goes there any more
+        return finished(job, event.at, JobStatus.CANCELLED, None)
     changed = job.model_copy(
         update={
             "attempts": with_attempt(job, dispatch=DispatchState.UNSENT),
@@ -60,6 +66,8 @@ def dispatch_lost(job: Job, event: ev.DispatchLost) -> Job:
     before its deadline, and a double is harmless by the run rule."""
     if job.claimed_result or not is_current(job, event, DispatchState.UNKNOWN):
         return job
+    if job.cancel_requested_at:
+        return finished(job, event.at, JobStatus.CANCELLED, None)
     lost = noted(job, event.at, "dispatch_lost")
     if job.attempt.number < MAX_ATTEMPTS:
         return next_attempt(lost, event.at)

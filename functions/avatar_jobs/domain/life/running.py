@@ -6,10 +6,21 @@ from avatar_jobs.domain import events as ev
 from avatar_jobs.domain.errors import JobErrorCode
 from avatar_jobs.domain.jobs import DispatchState, Job, JobError, JobStatus, Phase, Timer
 from avatar_jobs.domain.life.claims import CLAIM_LIFETIME, VERIFY_LEASE
-from avatar_jobs.domain.life.common import attempt_over, finished, is_current, noted, started, with_attempt
+from avatar_jobs.domain.life.common import (
+    attempt_over,
+    deadline_of,
+    finished,
+    is_current,
+    noted,
+    started,
+    timers_with,
+    with_attempt,
+)
 
 # One report a 10 s is stored when nothing but the progress changed: reports are the store's main cost.
 REPORT_STORE_INTERVAL = timedelta(seconds=10)
+# The contract's SILENT_S: a worker reports every 5 s, so a minute is a dozen lost reports in a row.
+SILENT = timedelta(seconds=60)
 # Runs remembered of one attempt. Salad makes at most 4; a stolen token must not be able to grow the record.
 MAX_RUNS = 16
 
@@ -37,12 +48,14 @@ def _run_started(job: Job, event: ev.RunReported) -> Job:
 
 
 def _report_stored(job: Job, event: ev.RunReported) -> Job:
+    """Every report puts the question off that silence asks; after the last one it is asked SILENT_S later."""
     error = event.error or job.attempt.last_error
     changed = job.model_copy(
         update={
             "attempts": with_attempt(job, last_report_at=event.at, last_seq=event.seq, last_error=error),
             "phase": Phase.CANCELLING if job.cancel_requested_at else event.phase,
             "progress": min(max(event.progress, 0.0), 0.99),  # 1.0 is for a verified success alone
+            "timers": timers_with(job, silence=event.at + SILENT),
         }
     )
     return noted(changed, event.at, "run_failed", event.error.code) if event.error else changed
@@ -60,16 +73,19 @@ def attempt_failed(job: Job, event: ev.AttemptFailed) -> Job:
 def job_refused(job: Job, event: ev.JobRefused) -> Job:
     if job.claimed_result or not is_current(job, event):
         return job
+    if job.cancel_requested_at:
+        return finished(job, event.at, JobStatus.CANCELLED, None)
     return finished(job, event.at, JobStatus.FAILED, event.error)
 
 
 def deadline_passed(job: Job, event: ev.DeadlinePassed) -> Job:
-    due = job.timers.get(event.timer)
-    if due is None or event.at < due:
+    if event.timer not in job.timers or event.at < deadline_of(job):
         return job
     if job.claimed_result:  # a claim that waits for the storage is not cut off by a deadline
         later = max(job.claimed_result.claimed_at + CLAIM_LIFETIME, event.at + VERIFY_LEASE)
         return job.model_copy(update={"timers": {**job.timers, event.timer: later}})
+    if job.cancel_requested_at:
+        return finished(job, event.at, JobStatus.CANCELLED, None)
     return finished(job, event.at, JobStatus.FAILED, _deadline_error(job, event.timer))
 
 

@@ -1,0 +1,68 @@
+"""The tick's lease and what the last tick left, in the one document fleet/state."""
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from google.api_core import exceptions as google_errors
+
+from avatar_jobs.adapters.firestore_store.calls import FLEET_STATE, FirestoreConnection, unavailable
+from avatar_jobs.ports import FleetState
+
+
+class TickLease:
+    """The part of the JobStore port that the tick alone writes."""
+
+    def __init__(self, connection: FirestoreConnection) -> None:
+        self._connection = connection
+
+    def take_tick_lease(self, holder: str, now: datetime, until: datetime) -> bool:
+        """See JobStore.take_tick_lease."""
+        reference = self._connection.client.document(FLEET_STATE)
+        with unavailable():
+            snapshot = reference.get(**self._connection.limits())
+            lease = (snapshot.to_dict() or {}) if snapshot.exists else {}
+            taken_until = lease.get("lease_until")
+            if taken_until and taken_until > now and lease.get("lease_holder") != holder:
+                return False
+            batch = self._connection.client.batch()
+            fields = {"lease_holder": holder, "lease_until": until}
+            if snapshot.exists:
+                unchanged = self._connection.client.write_option(last_update_time=snapshot.update_time)
+                batch.update(reference, fields, option=unchanged)
+            else:
+                batch.create(reference, fields)
+            try:
+                batch.commit(**self._connection.limits())
+            except (google_errors.AlreadyExists, google_errors.FailedPrecondition, google_errors.Aborted):
+                return self._lease_holder() == holder
+        return True
+
+    def _lease_holder(self) -> str | None:
+        snapshot = self._connection.client.document(FLEET_STATE).get(**self._connection.limits())
+        return (snapshot.to_dict() or {}).get("lease_holder") if snapshot.exists else None
+
+    def release_tick_lease(self, holder: str, now: datetime, fleet: Mapping[str, Any]) -> None:
+        """See JobStore.release_tick_lease."""
+        reference = self._connection.client.document(FLEET_STATE)
+        with unavailable():
+            snapshot = reference.get(**self._connection.limits())
+            if not snapshot.exists or (snapshot.to_dict() or {}).get("lease_holder") != holder:
+                return
+            batch = self._connection.client.batch()
+            unchanged = self._connection.client.write_option(last_update_time=snapshot.update_time)
+            batch.update(
+                reference, {"lease_until": None, "last_tick_at": now, "fleet": json.dumps(fleet)}, option=unchanged
+            )
+            try:
+                batch.commit(**self._connection.limits())
+            except (google_errors.FailedPrecondition, google_errors.Aborted):
+                return  # somebody took the lease after it ran out: it is theirs
+
+    def fleet_state(self) -> FleetState:
+        """See JobStore.fleet_state."""
+        with unavailable():
+            snapshot = self._connection.client.document(FLEET_STATE).get(**self._connection.limits())
+        fields = (snapshot.to_dict() or {}) if snapshot.exists else {}
+        return FleetState(fields.get("last_tick_at"), json.loads(fields.get("fleet") or "{}"))

@@ -1,0 +1,43 @@
+"""Shares of Salad's 240 calls a minute, so that no part of the system can starve another.
+
+The submit instances hold 120 together, each its own part; the tick has 100; 20 are left for people.
+"""
+
+from datetime import datetime
+
+SUBMIT_CALLS_A_MINUTE = 120
+TICK_CALLS_A_MINUTE = 100
+
+
+class CallBucket:
+    """A token bucket of one process: as many calls a minute as it holds, refilled evenly. Not safe for threads."""
+
+    def __init__(self, calls_a_minute: float) -> None:
+        self._capacity = max(1.0, calls_a_minute)
+        self._left = self._capacity
+        self._refilled_at: datetime | None = None
+
+    def take(self, now: datetime) -> bool:
+        """Takes one call if there is one left."""
+        if self._refilled_at is not None:
+            elapsed = max(0.0, (now - self._refilled_at).total_seconds())
+            self._left = min(self._capacity, self._left + elapsed * self._capacity / 60)
+        self._refilled_at = now
+        if self._left < 1:
+            return False
+        self._left -= 1
+        return True
+
+
+class CallShare:
+    """The calls that one tick may make."""
+
+    def __init__(self, calls: int) -> None:
+        self.left = calls
+
+    def take(self) -> bool:
+        """Takes one call if there is one left."""
+        if self.left < 1:
+            return False
+        self.left -= 1
+        return True

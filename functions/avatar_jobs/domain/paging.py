@@ -1,0 +1,43 @@
+"""Page tokens: where the next page begins, signed so that nobody can make one up or use another client's."""
+
+import base64
+import binascii
+import hashlib
+import hmac
+import json
+from collections.abc import Sequence
+from datetime import datetime
+
+from avatar_jobs.domain.errors import ApiError, ApiErrorCode, FieldError
+
+Position = tuple[datetime, str]
+
+
+def _signature(secret: str, scope: str, payload: bytes) -> bytes:
+    return hmac.new(secret.encode(), b"page:" + scope.encode() + b":" + payload, hashlib.sha256).digest()
+
+
+def page_token(secret: str, scope: str, position: Position) -> str:
+    """Returns the token of the page behind a position. scope: client and filters, which must be the same next time."""
+    payload = json.dumps([position[0].isoformat(), position[1]], separators=(",", ":")).encode()
+    return base64.urlsafe_b64encode(_signature(secret, scope, payload) + payload).decode().rstrip("=")
+
+
+def position_of(secrets: Sequence[str], scope: str, token: str) -> Position:
+    """Returns the position in a token. Raises ApiError validation_error for any token that we did not make for this
+    client and these filters."""
+    try:
+        raw = base64.b64decode(token.encode("ascii") + b"=" * (-len(token) % 4), altchars=b"-_", validate=True)
+        given, payload = raw[:32], raw[32:]
+        matches = [hmac.compare_digest(_signature(secret, scope, payload), given) for secret in secrets]
+        if any(matches):
+            created_at, job_id = json.loads(payload)
+            return datetime.fromisoformat(created_at), job_id
+    except (ValueError, binascii.Error):  # not base64, not ASCII
+        pass
+    message = "This is no page token of this list; leave it out to begin at the newest job."
+    raise ApiError(
+        ApiErrorCode.VALIDATION_ERROR,
+        f"page_token: {message}",
+        [FieldError(field="page_token", code="invalid_page_token", message=message)],
+    )

@@ -1,0 +1,34 @@
+"""Takes in an app's wish to end its job."""
+
+from avatar_jobs.domain.errors import ApiError, ApiErrorCode
+from avatar_jobs.domain.events import CancelRequested
+from avatar_jobs.domain.jobs import Job, JobStatus
+from avatar_jobs.domain.transition import transition
+from avatar_jobs.ports import Clock, EventLog, JobStore
+from avatar_jobs.services.finishing import Finisher
+from avatar_jobs.services.reading import read_stored
+
+
+class Canceller:
+    """finisher: makes the callback try when the job ended at once."""
+
+    def __init__(self, *, store: JobStore, finisher: Finisher, clock: Clock, log: EventLog) -> None:
+        self._store = store
+        self._finisher = finisher
+        self._clock = clock
+        self._log = log
+
+    def cancel(self, client: str, job_id: str) -> Job:
+        """Returns the job with its cancellation requested, however often this is asked. Raises ApiError
+        job_not_found, and job_already_finished when it succeeded or failed before."""
+        stored = read_stored(self._store, client, job_id)
+        requested = CancelRequested(at=self._clock())
+        updated = self._store.update(job_id, lambda job: transition(job, requested), known=stored)
+        if updated is None:
+            raise ApiError(ApiErrorCode.JOB_NOT_FOUND, "There is no such job.")
+        job = updated.after.job
+        if job.status in (JobStatus.SUCCEEDED, JobStatus.FAILED):
+            raise ApiError(ApiErrorCode.JOB_ALREADY_FINISHED, f"The job is over: it {job.status.value}.")
+        self._log("cancel_requested", job_id=job_id, request_id=job.request_id, status=job.status.value)
+        self._finisher.announce(updated)
+        return job

@@ -1,0 +1,1 @@
+"""Makes docs/state-table.md by running transition on representative jobs."""

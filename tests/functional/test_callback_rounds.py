@@ -1,0 +1,94 @@
+"""The tick's callbacks: side by side, few at a time for one host, none after the tick's time."""
+
+import json
+import threading
+from datetime import timedelta
+from typing import Any
+
+from avatar_jobs.domain.events import JobRefused
+from avatar_jobs.domain.jobs import JobError, JobErrorCode
+from avatar_jobs.domain.transition import transition
+from avatar_jobs.ports import StoredJob
+from avatar_jobs.services.callback_rounds import PARALLEL, PARALLEL_A_HOST, CallbackRounds
+from tests.functional.conftest import System
+from tests.functional.test_webhook import report
+from tests.support.factories import NOW, a_job, later
+
+ERROR = JobError(code=JobErrorCode.MEDIA_CORRUPT, message="m", stage="s", retryable=False)
+
+
+class FakeDeliverer:
+    """Counts how many tries are under way, in all and for each host; every try waits for the test's word."""
+
+    def __init__(self, hosts: int) -> None:
+        self.lock = threading.Lock()
+        self.now: dict[str, int] = {}
+        self.most: dict[str, int] = {}
+        self.most_in_all = 0
+        self.full = threading.Event()
+        self.expected = min(PARALLEL, hosts * PARALLEL_A_HOST)
+
+    def deliver(self, leased: StoredJob, timeout_sec: float) -> bool:
+        host = str(leased.job.input.webhook_url)
+        with self.lock:
+            self.now[host] = self.now.get(host, 0) + 1
+            self.most[host] = max(self.most.get(host, 0), self.now[host])
+            self.most_in_all = max(self.most_in_all, sum(self.now.values()))
+            if sum(self.now.values()) >= self.expected:
+                self.full.set()
+        assert self.full.wait(10), "as many tries as allowed run side by side"
+        with self.lock:
+            self.now[host] -= 1
+        return True
+
+
+def rounds(deliverer: Any, now: Any = lambda: NOW) -> CallbackRounds:
+    """The collector under test."""
+    return CallbackRounds(deliverer=deliverer, clock=now, log=lambda event, **fields: None)
+
+
+def ended(url: str) -> StoredJob:
+    """A finished job with a webhook."""
+    return StoredJob(transition(a_job(webhook_url=url), JobRefused(at=later(1), attempt=1, error=ERROR)), "1")
+
+
+def test_two_tries_at_a_time_for_one_host_and_sixteen_in_all() -> None:
+    deliverer = FakeDeliverer(hosts=20)
+    collected = rounds(deliverer)
+    for host in range(20):
+        for _ in range(4):
+            assert collected.deliver(ended(f"https://app-{host}.example/"), 1.0) is False
+    assert collected.deliver_all(NOW + timedelta(seconds=50)) == 80
+    assert set(deliverer.most.values()) <= {1, PARALLEL_A_HOST}
+    assert deliverer.most_in_all == PARALLEL
+    assert collected.deliver_all(NOW + timedelta(seconds=50)) == 0, "each is tried once"
+
+
+def test_one_host_alone_gets_two_at_a_time() -> None:
+    deliverer = FakeDeliverer(hosts=1)
+    collected = rounds(deliverer)
+    for _ in range(6):
+        collected.deliver(ended("https://slow.example/"), 1.0)
+    assert collected.deliver_all(NOW + timedelta(seconds=50)) == 6
+    assert deliverer.most == {"https://slow.example/": PARALLEL_A_HOST}
+
+
+def test_after_the_ticks_time_nothing_is_tried_and_the_leases_run_out() -> None:
+    deliverer = FakeDeliverer(hosts=1)
+    collected = rounds(deliverer, lambda: NOW + timedelta(seconds=51))
+    collected.deliver(ended("https://app.example/"), 1.0)
+    assert collected.deliver_all(NOW + timedelta(seconds=50)) == 0
+    assert deliverer.most == {}
+
+
+def test_jobs_that_end_in_one_tick_are_told_side_by_side_and_once(system: System) -> None:
+    jobs = [
+        system.submit(system.body(webhook_url=f"{system.app.url}/{n}", run_timeout_seconds=10)).json for n in range(6)
+    ]
+    for job in jobs:
+        report(system, job)
+    system.move_clock(11)
+    assert system.tick().json["done"] == {"deadline": 6}
+    assert sorted(call.path for call in system.app.received) == [f"/{n}" for n in range(6)]
+    assert {json.loads(call.body)["error"]["code"] for call in system.app.received} == {"run_timeout"}
+    assert {system.read(job["id"]).json["webhook"]["state"] for job in jobs} == {"delivered"}

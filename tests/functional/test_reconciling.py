@@ -1,0 +1,222 @@
+"""Silence, deadlines, lost answers, Salad's own faults, burning leftovers, retention: what the tick repairs."""
+
+import json
+from typing import Any
+
+import pytest
+
+from avatar_jobs.domain.jobs import RETENTION_SEC
+from tests.functional.conftest import System
+from tests.functional.test_tick import attempts_sent
+from tests.functional.test_webhook import file_stands, report, result, webhook
+from tests.support.fake_salad import SALAD_JOB_ID, problem
+from tests.support.scripted_server import Answer
+
+
+def running(system: System, **changes: Any) -> dict[str, Any]:
+    """A job whose worker reported once and whom Salad calls running."""
+    job = system.submit(system.body(**changes)).json
+    report(system, job)
+    system.salad.set_job("running", job_id=job["id"], attempt=1)
+    return dict(job)
+
+
+def test_a_lost_webhook_costs_a_minute(system: System) -> None:
+    job = running(system, webhook_url=f"{system.app.url}/done")
+    file_stands(system)
+    system.salad.set_job("succeeded", result(job), job_id=job["id"], attempt=1)
+
+    system.move_clock(61)
+    assert system.tick().json["done"] == {"silence": 1}
+    assert system.read(job["id"]).json["status"] == "succeeded"
+    assert len(system.app.received) == 1
+
+
+def test_a_silent_run_that_salad_requeued_waits(system: System) -> None:
+    job = running(system)
+    system.salad.set_job("pending", job_id=job["id"], attempt=1)
+    system.move_clock(61)
+    system.tick()
+
+    waiting = system.read(job["id"]).json
+    assert (waiting["status"], waiting["phase"], waiting["attempt"]) == ("running", "requeued", 1)
+    report(system, job, run_id="run-2")
+    assert system.read(job["id"]).json["phase"] == "starting"
+
+
+def test_a_silent_run_that_salad_calls_running_gets_another_attempt(system: System) -> None:
+    job = running(system)
+    system.move_clock(61)
+    system.tick()
+    system.tick()
+    assert attempts_sent(system) == [1, 2]
+    assert report(system, job, seq=5).json["cancel"] is True, "the old run is told to stop if it comes back"
+
+
+def test_a_job_that_salad_lost_gets_another_attempt(system: System) -> None:
+    job = running(system)
+    system.salad.jobs.clear()
+    system.move_clock(61)
+    system.tick()
+    assert system.read(job["id"]).json["attempt"] == 2
+
+
+@pytest.mark.parametrize("answer", [problem(401), problem(403), problem(429), problem(500), Answer(200, b"<html>")])
+def test_a_fault_of_the_system_uses_up_no_attempt_and_raises_an_alarm(
+    system: System, answer: Answer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    job = running(system)
+    system.salad.jobs.clear()
+    system.salad.looks = answer
+    for _ in range(3):
+        system.move_clock(61)
+        assert system.tick().json["done"] == {"waits_for_salad": 1}
+
+    still = system.read(job["id"]).json
+    assert (still["status"], still["attempt"]) == ("running", 1)
+    assert '"severity": "ERROR", "event": "salad_look_failed"' in capsys.readouterr().out
+
+
+def test_a_queue_that_is_gone_tells_no_lies_about_jobs(system: System, capsys: pytest.CaptureFixture[str]) -> None:
+    job = running(system)
+    system.salad.jobs.clear()
+    system.salad.queue = problem(404)
+    system.move_clock(61)
+    system.tick()
+
+    assert system.read(job["id"]).json["attempt"] == 1
+    assert system.salad.looked() == []
+    assert "salad_not_observed" in capsys.readouterr().out
+
+
+def test_at_the_run_deadline_salad_is_asked_first_and_a_success_counts(system: System) -> None:
+    job = running(system, run_timeout_seconds=30)
+    file_stands(system)
+    system.salad.set_job("succeeded", result(job), job_id=job["id"], attempt=1)
+    system.move_clock(31)
+    system.tick()
+    assert system.read(job["id"]).json["status"] == "succeeded"
+
+
+def test_at_the_start_deadline_a_waiting_job_fails_and_is_taken_out_of_the_queue(system: System) -> None:
+    job = system.submit(system.body(start_timeout_seconds=100)).json
+    system.move_clock(101)
+    system.tick()
+    assert system.read(job["id"]).json["error"]["code"] == "queue_timeout"
+    system.move_clock(61)
+    assert system.tick().json["done"] == {"cleanup": 1}
+    assert system.salad.looked("DELETE") == [SALAD_JOB_ID]
+
+
+def test_a_run_that_never_got_a_report_through_is_found_at_the_start_deadline(system: System) -> None:
+    job = system.submit(system.body(start_timeout_seconds=100)).json
+    system.salad.set_job("running", job_id=job["id"], attempt=1)
+    system.move_clock(101)
+    system.tick()
+    started = system.read(job["id"]).json
+    assert started["status"] == "running"
+    file_stands(system)
+    webhook(system, job, result(job))
+    assert system.read(job["id"]).json["status"] == "succeeded"
+
+
+def test_a_salad_that_is_down_delays_the_end_by_one_tick(system: System) -> None:
+    job = system.submit(system.body(start_timeout_seconds=100)).json
+    system.salad.jobs.clear()
+    system.salad.looks = problem(500)
+    system.move_clock(101)
+    system.tick()
+    assert system.read(job["id"]).json["status"] == "queued"
+    system.move_clock(60)
+    system.tick()
+    assert system.read(job["id"]).json["error"]["code"] == "queue_timeout"
+
+
+def test_one_look_of_five_pages_serves_all_lost_answers(system: System) -> None:
+    system.salad.answers.extend([Answer(cut=True)] * 3)
+    jobs = [system.submit().json for _ in range(3)]
+    found = [{"id": "found-at-salad", "status": "pending", "metadata": {"job_id": jobs[1]["id"], "attempt": 1}}]
+    full = found + [{"id": f"x{n}", "status": "pending", "metadata": {}} for n in range(99)]
+    system.salad.listed = Answer(200, json.dumps({"items": full}).encode())
+
+    system.move_clock(61)
+    assert system.tick().json["done"] == {"dispatch_looked_for": 3}
+
+    pages = [call.path for call in system.salad.received if "/jobs/jobs?" in call.path]
+    assert len(pages) == 5
+    assert system.read(jobs[1]["id"]).json["phase"] == "dispatched"
+    assert [system.read(job["id"]).json["attempt"] for job in jobs] == [2, 1, 2]
+
+
+def test_a_look_that_salad_refuses_loses_no_dispatch(system: System) -> None:
+    system.salad.answers.append(Answer(cut=True))
+    job = system.submit().json
+    system.salad.listed = problem(500)
+    system.move_clock(61)
+    system.tick()
+    assert system.read(job["id"]).json["attempt"] == 1
+    system.salad.listed = None
+    system.move_clock(61)
+    system.tick()
+    assert system.read(job["id"]).json["attempt"] == 2
+
+
+def test_a_superseded_attempt_is_watched_until_salad_is_done_with_it(system: System) -> None:
+    job = running(system)
+    system.move_clock(61)
+    system.tick()  # silent: a second attempt
+    file_stands(system)
+    system.salad.set_job("pending", salad_job_id="second", job_id=job["id"], attempt=2)
+    system.salad.answers.append(Answer(201, b'{"id": "second"}'))
+    system.tick()
+    second = {**job, "attempt": 2}
+    webhook(system, second, result(second), id="second")
+    assert system.read(job["id"]).json["status"] == "succeeded"
+
+    system.move_clock(61)
+    assert system.tick().json["done"] == {"cleanup": 1}
+    assert system.salad.looked()[-1] == SALAD_JOB_ID
+    system.salad.set_job("failed", job_id=job["id"], attempt=1)
+    system.move_clock(121)
+    assert system.tick().json["done"] == {"cleanup": 1}
+    system.move_clock(121)
+    assert system.tick().json["done"] == {}, "the agenda is empty when nothing burns"
+
+
+def test_after_the_retention_file_and_record_go(system: System) -> None:
+    job = system.submit(headers={"Idempotency-Key": "k"}).json
+    file_stands(system)
+    webhook(system, job, result(job))
+    system.move_clock(RETENTION_SEC - 10)
+    assert system.read(job["id"]).json["output_url"] is not None
+    system.move_clock(11)
+    expired = system.read(job["id"]).json
+    assert (expired["status"], expired["output_url"]) == ("succeeded", None)
+
+    system.bucket.default = Answer(500, b"")
+    assert system.tick().json["done"] == {"failed": 1}
+    assert system.read(job["id"]).status == 200, "the record stays while the file may stand"
+    system.bucket.default = Answer(404, b"")
+    system.move_clock(3601)
+    assert system.tick().json["done"] == {"purge": 1}
+    assert system.read(job["id"]).status == 404
+    assert "Idempotency-Replayed" not in system.submit(headers={"Idempotency-Key": "k"}).headers
+
+
+def test_a_spent_share_of_calls_leaves_the_rest_to_the_next_tick(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("avatar_jobs.services.ticking.TICK_CALLS_A_MINUTE", 3)
+    system.salad.answers.extend([Answer(429, b"")] * 4)
+    for _ in range(4):
+        system.submit()
+    system.move_clock(20)
+    assert system.tick().json["done"] == {"dispatched": 2, "left_for_the_next_tick": 2}
+    assert system.tick().json["done"] == {"dispatched": 2}
+
+
+def test_a_submit_instance_keeps_to_its_share_and_the_tick_sends_the_rest(system: System) -> None:
+    system.environment["SUBMIT_MAX_INSTANCES"] = "120"
+    first, second = system.submit().json, system.submit().json
+    assert (first["phase"], second["phase"]) == ("dispatched", "accepted")
+    assert system.tick().json["done"] == {"dispatched": 1}
