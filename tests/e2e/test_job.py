@@ -162,3 +162,39 @@ def test_the_two_clients_do_not_see_each_other(running: Rehearsal, openapi: Open
 
 def test_the_tick_is_not_behind_the_apps_base_url(app: App) -> None:
     assert app.call("POST", "/tick").json["code"] == "not_found"
+
+
+def test_a_running_job_is_cancelled_by_its_worker_at_the_next_report(running: Rehearsal, app: App) -> None:
+    with scripted_server() as receiver, scripted_server(Answer(200, b"x" * 2000, trickle_sec=0.05)) as slow:
+        job_id = app.submit(video_url=f"{slow.url}/face.mp4", webhook_url=f"{receiver.url}/done")["id"]
+        eventually(lambda: app.read(job_id)["phase"] == "downloading", what="a worker that downloads")
+        asked = app.call("DELETE", f"/v1/avatar/jobs/{job_id}")
+        assert (asked.status, asked.json["status"]) == (202, "running")
+        assert app.read(job_id)["phase"] == "cancelling"
+        job = app.finished(job_id)
+        assert (job["status"], job["error"], job["attempt"]) == ("cancelled", None, 1)
+        eventually(lambda: receiver.received, what="the callback")
+    assert b'"avatar.job.cancelled"' in receiver.received[0].body
+    assert app.call("DELETE", f"/v1/avatar/jobs/{job_id}").json["status"] == "cancelled"
+
+
+def test_a_waiting_job_is_cancelled_at_salad(openapi: OpenApiValidator, tmp_path: Path) -> None:
+    with rehearsal(tmp_path, REPLICAS="0", TICK_SEC="1") as started:
+        app = App(started.ready, openapi)
+        job_id = app.submit()["id"]
+        assert app.call("DELETE", f"/v1/avatar/jobs/{job_id}").status == 202
+        assert app.finished(job_id)["status"] == "cancelled"
+        (salad_job,) = control(started.ready, "GET", "/_sim/state")["jobs"]
+        assert salad_job["status"] == "cancelled"
+
+
+def test_list_and_health_show_what_happened(running: Rehearsal, app: App) -> None:
+    done = app.finished(app.submit()["id"])
+    page = app.call("GET", "/v1/avatar/jobs?page_size=1&status=succeeded").json
+    assert [job["id"] for job in page["jobs"]] == [done["id"]]
+    health = eventually(
+        lambda: (told := app.call("GET", "/v1/avatar/health").json)["fleet"] and told, what="a tick that saw the fleet"
+    )
+    assert health["fleet"]["running"] == 2
+    assert health["jobs"]["succeeded"] >= 1
+    assert health["last_tick_age_seconds"] < 10

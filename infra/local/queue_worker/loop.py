@@ -1,5 +1,6 @@
 """The queue worker's life: a stream while the instance is ready, one job at a time, the outcome told to the queue."""
 
+import random
 import threading
 from collections.abc import Callable
 
@@ -13,8 +14,9 @@ from infra.local.queue_worker.service import Job, JobQueue, JobStream
 # Salad's program waits this long before it tells an outcome again.
 RETRY_SEC = 120.0
 FAILURES_UNTIL_NOT_READY = 3  # in a row, as Salad's program counts unanswered questions for the status
-REOPEN_SEC = 1.0  # before a stream is opened again; Salad's program backs off up to 2 minutes
+REOPEN_SEC = 1.0  # before an outcome is told again with a fresh token; Salad's program draws from 0 to this at first
 _REAUTHENTICATE = {grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED}
+_FOR_GOOD = {grpc.StatusCode.NOT_FOUND, grpc.StatusCode.CANCELLED}
 _INVALID_OUTPUT = {grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.RESOURCE_EXHAUSTED}
 
 
@@ -61,24 +63,43 @@ class QueueWorker:
             self._poller = None
 
     def _accept_jobs(self, poller: "_Poller") -> None:
-        """Reads the stream, opened again and again, until the poller ends.
+        """Reads one stream after the other until the poller ends or the queue ends it for good.
 
-        NOT_FOUND ends it for good: like Salad's program, it takes no job until readiness has gone and come back.
+        A token is kept until the queue refuses it; every other end of a stream is followed by the next at once.
+        """
+        refusals = 0
+        while not poller.ended.is_set():
+            try:
+                token = self._metadata.token()
+            except (MetadataError, InstanceNotFoundError) as error:
+                self._log("error", "queue_worker_token_unknown", detail=str(error))
+                poller.ended.wait(RETRY_SEC)
+                continue
+            if self._read_streams(token, poller):
+                return
+            poller.ended.wait(random.uniform(0, min(2.0**refusals, RETRY_SEC)))  # noqa: S311  pauses are no secret
+            refusals += 1
+
+    def _read_streams(self, token: str, poller: "_Poller") -> bool:
+        """Reads streams until the token is refused (False), or until there is to be none any more (True).
+
+        NOT_FOUND and CANCELLED end it for good: like Salad's program, it takes no job until readiness has gone and
+        come back.
         """
         while not poller.ended.is_set():
             try:
-                stream = self._queue.accept(self._metadata.token(), self._current_job_id)
+                stream = self._queue.accept(token, self._current_job_id)
                 poller.hold(stream)
                 for job in stream:
                     self._take(job, poller)
             except grpc.RpcError as error:
-                if error.code() is grpc.StatusCode.NOT_FOUND:
-                    self._log("warn", "queue_worker_job_not_found", job_id=self._current_job_id)
-                    return
-                self._log("info", "queue_worker_stream_ended", code=error.code().name)
-            except (MetadataError, InstanceNotFoundError) as error:
-                self._log("error", "queue_worker_token_unknown", detail=str(error))
-            poller.ended.wait(REOPEN_SEC)
+                code = error.code()
+                self._log("info", "queue_worker_stream_ended", code=code.name, job_id=self._current_job_id)
+                if code in _REAUTHENTICATE:
+                    return False
+                if code in _FOR_GOOD:
+                    return True
+        return True
 
     def _take(self, job: Job, poller: "_Poller") -> None:
         """Runs a job in a thread of its own, once the outcome of the one before it has been told."""

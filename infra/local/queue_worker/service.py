@@ -1,5 +1,6 @@
 """Speaks the job queue's gRPC service on behalf of the instance."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +10,22 @@ import grpc
 from infra.local import job_queue_protocol
 
 CALL_TIMEOUT_SEC = 30.0  # of CompleteJob and RejectJob, as Salad's program sets it; the stream has no limit
+# Salad's program has gRPC itself repeat a call that fails in passing, and wait for a server that is not there yet.
+SERVICE_CONFIG = {
+    "methodConfig": [
+        {
+            "name": [{"service": job_queue_protocol.SERVICE}],
+            "retryPolicy": {
+                "maxAttempts": 5,
+                "initialBackoff": "0.1s",
+                "maxBackoff": "1s",
+                "backoffMultiplier": 2,
+                "retryableStatusCodes": ["UNKNOWN", "INTERNAL", "UNAVAILABLE"],
+            },
+            "waitForReady": True,
+        }
+    ]
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +44,11 @@ class JobQueue:
     def __init__(self, endpoint: str, *, use_tls: bool) -> None:
         """endpoint: host:port."""
         size = job_queue_protocol.MAX_MESSAGE_BYTES
-        options = [("grpc.max_receive_message_length", size), ("grpc.max_send_message_length", size)]
+        options = [
+            ("grpc.max_receive_message_length", size),
+            ("grpc.max_send_message_length", size),
+            ("grpc.service_config", json.dumps(SERVICE_CONFIG)),
+        ]
         self._channel = (
             grpc.secure_channel(endpoint, grpc.ssl_channel_credentials(), options)
             if use_tls

@@ -180,6 +180,7 @@ def ended(world: World, instance_id: str, start_delay_sec: float) -> str | None:
         job_id = fail_attempt(world, instance_id)
         world.streams.pop(instance_id, None)
         world.resting.pop(instance_id, None)
+        world.told_ready.pop(instance_id, None)
         if instance.state is InstanceState.STOPPING and not instance.starts_again:
             del world.instances[instance_id]
         else:

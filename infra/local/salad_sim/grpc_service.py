@@ -32,6 +32,7 @@ class JobQueueService:
         try:
             stream_id = queue_actions.open_stream(self._world, instance.id, request.current_job_id)
         except JobNotHereError:
+            log("salad_sim_stream_refused", instance_id=instance.id, current_job_id=request.current_job_id)
             context.abort(grpc.StatusCode.NOT_FOUND, "the job does not run on this instance")
         log("salad_sim_stream_opened", instance_id=instance.id, current_job_id=request.current_job_id)
         # false: the call has ended already, so its end will not be told
@@ -43,6 +44,9 @@ class JobQueueService:
                 yield self._messages.AcceptJobsResponse(heartbeat={})
             else:
                 yield self._messages.AcceptJobsResponse(job=self._dispatch(job))
+        code = grpc.StatusCode[queue_actions.end_code(self._world, instance.id, stream_id)]
+        if code is not grpc.StatusCode.OK:
+            context.abort(code, "the stream was ended on purpose")
 
     def complete_job(self, request: Any, context: grpc.ServicerContext) -> Any:
         """Ends a job with the worker's response body."""

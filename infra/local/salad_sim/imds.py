@@ -32,7 +32,9 @@ def add_routes(app: Flask, world: World) -> None:
 
     @app.get(f"{PREFIX}/<instance_id>/v1/status")
     def get_status(instance_id: str) -> Response:
-        instance = _caller(world, instance_id)
+        with world.changed:
+            instance = _caller(world, instance_id)
+            world.told_ready[instance_id] = instance.ready
         return _json({"ready": instance.ready, "started": instance.pid is not None})
 
     @app.get(f"{PREFIX}/<instance_id>/v1/token")

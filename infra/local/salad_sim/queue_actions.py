@@ -134,9 +134,37 @@ def close_stream(world: World, instance_id: str, stream_id: str) -> None:
 
 
 def is_current_stream(world: World, instance_id: str, stream_id: str) -> bool:
-    """Whether this is the stream that the instance opened last."""
+    """Whether this is the stream that the instance opened last, still open."""
     stream = world.streams.get(instance_id)
-    return stream is not None and stream.id == stream_id
+    return stream is not None and stream.id == stream_id and stream.closed_at is None
+
+
+def end_stream(world: World, instance_id: str, code: str, *, loses_job: bool) -> str | None:
+    """Ends the instance's stream from the service's side and gives the id of the job it has in flight, if any.
+
+    code: a gRPC status code, "OK" for a plain end; loses_job: the job in flight is taken from the instance, as one
+    failed attempt, and the worker is not told. Raises ActionError 404, or 409 without an open stream or such a job.
+    """
+    with world.changed:
+        if instance_id not in world.instances:
+            raise ActionError(404, "the container group instance does not exist")
+        stream = world.streams.get(instance_id)
+        if stream is None or stream.closed_at is not None:
+            raise ActionError(409, "the instance has no open stream")
+        job_id = world.in_flight.get(instance_id)
+        if loses_job and job_id is None:
+            raise ActionError(409, "the instance has no job in flight")
+        world.streams[instance_id] = replace(stream, closed_at=world.clock.monotonic(), end_code=code)
+        if loses_job:
+            fail_attempt(world, instance_id)
+        world.changed.notify_all()
+        return job_id
+
+
+def end_code(world: World, instance_id: str, stream_id: str) -> str:
+    """The gRPC status code with which a stream that has ended is to be ended; "OK" for one that was superseded."""
+    stream = world.streams.get(instance_id)
+    return stream.end_code if stream is not None and stream.id == stream_id else "OK"
 
 
 def take_job(world: World, instance_id: str) -> QueueJob | None:

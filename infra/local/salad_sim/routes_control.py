@@ -6,11 +6,14 @@ from typing import Any
 from flask import Flask, Response, request
 
 from infra.local.processes import kill_group
-from infra.local.salad_sim import fleet, fleet_actions
+from infra.local.salad_sim import fleet, fleet_actions, queue_actions
 from infra.local.salad_sim.faults import Fault, FaultBook, FaultRefusedError
 from infra.local.salad_sim.rate_limit import RateLimit
 from infra.local.salad_sim.rest import problem
 from infra.local.salad_sim.world import ActionError, World
+
+# What a queue worker tells apart: a plain end, a token that is refused, a fault that may pass, and two ends for good.
+STREAM_END_CODES = ("OK", "UNAUTHENTICATED", "UNAVAILABLE", "NOT_FOUND", "CANCELLED")
 
 
 def add_routes(app: Flask, world: World, faults: FaultBook, rate_limit: RateLimit) -> None:
@@ -41,6 +44,10 @@ def add_routes(app: Flask, world: World, faults: FaultBook, rate_limit: RateLimi
     def get_state() -> Response:
         return _json(_state(world) | {"calls": faults.calls()})
 
+    _add_instance_routes(app, world)
+
+
+def _add_instance_routes(app: Flask, world: World) -> None:
     @app.post("/_sim/instances/<instance_id>/kill")
     def kill_instance(instance_id: str) -> Response:
         try:
@@ -50,6 +57,29 @@ def add_routes(app: Flask, world: World, faults: FaultBook, rate_limit: RateLimi
         except ActionError as error:
             return problem(error.status, error.detail)
         return _json({"id": instance_id, "pid": pid, "job_id": job_id})
+
+    @app.post("/_sim/instances/<instance_id>/end-stream")
+    def end_stream(instance_id: str) -> Response:
+        try:
+            code, loses_job = _stream_end(json.loads(request.get_data() or b"{}"))
+            job_id = queue_actions.end_stream(world, instance_id, code, loses_job=loses_job)
+        except ValueError as error:
+            return problem(400, str(error))
+        except ActionError as error:
+            return problem(error.status, error.detail)
+        return _json({"id": instance_id, "code": code, "loses_job": loses_job, "job_id": job_id})
+
+
+def _stream_end(body: Any) -> tuple[str, bool]:
+    """Reads {"code", "loses_job"}; raises ValueError that names what is unknown."""
+    if not isinstance(body, dict) or set(body) - {"code", "loses_job"}:
+        raise ValueError("the body must be an object of code and loses_job")
+    code, loses_job = body.get("code", "OK"), body.get("loses_job", False)
+    if code not in STREAM_END_CODES:
+        raise ValueError(f"code must be one of {', '.join(STREAM_END_CODES)}, not {code!r}")
+    if not isinstance(loses_job, bool):
+        raise ValueError("loses_job must be true or false")
+    return code, loses_job
 
 
 def _state(world: World) -> dict[str, Any]:
@@ -77,6 +107,8 @@ def _state(world: World) -> dict[str, Any]:
                     "ready": one.ready,
                     "deletion_cost": one.deletion_cost,
                     "version": one.version,
+                    "told_ready": world.told_ready.get(one.id),
+                    "has_stream": one.id in world.streams and world.streams[one.id].closed_at is None,
                 }
                 for one in world.instances.values()
             ],

@@ -36,10 +36,14 @@ class Queue:
 
 @dataclass(frozen=True, kw_only=True)
 class Stream:
-    """The gRPC stream that an instance has opened last; closed_at is None while it is open."""
+    """The gRPC stream that an instance has opened last; closed_at is None while it is open.
+
+    end_code: the gRPC status code with which the service ends it, "OK" for a plain end.
+    """
 
     id: str
     closed_at: float | None = None
+    end_code: str = "OK"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,6 +78,7 @@ class World:
     instances: dict[str, Instance] = field(default_factory=dict)
     in_flight: dict[str, str] = field(default_factory=dict)  # instance id -> job id
     streams: dict[str, Stream] = field(default_factory=dict)  # by instance id
+    told_ready: dict[str, bool] = field(default_factory=dict)  # instance id -> what its metadata service said last
     resting: dict[str, float] = field(default_factory=dict)  # instance id -> no job before (monotonic)
     token_key: bytes = field(default_factory=lambda: secrets.token_bytes(32))  # signs the instances' tokens
     is_closing: bool = False

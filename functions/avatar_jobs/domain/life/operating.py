@@ -97,4 +97,4 @@ def redelivery_requested(job: Job, event: ev.RedeliveryRequested) -> Job:
         return job
     callback = job.callback.model_copy(update={"state": CallbackState.RETRYING, "next_attempt_at": event.at})
     changed = job.model_copy(update={"callback": callback, "timers": timers_with(job, callback=event.at)})
-    return noted(changed, event.at, "redelivery_requested", f"after {job.callback.attempts} tries")
+    return noted(changed, event.at, "redelivery_requested", f"tries so far: {job.callback.attempts}")

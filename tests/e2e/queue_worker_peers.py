@@ -1,0 +1,123 @@
+"""One Salad simulator whose replicas are the real gpu_worker under a queue worker of choice, with its peers."""
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from tests.contract.b2_sim_server import APP_KEY, BUCKET, KEY_ID, RunningB2, running_b2_sim
+from tests.contract.salad_sim_driver import Simulator, group_body, simulator, wait_for
+from tests.support.scripted_server import Answer, ScriptedServer, scripted_server
+
+MEDIA = Path(__file__).resolve().parents[2] / "infra" / "local" / "media"
+PREFIX = "musetalk/outputs/"
+PROBE = {
+    "http": {"path": "/hc", "port": 8000, "scheme": "http", "headers": [{"name": "Accept", "value": "*/*"}]},
+    "initial_delay_seconds": 0,
+    "period_seconds": 1,
+    "timeout_seconds": 1,
+    "success_threshold": 1,
+    "failure_threshold": 2,
+}
+PATIENCE_SEC = 60.0  # Salad's own program looks at the readiness every 5 s; the machine may be loaded
+NEVER_SEC = 600.0  # longer than any test: a download that is held until the test lets go
+
+
+@dataclass
+class Peers:
+    """What surrounds the queue worker; reports: the control plane's place, audio: the voice track's server."""
+
+    salad: Simulator
+    b2: RunningB2
+    reports: ScriptedServer
+    audio: ScriptedServer
+
+    def submit(self, job_id: str, video_url: str, attempt: int = 1) -> str:
+        """Puts a job on the queue, as the control plane words it, and gives Salad's id of it."""
+        job_input = {
+            "schema_version": 1, "job_id": job_id, "attempt": attempt, "request_id": "req-1",
+            "video_url": video_url, "audio_url": f"{self.audio.url}/speech.wav",
+            "aspect_ratio": "source", "resolution": "480p",
+            "report_url": f"{self.reports.url}/reports/{job_id}", "report_token": "rt1.1.x",
+            "run_timeout_seconds": 600, "expires_at": "2099-01-01T00:00:00.000Z", "upload": None, "params": {},
+        }  # fmt: skip
+        return self.salad.submit(job_input, metadata={"job_id": job_id, "attempt": attempt, "request_id": "req-1"})
+
+    def idle_instance(self) -> dict[str, Any]:
+        """Waits until the one instance is ready, streams and has no job."""
+        wanted = {"state": "running", "ready": True, "has_stream": True, "job_id": None}
+        return wait_for(lambda: self.salad.instances(**wanted), PATIENCE_SEC)[0]
+
+    def instance(self) -> dict[str, Any]:
+        """The one instance as it is now."""
+        (one,) = self.salad.instances()
+        return one
+
+    def attempts(self, salad_job_id: str) -> int:
+        """How often Salad has handed the job out."""
+        return next(int(job["attempts"]) for job in self.salad.state()["jobs"] if job["id"] == salad_job_id)
+
+    def status(self, salad_job_id: str) -> str:
+        """Salad's status of the job."""
+        return str(self.salad.job(salad_job_id)["status"])
+
+    def runs(self, job_id: str) -> set[str]:
+        """The run ids that the worker has reported for the job: one for each execution."""
+        told = [json.loads(one.body) for one in self.reports.received if one.path.endswith(job_id)]
+        return {str(report["run_id"]) for report in told}
+
+    def last_report(self, job_id: str) -> dict[str, Any]:
+        """The worker's newest report on the job."""
+        return next(json.loads(one.body) for one in reversed(self.reports.received) if one.path.endswith(job_id))
+
+    def files(self, job_id: str) -> list[str]:
+        """The names of the job's files in the bucket."""
+        state = requests.get(f"{self.b2.origin}/_sim/state", timeout=10).json()
+        return sorted(file["name"] for file in state["files"] if job_id in file["name"])
+
+    def end_stream(self, instance_id: str, **how: Any) -> None:
+        """Ends the queue worker's stream from the service's side."""
+        answer = self.salad.control("POST", f"/instances/{instance_id}/end-stream", how)
+        assert answer.status_code == 200, answer.text
+
+
+@contextmanager
+def peers(directory: Path, queue_worker: str, **settings: str) -> Iterator[Peers]:
+    """Starts them all, with one replica; queue_worker: the path of a program, empty for the stand-in."""
+    heard = Answer(200, b'{"cancel": false, "remaining_seconds": 600}')
+    voice = Answer(200, (MEDIA / "speech.wav").read_bytes(), {"Content-Type": "audio/wav"})
+    with (
+        running_b2_sim(directory / "b2") as b2,
+        scripted_server(heard) as reports,
+        scripted_server(voice) as audio,
+        simulator(
+            SALAD_QUEUE_WORKER=queue_worker,
+            SALAD_SIM_WORKER_COMMAND=f"{sys.executable} -m gpu_worker",
+            SALAD_SIM_STREAM_GRACE_SEC=str(PATIENCE_SEC),
+            **settings,
+        ) as salad,
+    ):
+        running = Peers(salad, b2, reports, audio)
+        salad.call("create_queue", {"name": "jobs"})
+        body = group_body(1, readiness_probe=PROBE)
+        body["container"]["environment_variables"] = {
+            "ENGINE": "preview", "REHEARSAL_MODE": "true", "B2_KEY_ID": KEY_ID, "B2_APP_KEY": APP_KEY,
+            "B2_BUCKET_NAME": BUCKET, "B2_PREFIX": PREFIX, "B2_REALM": b2.origin, "WORK_DIR": str(directory / "work"),
+        }  # fmt: skip
+        answer = salad.call("create_container_group", body)
+        assert answer.status_code == 201, answer.text
+        running.idle_instance()
+        yield running
+
+
+@contextmanager
+def held_video() -> Iterator[ScriptedServer]:
+    """A server that holds each face video back until its `stopping` is set."""
+    face = Answer(200, (MEDIA / "face.mp4").read_bytes(), {"Content-Type": "video/mp4"}, delay_sec=NEVER_SEC)
+    with scripted_server(face) as server:
+        yield server
