@@ -2,14 +2,14 @@
 SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help demo local test check format lint types imports unit package lock clean
+.PHONY: state-table help demo local test check format lint types imports unit package lock clean
 
 PYTHON ?= python3
 BIN := .venv/bin
 VENV := .venv/.installed
 
 help: ## list the commands
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)$$/  make \1\t\2/' | expand -t 18
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)$$/  make \1\t\2/' | expand -t 18
 
 # Standard output belongs to the commands, so setting up talks on standard error.
 $(VENV): requirements-dev.txt
@@ -46,6 +46,9 @@ unit: $(VENV)
 
 package: $(VENV) ## one deterministic zip a function, under build/
 	@$(BIN)/python -m infra.package --out build
+
+state-table: $(VENV) ## generate docs/state-table.md from the code
+	@PYTHONPATH=functions:. $(BIN)/python -m infra.docs.state_table
 
 lock: $(VENV) ## pin anew what the *.in files ask for
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-header --upgrade -o requirements-dev.txt requirements-dev.in

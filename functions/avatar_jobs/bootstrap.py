@@ -54,10 +54,15 @@ def job_store(settings: StoreSettings, log: JsonLog) -> JobStore:
     def on_conflict() -> None:
         log("store_conflict")
 
+    def on_unreadable(job_id: str) -> None:
+        log("due_job_unreadable", level="error", job_id=job_id)
+
     if settings.sqlite_path:
         from avatar_jobs.adapters.sqlite_store import SqliteJobStore
 
-        return SqliteJobStore(settings.sqlite_path, pause=time.sleep, jitter=JITTER, on_conflict=on_conflict)
+        return SqliteJobStore(
+            settings.sqlite_path, pause=time.sleep, jitter=JITTER, on_conflict=on_conflict, on_unreadable=on_unreadable
+        )
     # Google's client costs most of a second to import: a function on SQLite does not pay for it.
     from google.cloud import firestore
 
@@ -69,6 +74,7 @@ def job_store(settings: StoreSettings, log: JsonLog) -> JobStore:
         jitter=JITTER,
         draw_id=draw_id,
         on_conflict=on_conflict,
+        on_unreadable=on_unreadable,
     )
 
 
@@ -173,7 +179,7 @@ def job_status(environment: Environment) -> Endpoint:
     log = JsonLog("job_status")
     store = job_store(environment.store(), log)
     finishing = _Finishing(environment, store, log)
-    canceller = Canceller(store=store, finisher=finishing.finisher, clock=utc_now, log=log)
+    canceller = Canceller(store=store, announcer=finishing.finisher, clock=utc_now, log=log)
     routes = status_routes(store, canceller, finishing.renderer, utc_now)
     return Endpoint(routes=routes, api_keys=ApiKeys(finishing.clients.api_keys), log=log, draw_id=draw_id)
 

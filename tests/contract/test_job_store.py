@@ -156,6 +156,16 @@ def test_a_record_of_a_newer_release_is_refused_not_misread(store: JobStore) -> 
         store.get(newer.id)
 
 
+def test_a_due_job_that_cannot_be_read_stops_no_other(place: Place) -> None:
+    told: list[str] = []
+    store = open_store(place, on_unreadable=told.append)
+    store.create(a_job("job-newer000").model_copy(update={"schema_version": 99}), None)
+    store.create(a_job("job-00000001"), None)
+
+    assert [stored.job.id for stored in store.due(later(60), 10)] == ["job-00000001"]
+    assert told == ["job-newer000"]
+
+
 def finished(job: Job) -> Job:
     """A job that a worker refused."""
     error = JobError(code=JobErrorCode.MEDIA_CORRUPT, message="m", stage="s", retryable=False)

@@ -16,11 +16,17 @@ from avatar_jobs.ports import JobStore
 Place = tuple[str, str]  # ("sqlite", path) or ("firestore", "host:port project")
 
 
-def open_store(place: Place, on_conflict: Callable[[], None] = lambda: None) -> JobStore:
+def open_store(
+    place: Place,
+    on_conflict: Callable[[], None] = lambda: None,
+    on_unreadable: Callable[[str], None] = lambda job_id: None,
+) -> JobStore:
     """Opens the store at a place; every process opens its own."""
     kind, where = place
     if kind == "sqlite":
-        return SqliteJobStore(Path(where), pause=time.sleep, jitter=random.random, on_conflict=on_conflict)
+        return SqliteJobStore(
+            Path(where), pause=time.sleep, jitter=random.random, on_conflict=on_conflict, on_unreadable=on_unreadable
+        )
     address, project = where.split(" ")
     os.environ["FIRESTORE_EMULATOR_HOST"] = address  # read by Google's library alone
     return FirestoreJobStore(
@@ -29,4 +35,5 @@ def open_store(place: Place, on_conflict: Callable[[], None] = lambda: None) -> 
         jitter=random.random,
         draw_id=lambda: random.randbytes(16).hex(),
         on_conflict=on_conflict,
+        on_unreadable=on_unreadable,
     )

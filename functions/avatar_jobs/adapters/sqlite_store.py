@@ -11,7 +11,7 @@ from typing import Any
 from avatar_jobs.domain.errors import StorageUnavailableError
 from avatar_jobs.domain.idempotency import IdempotencyRecord
 from avatar_jobs.domain.jobs import Job, JobStatus
-from avatar_jobs.domain.records import from_body, to_columns
+from avatar_jobs.domain.records import from_body, readable, to_columns
 from avatar_jobs.domain.retrying import conflict_delay
 from avatar_jobs.optimistic import update_optimistically
 from avatar_jobs.ports import AlreadyCreated, Created, FleetState, JobFilter, Overview, StoredJob, Updated
@@ -50,7 +50,8 @@ def _record(connection: sqlite3.Connection, client: str, key: str) -> Idempotenc
 
 
 class SqliteJobStore:
-    """Fills the JobStore port. path: the file; pause, jitter, on_conflict: see optimistic.py."""
+    """Fills the JobStore port. path: the file; pause, jitter, on_conflict: see optimistic.py; on_unreadable: told the id of a due
+    job that this release cannot read."""
 
     def __init__(
         self,
@@ -59,11 +60,13 @@ class SqliteJobStore:
         pause: Callable[[float], None],
         jitter: Callable[[], float],
         on_conflict: Callable[[], None],
+        on_unreadable: Callable[[str], None],
     ) -> None:
         self._path = path
         self._pause = pause
         self._jitter = jitter
         self._on_conflict = on_conflict
+        self._on_unreadable = on_unreadable
         self._prepared = False
 
     @contextmanager
@@ -175,10 +178,16 @@ class SqliteJobStore:
         """See JobStore.due."""
         with self._connection() as connection:
             rows = connection.execute(
-                "SELECT body, version FROM jobs WHERE next_action_at <= ? ORDER BY next_action_at LIMIT ?",
+                "SELECT id, body, version FROM jobs WHERE next_action_at <= ? ORDER BY next_action_at LIMIT ?",
                 (_text(now), limit),
             ).fetchall()
-        return [StoredJob(from_body(body), str(version)) for body, version in rows]
+        due = []
+        for job_id, body, version in rows:
+            if job := readable(body):
+                due.append(StoredJob(job, str(version)))
+            else:
+                self._on_unreadable(job_id)
+        return due
 
     def count_open(self, client: str | None) -> int:
         """See JobStore.count_open."""

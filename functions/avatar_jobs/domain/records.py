@@ -7,6 +7,8 @@ and workers say is never queried. Both stores share this form, so that they cann
 from datetime import datetime, timedelta
 from typing import TypedDict
 
+from pydantic import ValidationError
+
 from avatar_jobs.domain.errors import StorageUnavailableError
 from avatar_jobs.domain.jobs import SCHEMA_VERSION, Job
 
@@ -35,6 +37,14 @@ def to_columns(job: Job) -> JobColumns:
         "expires_at": _expires_at(job),
         "body": job.model_dump_json(),
     }
+
+
+def readable(body: str) -> Job | None:
+    """The job in a body, or None when this release cannot read it: one such record must not stop all others."""
+    try:
+        return from_body(body)
+    except (StorageUnavailableError, ValidationError):
+        return None
 
 
 def _expires_at(job: Job) -> datetime | None:

@@ -1,20 +1,29 @@
 """Takes in an app's wish to end its job."""
 
+from typing import Protocol
+
 from avatar_jobs.domain.errors import ApiError, ApiErrorCode
 from avatar_jobs.domain.events import CancelRequested
 from avatar_jobs.domain.jobs import Job, JobStatus
 from avatar_jobs.domain.transition import transition
-from avatar_jobs.ports import Clock, EventLog, JobStore
-from avatar_jobs.services.finishing import Finisher
+from avatar_jobs.ports import Clock, EventLog, JobStore, Updated
 from avatar_jobs.services.reading import read_stored
 
 
-class Canceller:
-    """finisher: makes the callback try when the job ended at once."""
+class Announcer(Protocol):
+    """Tells the app of a job that an update ended."""
 
-    def __init__(self, *, store: JobStore, finisher: Finisher, clock: Clock, log: EventLog) -> None:
+    def announce(self, updated: Updated) -> None:
+        """Makes the first callback try, or leaves it to the tick."""
+        ...
+
+
+class Canceller:
+    """announcer: makes the callback try when the job ended at once."""
+
+    def __init__(self, *, store: JobStore, announcer: Announcer, clock: Clock, log: EventLog) -> None:
         self._store = store
-        self._finisher = finisher
+        self._announcer = announcer
         self._clock = clock
         self._log = log
 
@@ -30,5 +39,5 @@ class Canceller:
         if job.status in (JobStatus.SUCCEEDED, JobStatus.FAILED):
             raise ApiError(ApiErrorCode.JOB_ALREADY_FINISHED, f"The job is over: it {job.status.value}.")
         self._log("cancel_requested", job_id=job_id, request_id=job.request_id, status=job.status.value)
-        self._finisher.announce(updated)
+        self._announcer.announce(updated)
         return job

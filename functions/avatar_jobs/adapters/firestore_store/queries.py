@@ -1,6 +1,6 @@
 """The queries over jobs; every one that needs a composite index is named in COMPOSITE_INDEXES."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -9,7 +9,7 @@ from google.cloud.firestore_v1.aggregation import AggregationQuery
 
 from avatar_jobs.adapters.firestore_store.calls import FirestoreConnection, stored, unavailable
 from avatar_jobs.domain.jobs import Job, JobStatus
-from avatar_jobs.domain.records import from_body
+from avatar_jobs.domain.records import from_body, readable
 from avatar_jobs.ports import JobFilter, Overview, StoredJob
 
 OPEN = [JobStatus.QUEUED.value, JobStatus.RUNNING.value]
@@ -27,10 +27,12 @@ def _where(query: Any, field: str, operator: str, value: Any) -> Any:
 
 
 class JobQueries:
-    """The part of the JobStore port that looks at many jobs."""
+    """The part of the JobStore port that looks at many jobs. on_unreadable: told the id of a due job that this release
+    cannot read."""
 
-    def __init__(self, connection: FirestoreConnection) -> None:
+    def __init__(self, connection: FirestoreConnection, on_unreadable: Callable[[str], None]) -> None:
         self._connection = connection
+        self._on_unreadable = on_unreadable
 
     def due(self, now: datetime, limit: int) -> Sequence[StoredJob]:
         """See JobStore.due."""
@@ -40,7 +42,11 @@ class JobQueries:
             .limit(limit)
         )
         with unavailable():
-            return [stored(snapshot) for snapshot in query.stream(**self._connection.limits())]
+            snapshots = list(query.stream(**self._connection.limits()))
+        for snapshot in snapshots:
+            if readable(snapshot.get("body")) is None:
+                self._on_unreadable(snapshot.id)
+        return [stored(snapshot) for snapshot in snapshots if readable(snapshot.get("body"))]
 
     def count_open(self, client: str | None) -> int:
         """See JobStore.count_open."""

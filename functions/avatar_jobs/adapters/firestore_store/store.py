@@ -32,9 +32,10 @@ class FirestoreJobStore:
         jitter: Callable[[], float],
         draw_id: Callable[[], str],
         on_conflict: Callable[[], None],
+        on_unreadable: Callable[[str], None],
     ) -> None:
         self._connection = FirestoreConnection(client)
-        self._queries = JobQueries(self._connection)
+        self._queries = JobQueries(self._connection, on_unreadable)
         self._lease = TickLease(self._connection)
         self._pause = pause
         self._jitter = jitter

@@ -1,0 +1,1 @@
+"""The operators' command: find jobs, read their story, and ask for what the functions would do anyway."""

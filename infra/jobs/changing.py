@@ -1,0 +1,75 @@
+"""Asks for a change of one job: always an event through transition, in the store's own update, as the functions do."""
+
+from collections.abc import Callable
+from datetime import datetime
+
+from avatar_jobs.domain.errors import ApiError
+from avatar_jobs.domain.events import RedeliveryRequested, RequeueRequested
+from avatar_jobs.domain.jobs import Job
+from avatar_jobs.domain.life.operating import redelivery_refusal, requeue_refusal
+from avatar_jobs.domain.transition import transition
+from avatar_jobs.ports import EventLog, JobStore, Updated
+from avatar_jobs.services.cancelling import Canceller
+from infra.jobs.reading import NotPossibleError
+
+
+class _LeftToTheTick:
+    """Stands where the functions have the one that calls apps back: the outbox entry is leased for 30 s, then the tick
+    makes the first try. So an operator's machine holds no callback secret and no key of the bucket."""
+
+    def announce(self, updated: Updated) -> None:
+        """Does nothing; `updated` is in the store with its outbox entry."""
+
+
+class Changer:
+    """store: the jobs; now: the moment of the request (UTC); log: one line an accepted request."""
+
+    def __init__(self, store: JobStore, now: datetime, log: EventLog) -> None:
+        self._store = store
+        self._now = now
+        self._log = log
+
+    def requeue(self, job: Job) -> str:
+        """Has a stuck job sent again; says how. Raises NotPossibleError."""
+        event = RequeueRequested(at=self._now)
+        after = self._apply(job.id, lambda current: transition(current, event))
+        refusal = requeue_refusal(after.before, self._now)
+        if refusal:
+            raise NotPossibleError(refusal)
+        if not after.changed:
+            return "It is due already; the next tick sends it."
+        self._noted("job_requeued", after)
+        return f"The next tick sends attempt {after.after.job.attempt.number}."
+
+    def cancel(self, job: Job) -> str:
+        """Requests the end of a job, as its app could; says how it stands. Raises NotPossibleError."""
+        canceller = Canceller(store=self._store, announcer=_LeftToTheTick(), clock=lambda: self._now, log=self._log)
+        try:
+            after = canceller.cancel(job.client, job.id)
+        except ApiError as error:
+            raise NotPossibleError(f"{error} A finished job never changes.") from error
+        if after.status.is_terminal:
+            return "It is cancelled."
+        return "Its cancellation is requested; it ends when Salad or its worker confirms, mostly within a minute."
+
+    def redeliver(self, job: Job) -> str:
+        """Has the callback of a finished job sent once more, with the same webhook-id. Raises NotPossibleError."""
+        event = RedeliveryRequested(at=self._now)
+        after = self._apply(job.id, lambda current: transition(current, event))
+        refusal = redelivery_refusal(after.before)
+        if refusal:
+            raise NotPossibleError(refusal)
+        if not after.changed:
+            return "It is due already; the next tick sends it."
+        self._noted("callback_requeued", after)
+        return "The next tick sends it."
+
+    def _apply(self, job_id: str, change: Callable[[Job], Job]) -> Updated:
+        updated = self._store.update(job_id, change)
+        if updated is None:
+            raise NotPossibleError(f"There is no job {job_id!r}.")
+        return updated
+
+    def _noted(self, event: str, updated: Updated) -> None:
+        job = updated.after.job
+        self._log(event, job_id=job.id, request_id=job.request_id, attempt=job.attempt.number)

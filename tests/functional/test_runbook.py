@@ -1,0 +1,85 @@
+"""docs/runbook.md can be followed: its commands run, its log events exist, its links lead somewhere."""
+
+import re
+import shlex
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from tests.functional.conftest import System
+from tests.functional.test_operator_commands import Command, jobs, submitted, succeeded
+
+ROOT = Path(__file__).parents[2]
+RUNBOOK = (ROOT / "docs" / "runbook.md").read_text()
+FLOWING = re.sub(r"\s+", " ", RUNBOOK)
+
+__all__ = ["jobs"]  # the fixture
+
+
+def commands() -> list[list[str]]:
+    """The arguments of every `python -m infra.jobs ...` in the page, as a shell splits them."""
+    blocks = re.findall(r"^    (python -m infra\.jobs [^#\n]*)", RUNBOOK, re.MULTILINE)
+    inline = re.findall(r"`(python -m infra\.jobs [^`]*)`", FLOWING)
+    found = {tuple(shlex.split(line)[3:]) for line in (*blocks, *inline)}
+    return sorted(list(one) for one in found)
+
+
+def test_the_page_uses_every_command() -> None:
+    used = Counter(arguments[0] for arguments in commands())
+    assert set(used) == {
+        "show", "timeline", "list", "find", "overdue", "health", "requeue", "cancel", "redeliver",
+    }  # fmt: skip
+
+
+def test_every_log_event_of_the_page_is_written_somewhere_in_the_code() -> None:
+    named = set(re.findall(r"`event=([a-z_]+)`", RUNBOOK)) - {"name"}
+    places = [*(ROOT / "functions" / "avatar_jobs").rglob("*.py"), *(ROOT / "gpu_worker").rglob("*.py")]
+    source = "\n".join(path.read_text() for path in places)
+    assert len(named) > 10
+    assert sorted(event for event in named if f'"{event}"' not in source) == []
+
+
+def test_every_alarm_of_the_code_is_in_the_page() -> None:
+    places = (ROOT / "functions" / "avatar_jobs").rglob("*.py")
+    alarms = {name for path in places for name in re.findall(r'log\(\s*"([a-z_]+)",\s*level="alarm"', path.read_text())}
+    assert alarms
+    assert sorted(alarm for alarm in alarms if f"`event={alarm}`" not in RUNBOOK) == []
+
+
+def test_links_within_the_page_lead_to_its_headings() -> None:
+    headings = re.findall(r"^#+ (.+)$", RUNBOOK, re.MULTILINE)
+    anchors = {re.sub(r"[^a-z0-9 _-]", "", heading.lower()).replace(" ", "-") for heading in headings}
+    linked = set(re.findall(r"\]\(#([^)]+)\)", RUNBOOK))
+    assert linked
+    assert linked - anchors == set()
+
+
+@pytest.mark.parametrize("arguments", commands(), ids=" ".join)
+def test_every_command_of_the_page_does_what_it_says_on_a_real_store(
+    system: System,
+    jobs: Command,
+    arguments: list[str],
+) -> None:
+    headers = {"Idempotency-Key": "K", "X-Request-Id": "R"}
+    job = succeeded(system) if arguments[0] == "redeliver" else submitted(system, headers=headers)
+    system.move_clock(300)
+    filled = [{"ID": job["id"], "C": "studio", "N": "5"}.get(word, word) for word in arguments]
+    code, out, err = jobs(*filled, answer="y\n", also=("API_CLIENTS",))
+    assert code == 0, out + err
+    assert out
+
+
+@pytest.mark.parametrize("command", sorted({arguments[0] for arguments in commands()}))
+def test_every_command_of_the_page_has_help_as_a_process(command: str) -> None:
+    shown = subprocess.run(
+        [sys.executable, "-m", "infra.jobs", command, "--help"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert f"python -m infra.jobs {command}" in shown.stdout
