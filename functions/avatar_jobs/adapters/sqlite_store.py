@@ -50,8 +50,8 @@ def _record(connection: sqlite3.Connection, client: str, key: str) -> Idempotenc
 
 
 class SqliteJobStore:
-    """Fills the JobStore port. path: the file; pause, jitter, on_conflict: see optimistic.py; on_unreadable: told the id of a due
-    job that this release cannot read."""
+    """Fills the JobStore port. path: the file; pause, jitter, on_conflict: see optimistic.py; on_unreadable: told the
+    id of a due job that this release cannot read."""
 
     def __init__(
         self,
