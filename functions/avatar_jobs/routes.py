@@ -23,8 +23,9 @@ from avatar_jobs.web import Call, Reply, Route
 
 JOBS_PATH = "/v1/avatar/jobs"
 POLL_HINT_SEC = 5  # a job takes minutes, and a phase changes every few seconds
-# A Salad webhook carries the worker's whole output, which Salad caps at 10 MB, and our input.
-WEBHOOK_BODY_LIMIT = 12 * 1024 * 1024
+# A Salad webhook carries the worker's whole output. Salad caps that at 10 MB, but as JSON with escapes it can be three
+# times as long; Cloud Run lets no more than this through.
+WEBHOOK_BODY_LIMIT = 32 * 1024 * 1024
 
 
 def submit_routes(

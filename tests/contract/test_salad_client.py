@@ -136,6 +136,6 @@ def test_an_html_page_with_status_200_is_an_error_that_may_pass(
 
 
 def test_an_answer_without_end_is_cut_off(client: SaladClient, salad: ScriptedServer) -> None:
-    salad.default = Answer(200, b'{"a": "' + b"x" * 13_000_000 + b'"}')
+    salad.default = Answer(200, b'{"a": "' + b"x" * 35_000_000 + b'"}')
     with pytest.raises(ProviderError, match="gave no answer in time"):
         client.get_queue()

@@ -9,13 +9,16 @@ it the file is only promised.
 import hashlib
 import json
 import os
+import sys
 from collections.abc import Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import requests
 
+COMMAND = f"{sys.executable} {Path(__file__)}"
 WAIT_SEC = 120.0  # longer than any test holds a worker
 PADDING = 10_000_000  # Salad's documentation caps an output at 10 MB; its queue worker's source at 10 MiB
 OVERSIZE = 11 * 1024 * 1024

@@ -18,7 +18,7 @@ from avatar_jobs.domain.http_answers import error_reason, retry_after_sec
 
 CONNECT_SEC = 2.0
 DEFAULT_TIMEOUT_SEC = 10.0
-MAX_BODY_BYTES = 12_000_000  # a job's output is at most 10 MB, plus what Salad puts around it
+MAX_BODY_BYTES = 34_000_000  # a job's output is at most 10 MB, three times that when JSON escapes it
 READ_BYTES = 65_536
 MERGE_PATCH = "application/merge-patch+json"
 GPU_AVAILABILITY = "availability/sce-gpu-availability"

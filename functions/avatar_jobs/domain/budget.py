@@ -30,14 +30,17 @@ class CallBucket:
 
 
 class CallShare:
-    """The calls that one tick may make."""
+    """The calls that one tick may make: what the bucket holds, and none after it was closed."""
 
-    def __init__(self, calls: int) -> None:
-        self.left = calls
+    def __init__(self, bucket: CallBucket, now: datetime) -> None:
+        self._bucket = bucket
+        self._now = now
+        self._closed = False
+
+    def close(self) -> None:
+        """No more calls in this tick: Salad would not answer them truly."""
+        self._closed = True
 
     def take(self) -> bool:
         """Takes one call if there is one left."""
-        if self.left < 1:
-            return False
-        self.left -= 1
-        return True
+        return not self._closed and self._bucket.take(self._now)

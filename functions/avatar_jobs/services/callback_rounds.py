@@ -32,7 +32,8 @@ class CallbackRounds:
         return False
 
     def deliver_all(self, stop_at: datetime) -> int:
-        """Tries everything that waits, none after stop_at (their leases run out); returns how many were taken."""
+        """Tries everything that waits; after stop_at only the first of each lane, the others' leases run out. Returns
+        how many were taken."""
         with self._lock:
             waiting, self._waiting = self._waiting, []
         lanes: defaultdict[tuple[str, int], list[tuple[StoredJob, float]]] = defaultdict(list)
@@ -43,11 +44,14 @@ class CallbackRounds:
 
     def _run(self, lane: Iterable[tuple[StoredJob, float]], stop_at: datetime) -> int:
         """One after the other: a slow host holds as many threads as it has lanes, and no more."""
-        return sum(self._try(leased, timeout_sec, stop_at) for leased, timeout_sec in lane)
+        taken = 0
+        for number, (leased, timeout_sec) in enumerate(lane):
+            if number > 0 and self._clock() >= stop_at:
+                break
+            taken += self._try(leased, timeout_sec)
+        return taken
 
-    def _try(self, leased: StoredJob, timeout_sec: float, stop_at: datetime) -> bool:
-        if self._clock() >= stop_at:
-            return False
+    def _try(self, leased: StoredJob, timeout_sec: float) -> bool:
         try:
             return self._deliverer.deliver(leased, timeout_sec)
         except AvatarError as error:

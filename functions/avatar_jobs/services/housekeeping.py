@@ -124,6 +124,9 @@ class Housekeeper:
             work.unknown.append(stored)
             return "dispatch_looked_for"
         if not work.share.take():
+            # Moved on, so that hundreds that wait for Salad do not fill the next tick's view of the agenda.
+            later = LookClaimed(at=now, timer=Timer.DISPATCH, until=now + self._period / 2)
+            self._apply(stored, later)
             return "left_for_the_next_tick"
         claimed = self._apply(stored, DispatchClaimed(at=now, attempt=attempt.number))
         if claimed is None or not claimed.changed:

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from avatar_jobs.domain.agenda import due_timer
-from avatar_jobs.domain.budget import TICK_CALLS_A_MINUTE, CallShare
+from avatar_jobs.domain.budget import TICK_CALLS_A_MINUTE, CallBucket, CallShare
 from avatar_jobs.domain.errors import AvatarError, ProviderError
 from avatar_jobs.domain.fleet import instances_by_state
 from avatar_jobs.ports import Clock, EventLog, JobStore, SaladApi, StoredJob
@@ -53,6 +53,7 @@ class Ticker:
         self._log = log
         self._draw_id = draw_id
         self._period = period
+        self._bucket = CallBucket(TICK_CALLS_A_MINUTE)  # kept from tick to tick: a short period must not multiply it
 
     def tick(self) -> TickReport:
         """Does one round of housekeeping. Raises StorageUnavailableError when lease or agenda cannot be read."""
@@ -61,7 +62,7 @@ class Ticker:
             self._log("tick_skipped", reason="another tick holds the lease")
             return TickReport(had_lease=False)
         stop_at = began + min(self._period * WORK_SHARE, WORK_LIMIT)
-        work = Round(share=CallShare(TICK_CALLS_A_MINUTE))
+        work = Round(share=CallShare(self._bucket, began))
         fleet: Mapping[str, Any] = {}
         try:
             fleet = self._observe(work)
@@ -85,7 +86,7 @@ class Ticker:
         except ProviderError as error:
             self._log("salad_not_observed", level="alarm", status=error.status, reason=str(error))
             if error.status in (401, 403, 404):
-                work.share.left = 0
+                work.share.close()
             return {}
         return {"queue_length": queue.get("current_queue_length"), "instances": instances_by_state(queue)}
 

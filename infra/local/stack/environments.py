@@ -49,6 +49,7 @@ RECEIVERS: Mapping[str, frozenset[str]] = {
     "B2_S3_ENDPOINT": _ALL,
     "B2_REGION": _ALL,
     "B2_DOWNLOAD_URL": _ALL,
+    "SUBMIT_MAX_INSTANCES": frozenset({"submit_job"}),
     "TICK_PERIOD_SEC": frozenset({"scale_tick"}),
 }
 
@@ -87,7 +88,10 @@ def b2_environment(plan: Plan) -> dict[str, str]:
 
 def salad_environment(plan: Plan) -> dict[str, str]:
     """Gives the Salad simulator's settings."""
+    # absent rather than empty: the simulator has a default of its own
+    worker = {"SALAD_SIM_WORKER_COMMAND": plan.settings.worker_command} if plan.settings.worker_command else {}
     return {
+        **worker,
         "SALAD_SIM_PORT": str(plan.ports.salad),
         "SALAD_SIM_API_KEY": plan.credentials.salad_api_key,
         "SALAD_SIM_ORGANIZATION": ORGANIZATION,
@@ -134,6 +138,7 @@ def _function_values(plan: Plan, webhook_secret: str) -> dict[str, str]:
         "B2_S3_ENDPOINT": plan.b2,
         "B2_REGION": REGION,
         "B2_DOWNLOAD_URL": plan.b2,
+        "SUBMIT_MAX_INSTANCES": "1",  # one process stands for all instances
         "TICK_PERIOD_SEC": str(settings.tick_sec),
     }
 

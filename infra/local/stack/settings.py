@@ -2,6 +2,8 @@
 
 import os
 import re
+import shlex
+import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal, cast
@@ -22,7 +24,8 @@ class Settings:
     """What one rehearsal looks like.
 
     port: of the API, 0 takes a free one; tick_sec: seconds between two ticks; clients: at least two names;
-    queue_worker: path of a queue worker program, empty for the stand-in.
+    queue_worker: path of a queue worker program, empty for the stand-in; worker_command: what runs in the containers
+    in place of the GPU worker, as a shell would split it, empty for the GPU worker itself.
     """
 
     port: int
@@ -31,12 +34,14 @@ class Settings:
     tick_sec: int
     clients: tuple[str, ...]
     queue_worker: str
+    worker_command: str
 
 
 def read_settings(environment: Mapping[str, str]) -> Settings:
     """Gives the settings; an empty value counts as unset. Raises SettingsError that names all faults.
 
-    PORT (0), STORE (sqlite), REPLICAS (2), TICK_SEC (5), CLIENTS (studio,campaigns), SALAD_QUEUE_WORKER (the stand-in).
+    PORT (0), STORE (sqlite), REPLICAS (2), TICK_SEC (5), CLIENTS (studio,campaigns), SALAD_QUEUE_WORKER (the stand-in),
+    WORKER_COMMAND (the GPU worker; it gets the container group's environment and PORT, and serves /hc and /generate).
     """
     found = {name: environment.get(name) or default for name, (default, _, _) in _RULES.items()}
     faults = [
@@ -53,6 +58,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         tick_sec=int(found["TICK_SEC"]),
         clients=_names(found["CLIENTS"]),
         queue_worker=found["SALAD_QUEUE_WORKER"],
+        worker_command=found["WORKER_COMMAND"],
     )
 
 
@@ -73,6 +79,14 @@ def _is_program(path: str) -> bool:
     return path == "" or (os.path.isfile(path) and os.access(path, os.X_OK))  # noqa: PTH113  a text check beside the others
 
 
+def _is_command(text: str) -> bool:
+    try:
+        words = shlex.split(text)
+    except ValueError:  # a quotation that does not end
+        return False
+    return text == "" or (len(words) > 0 and shutil.which(words[0]) is not None)
+
+
 # name -> default, what a valid value is, and the check
 _RULES: dict[str, tuple[str, str, Callable[[str], bool]]] = {
     "PORT": ("0", "0-65535", lambda text: _is_whole(text, 65_535)),
@@ -85,4 +99,5 @@ _RULES: dict[str, tuple[str, str, Callable[[str], bool]]] = {
         _are_clients,
     ),
     "SALAD_QUEUE_WORKER": ("", "the path of a program", _is_program),
+    "WORKER_COMMAND": ("", "a command whose program can be found", _is_command),
 }

@@ -1,6 +1,7 @@
 """Guards the launcher's decisions: its settings, which process gets which variable, and the ready line."""
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from infra.local.stack.environments import (
     function_environment,
     gateway_environment,
     machine_environment,
+    salad_environment,
     worker_environment,
 )
 from infra.local.stack.plan import Plan
@@ -31,7 +33,7 @@ SALAD = {
 }
 B2 = {"B2_KEY_ID", "B2_APP_KEY", "B2_BUCKET_NAME", "B2_PREFIX", "B2_S3_ENDPOINT", "B2_REGION", "B2_DOWNLOAD_URL"}
 EXPECTED = {
-    "submit_job": SQLITE | SALAD | B2 | {"REPORT_TOKEN_SECRETS"},
+    "submit_job": SQLITE | SALAD | B2 | {"REPORT_TOKEN_SECRETS", "SUBMIT_MAX_INSTANCES"},
     "job_status": SQLITE | B2,
     "salad_webhook": SQLITE | B2 | {"REPORT_TOKEN_SECRETS", "SALAD_WEBHOOK_SECRETS"},
     "scale_tick": SQLITE | SALAD | B2 | {"REPORT_TOKEN_SECRETS", "TICK_PERIOD_SEC"},
@@ -58,12 +60,25 @@ def test_rubbish_settings_get_one_message_that_names_all(tmp_path: Path) -> None
         "TICK_SEC": "0",
         "CLIENTS": "alone",
         "SALAD_QUEUE_WORKER": str(tmp_path / "none"),
+        "WORKER_COMMAND": "no-such-program --flag",
     }
     with pytest.raises(SettingsError) as refused:
         read_settings(rubbish)
     lines = str(refused.value).splitlines()
     assert [line.split()[0] for line in lines] == list(rubbish)
     assert "STORE must be sqlite or firestore, not 'postgres'" in lines
+
+
+@pytest.mark.parametrize("command", [" ", "'unclosed", "no-such-program"])
+def test_a_worker_command_names_a_program_that_can_be_found(command: str) -> None:
+    with pytest.raises(SettingsError, match="WORKER_COMMAND"):
+        read_settings({"WORKER_COMMAND": command})
+
+
+def test_a_worker_command_replaces_the_simulators_own_default() -> None:
+    assert "SALAD_SIM_WORKER_COMMAND" not in salad_environment(make_plan())
+    given = f"{sys.executable} 'a fake.py'"
+    assert salad_environment(make_plan(WORKER_COMMAND=given))["SALAD_SIM_WORKER_COMMAND"] == given
 
 
 @pytest.mark.parametrize("clients", ["a,a", "a,", "a,b c", "a,ü"])

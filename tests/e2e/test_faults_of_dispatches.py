@@ -1,0 +1,109 @@
+"""Salad that refuses a job, loses its answer or is too slow at submit: the app has its 202, and the job runs once.
+
+What takes the tick a minute to find out (500, an HTML 503, a cut before the effect) is in
+tests/functional/test_reconciling_with_salad.py, where the clock can be moved.
+"""
+
+import time
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+from tests.e2e.faults import Faulty, faulty, faulty_rehearsal
+from tests.e2e.rehearsals import Rehearsal
+from tests.support.openapi import OpenApiValidator
+
+pytestmark = pytest.mark.e2e
+ACCEPT_SEC = 8.0  # the contract: 202 within 8 s whatever Salad does
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rehearsal]:
+    """One rehearsal for this file's tests."""
+    with faulty_rehearsal(tmp_path_factory.mktemp("rehearsal"), replicas=1) as started:
+        yield started
+
+
+@pytest.fixture
+def system(running: Rehearsal, openapi: OpenApiValidator) -> Iterator[Faulty]:
+    """This test's view of it."""
+    with faulty(running, openapi) as one:
+        yield one
+
+
+def seconds_queued(job: dict[str, Any]) -> float:
+    """From the request to the first sign of life."""
+    began, started = (datetime.fromisoformat(job[name]) for name in ("created_at", "started_at"))
+    return (started - began).total_seconds()
+
+
+def test_a_429_is_sent_again_as_the_same_attempt_after_the_pause_and_not_before_what_it_asked_for(
+    system: Faulty,
+) -> None:
+    pauses = {5.0: {"status": 429}, 13.0: {"status": 429, "retry_after": 13}}
+    jobs = {}
+    for pause_sec, fault in pauses.items():
+        ordered = system.order("create_queue_job", fault)
+        jobs[pause_sec] = job = system.submit()
+        assert system.happened(ordered) == 1
+        assert (job["status"], job["phase"], system.salad_jobs(job["id"])) == ("queued", "accepted", [])
+    for pause_sec, job in jobs.items():
+        assert seconds_queued(system.promise(job)) >= pause_sec
+        assert [line["outcome"] for line in system.log("job_not_dispatched", job_id=job["id"])] == ["DispatchUnsent"]
+
+
+def test_a_time_out_whose_effect_comes_afterwards_is_one_job(system: Faulty) -> None:
+    ordered = system.order("create_queue_job", {"delay_sec": 5})
+    began = time.monotonic()
+    job = system.submit()
+    assert time.monotonic() - began < ACCEPT_SEC
+    assert (job["phase"], system.salad_jobs(job["id"])) == ("accepted", []), "no effect yet"
+    system.promise(job)
+    assert system.happened(ordered) == 1
+    assert [line["outcome"] for line in system.log("job_not_dispatched", job_id=job["id"])] == ["DispatchUnknown"]
+
+
+def test_an_answer_that_is_cut_after_the_effect_is_one_job(system: Faulty) -> None:
+    ordered = system.order("create_queue_job", {"cut": "after"})
+    job = system.submit()
+    system.promise(job)
+    assert system.happened(ordered) == 1
+    assert len(system.salad_jobs(job["id"])) == 1
+    assert [line["outcome"] for line in system.log("job_not_dispatched", job_id=job["id"])] == ["DispatchUnknown"]
+
+
+def test_a_job_that_is_deleted_at_salad_is_sent_again(system: Faulty) -> None:
+    blocker = system.submit("order1=hold")
+    system.held(blocker["id"])
+    job = system.submit()
+    (attempt,) = system.salad_jobs(job["id"])
+    assert attempt["status"] == "pending"
+    queue = f"/projects/{system.running.ready['project']}/queues/{system.running.ready['queue']}"
+    system.salad("DELETE", f"{queue}/jobs/{attempt['id']}")
+    system.release()
+    system.promise(job, attempt=2)
+    assert [one["status"] for one in system.salad_jobs(job["id"])] == ["cancelled", "succeeded"]
+    system.promise(blocker)
+
+
+def test_an_instance_that_is_killed_costs_one_of_salads_tries_and_no_attempt(system: Faulty) -> None:
+    job = system.submit("order1=hold")
+    system.control("POST", f"/instances/{system.held(job['id'])['instance_id']}/kill")
+    assert system.held(job["id"])["attempts"] == 2
+    system.release()
+    system.promise(job)
+
+
+def test_four_killed_instances_are_a_failed_attempt_and_the_next_one_does_it(system: Faulty) -> None:
+    job = system.submit("order1=hold")
+    killed = set()
+    for _ in range(4):
+        instance_id = system.held(job["id"])["instance_id"]
+        system.control("POST", f"/instances/{instance_id}/kill")
+        killed.add(instance_id)
+    assert len(killed) == 4
+    system.promise(job, attempt=2)
+    first, second = system.salad_jobs(job["id"])
+    assert (first["status"], first["attempts"], second["status"]) == ("failed", 4, "succeeded")
