@@ -54,6 +54,14 @@ class SaladSettings:
 
 
 @dataclass(frozen=True)
+class DispatchSettings:
+    """What a sent job carries: where it reports to, and the secrets of its token (the first signs)."""
+
+    base_url: str
+    token_secrets: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class OutputSettings:
     """The bucket of finished videos."""
 
@@ -83,7 +91,7 @@ class Environment:
     def check(self) -> None:
         """Raises SettingsError with every fault found so far."""
         if self._faults:
-            raise SettingsError("the settings are wrong: " + "; ".join(self._faults))
+            raise SettingsError("the settings are wrong: " + "; ".join(dict.fromkeys(self._faults)))
 
     def text(self, name: str, default: str | None = None) -> str:
         """A variable that must not be empty, unless there is a default."""
@@ -186,9 +194,9 @@ class Environment:
             callback_secrets={name: tuple(entry["callback_secrets"]) for name, entry in valid.items()},
         )
 
-    def base_url(self) -> str:
-        """PUBLIC_BASE_URL: the origin under which Salad and the workers reach salad_webhook."""
-        return self.origin("PUBLIC_BASE_URL")
+    def dispatching(self) -> DispatchSettings:
+        """PUBLIC_BASE_URL: the origin under which Salad and the workers reach salad_webhook; REPORT_TOKEN_SECRETS."""
+        return DispatchSettings(self.origin("PUBLIC_BASE_URL"), self.token_secrets())
 
     def submit_instances(self) -> int:
         """SUBMIT_MAX_INSTANCES: how many instances of submit_job share its part of Salad's calls."""

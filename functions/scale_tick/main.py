@@ -3,10 +3,10 @@
 import functions_framework
 from flask import Request, Response
 
-from avatar_jobs import bootstrap
+from avatar_jobs.bootstrap.scale_tick import build
 from avatar_jobs.settings import Environment
 
-endpoint = bootstrap.scale_tick(Environment.of_process())
+endpoint = build(Environment.of_process())
 
 
 @functions_framework.http

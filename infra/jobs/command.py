@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
-from avatar_jobs import bootstrap
+from avatar_jobs.bootstrap import common
 from avatar_jobs.domain.errors import StorageUnavailableError
 from avatar_jobs.domain.idempotency import TOKEN_FORM
 from avatar_jobs.logs import JsonLog
@@ -29,7 +29,7 @@ def run(arguments: Sequence[str]) -> int:
     asked = parser().parse_args(arguments)
     environment, log = Environment.of_process(), JsonLog(LOG_NAME, sys.stderr)
     try:
-        view = _answer(asked, environment, _store(environment, log), bootstrap.utc_now(), log)
+        view = _answer(asked, environment, _store(environment, log), common.utc_now(), log)
     except SettingsError as error:
         return _refused(asked, str(error), WRONG_CALL)
     except (NotPossibleError, StorageUnavailableError) as error:
@@ -53,7 +53,7 @@ def _store(environment: Environment, log: JsonLog) -> JobStore:
     environment.check()
     if place.sqlite_path is not None and not Path(place.sqlite_path).is_file():
         raise SettingsError(f"SQLITE_PATH names no file: {place.sqlite_path}")
-    return bootstrap.job_store(place, log)
+    return common.job_store(place, log)
 
 
 def _answer(asked: argparse.Namespace, environment: Environment, store: JobStore, now: datetime, log: JsonLog) -> View:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from avatar_jobs import bootstrap
+from avatar_jobs.bootstrap import common
 from avatar_jobs.logs import JsonLog
 from avatar_jobs.ports import JobStore
 from avatar_jobs.settings import Environment
@@ -65,7 +65,7 @@ class System:
 
     def store(self) -> JobStore:
         """The store behind the functions."""
-        return bootstrap.job_store(Environment(self.environment).store(), JsonLog("test"))
+        return common.job_store(Environment(self.environment).store(), JsonLog("test"))
 
     def move_clock(self, seconds: float) -> None:
         """Lets time pass for all functions."""
@@ -81,7 +81,7 @@ def system(tmp_path: Path, openapi: OpenApiValidator, monkeypatch: pytest.Monkey
     """A whole control plane whose Salad takes every job and whose bucket is empty."""
     nothing = Answer(404, b"", {"Content-Type": "application/xml"})
     clock = MovedClock()
-    monkeypatch.setattr(bootstrap, "utc_now", clock)
+    monkeypatch.setattr(common, "utc_now", clock)
     with FakeSalad() as salad, scripted_server(nothing) as bucket, scripted_server() as app:
         store = {"STORE": "sqlite", "SQLITE_PATH": str(tmp_path / "jobs.sqlite")}
         environment = variables(store=store, salad_url=salad.url, b2_url=bucket.url, base_url="http://127.0.0.1:9")

@@ -51,11 +51,13 @@ def test_several_keys_of_one_client_live_side_by_side(system: System) -> None:
                 "SALAD_API_KEY": "",
                 "PUBLIC_BASE_URL": "ftp://x",
                 "REHEARSAL_MODE": "yes",
+                "REPORT_TOKEN_SECRETS": "",
             },
             [
                 "FIRESTORE_PROJECT is missing",
                 "SALAD_API_KEY is missing",
                 "PUBLIC_BASE_URL must be an http(s) URL",
+                "REPORT_TOKEN_SECRETS is missing",
                 "REHEARSAL_MODE must be one of true, false",
             ],
         ),
@@ -77,7 +79,16 @@ def test_several_keys_of_one_client_live_side_by_side(system: System) -> None:
                 "B2_BUCKET_NAME is missing",
             ],
         ),
-        ("scale_tick", {"TICK_PERIOD_SEC": "often"}, ["TICK_PERIOD_SEC must be a whole number from 1 to 3600"]),
+        (
+            "scale_tick",
+            {"TICK_PERIOD_SEC": "often", "REPORT_TOKEN_SECRETS": "", "B2_REGION": "", "API_CLIENTS": ""},
+            [
+                "TICK_PERIOD_SEC must be a whole number from 1 to 3600",
+                "REPORT_TOKEN_SECRETS is missing",
+                "B2_REGION is missing",
+                "API_CLIENTS is missing",
+            ],
+        ),
     ],
 )
 def test_rubbish_settings_stop_a_function_with_one_message_that_names_all_faults(

@@ -15,7 +15,8 @@ def test_an_undisturbed_life_takes_one_salad_call_two_reads_and_seven_writes(
     system: System, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     counted: Counter[str] = Counter()
-    for name, kind, documents in (("get", "reads", 1), ("_write", "writes", 1), ("create", "writes", 2)):
+    kinds = (("get", "reads", 1), ("count_open", "counts", 1), ("_write", "writes", 1), ("create", "writes", 2))
+    for name, kind, documents in kinds:
         original = getattr(SqliteJobStore, name)
 
         def counting(
@@ -32,7 +33,7 @@ def test_an_undisturbed_life_takes_one_salad_call_two_reads_and_seven_writes(
     file_stands(system)
     webhook(system, job, result(job))
 
-    assert counted == {"reads": 2, "writes": 7}
+    assert counted == {"counts": 2, "reads": 2, "writes": 7}
     assert len(system.salad.sent) == 1
     assert len(system.app.received) == 1
     assert system.read(job["id"]).json["webhook"]["state"] == "delivered"

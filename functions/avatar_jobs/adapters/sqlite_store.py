@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -90,9 +91,16 @@ class SqliteJobStore:
         if not self._prepared:
             self._switch_to_write_ahead_log(connection)
             connection.executescript(f"BEGIN IMMEDIATE; {SCHEMA} COMMIT;")
+            self._keep_open()
             self._prepared = True
         # A crash of the whole machine may lose the last second of a rehearsal; a crash of a process loses nothing.
         connection.execute("PRAGMA synchronous = NORMAL")
+
+    def _keep_open(self) -> None:
+        """Keeps one idle connection: closing the last one would write back and delete the log after every operation."""
+        keeper = sqlite3.connect(self._path, check_same_thread=False)
+        keeper.execute("SELECT id FROM fleet").fetchall()
+        weakref.finalize(self, keeper.close)
 
     def _switch_to_write_ahead_log(self, connection: sqlite3.Connection) -> None:
         """SQLite does not wait for a lock here as it does elsewhere, and processes that start together collide."""

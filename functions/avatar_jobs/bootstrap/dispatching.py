@@ -1,0 +1,39 @@
+"""What the two functions share that talk to Salad."""
+
+from collections.abc import Callable
+
+from avatar_jobs.adapters.salad_client import SaladClient
+from avatar_jobs.bootstrap import common
+from avatar_jobs.logs import JsonLog
+from avatar_jobs.ports import JobStore, SaladApi
+from avatar_jobs.services.dispatching import Dispatcher
+from avatar_jobs.settings import DispatchSettings, SaladSettings
+
+
+def salad_client(settings: SaladSettings, timeout_sec: float) -> SaladClient:
+    """Salad, with the time that the caller has."""
+    return SaladClient(
+        base_url=settings.url,
+        api_key=settings.api_key,
+        organization=settings.organization,
+        project=settings.project,
+        queue=settings.queue,
+        now=common.utc_now,
+        timeout_sec=timeout_sec,
+    )
+
+
+def dispatcher(
+    settings: DispatchSettings, store: JobStore, salad: SaladApi, log: JsonLog, has_call: Callable[[], bool]
+) -> Dispatcher:
+    """Sends attempts; has_call: whether this process may make one more call to Salad now."""
+    return Dispatcher(
+        store=store,
+        salad=salad,
+        clock=common.utc_now,
+        log=log,
+        jitter=common.JITTER,
+        base_url=settings.base_url,
+        token_secrets=settings.token_secrets,
+        has_call=has_call,
+    )

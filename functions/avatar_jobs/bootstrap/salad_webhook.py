@@ -1,0 +1,27 @@
+"""Builds salad_webhook, which holds no Salad key."""
+
+from avatar_jobs.bootstrap import common
+from avatar_jobs.bootstrap.finishing import Finishing
+from avatar_jobs.logs import JsonLog
+from avatar_jobs.routes.salad_webhook import webhook_routes
+from avatar_jobs.services.reporting import ReportReceiver
+from avatar_jobs.settings import Environment
+from avatar_jobs.web import ApiKeys, Endpoint
+
+
+def build(environment: Environment) -> Endpoint:
+    """Builds the endpoint. Raises SettingsError naming every fault of its settings."""
+    log = JsonLog("salad_webhook")
+    place = environment.store()
+    webhook_secrets, token_secrets = environment.webhook_secrets(), environment.token_secrets()
+    store = common.job_store(place, log)
+    finishing = Finishing(environment, store, log)
+    routes = webhook_routes(
+        finishing.finisher,
+        ReportReceiver(store=store, clock=common.utc_now, log=log),
+        common.utc_now,
+        log,
+        webhook_secrets=webhook_secrets,
+        token_secrets=token_secrets,
+    )
+    return Endpoint(routes=routes, api_keys=ApiKeys({}), log=log, draw_id=common.draw_id)

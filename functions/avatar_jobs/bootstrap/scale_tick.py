@@ -1,0 +1,50 @@
+"""Builds scale_tick."""
+
+from avatar_jobs.bootstrap import common
+from avatar_jobs.bootstrap.dispatching import dispatcher, salad_client
+from avatar_jobs.bootstrap.finishing import Finishing
+from avatar_jobs.logs import JsonLog
+from avatar_jobs.routes.scale_tick import tick_routes
+from avatar_jobs.services.housekeeping import Housekeeper
+from avatar_jobs.services.reconciling import Reconciler
+from avatar_jobs.services.ticking import Ticker
+from avatar_jobs.settings import Environment
+from avatar_jobs.web import ApiKeys, Endpoint
+
+TICK_SALAD_SEC = 10.0  # nobody waits for one call of the tick, but its time is short for all of them
+
+
+def build(environment: Environment) -> Endpoint:
+    """Builds the endpoint. Raises SettingsError naming every fault of its settings."""
+    log = JsonLog("scale_tick")
+    place, salad_settings, period = environment.store(), environment.salad(), environment.tick_period()
+    dispatching = environment.dispatching()
+    store = common.job_store(place, log)
+    finishing = Finishing(environment, store, log, in_tick=True)
+    salad = salad_client(salad_settings, TICK_SALAD_SEC)
+    sender = dispatcher(dispatching, store, salad, log, lambda: True)  # the tick counts its calls itself
+    reconciler = Reconciler(store=store, salad=salad, finisher=finishing.finisher, clock=common.utc_now, log=log)
+    housekeeper = Housekeeper(
+        store=store,
+        outputs=finishing.outputs,
+        dispatcher=sender,
+        verifier=finishing.verifier,
+        finisher=finishing.finisher,
+        reconciler=reconciler,
+        callbacks=finishing.rounds,
+        clock=common.utc_now,
+        prefix=finishing.bucket.prefix,
+        period=period,
+    )
+    ticker = Ticker(
+        store=store,
+        salad=salad,
+        housekeeper=housekeeper,
+        reconciler=reconciler,
+        callbacks=finishing.rounds,
+        clock=common.utc_now,
+        log=log,
+        draw_id=common.draw_id,
+        period=period,
+    )
+    return Endpoint(routes=tick_routes(ticker), api_keys=ApiKeys({}), log=log, draw_id=common.draw_id)

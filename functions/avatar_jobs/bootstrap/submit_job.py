@@ -1,0 +1,41 @@
+"""Builds submit_job."""
+
+from avatar_jobs.bootstrap import common
+from avatar_jobs.bootstrap.dispatching import dispatcher, salad_client
+from avatar_jobs.domain.budget import SUBMIT_CALLS_A_MINUTE, CallBucket
+from avatar_jobs.logs import JsonLog
+from avatar_jobs.routes.submit_job import submit_routes
+from avatar_jobs.services.admission import Admission
+from avatar_jobs.services.dispatching import LockedBucket
+from avatar_jobs.services.listing import Lister
+from avatar_jobs.services.rendering import JobRenderer
+from avatar_jobs.services.submitting import Submitter
+from avatar_jobs.settings import Environment
+from avatar_jobs.web import ApiKeys, Endpoint
+
+SUBMIT_SALAD_SEC = 4.0  # the app waits: one try, and its 202 within 8 s
+
+
+def build(environment: Environment) -> Endpoint:
+    """Builds the endpoint. Raises SettingsError naming every fault of its settings."""
+    log = JsonLog("submit_job")
+    place, salad, bucket = environment.store(), environment.salad(), environment.outputs()
+    dispatching = environment.dispatching()
+    clients, rehearsal, instances = environment.clients(), environment.rehearsal(), environment.submit_instances()
+    environment.check()
+    store = common.job_store(place, log)
+    share = LockedBucket(CallBucket(SUBMIT_CALLS_A_MINUTE / instances), common.utc_now)
+    sender = dispatcher(dispatching, store, salad_client(salad, SUBMIT_SALAD_SEC), log, share.take)
+    submitter = Submitter(
+        store=store,
+        dispatcher=sender,
+        admission=Admission(store=store, clock=common.utc_now),
+        clock=common.utc_now,
+        log=log,
+        draw_id=common.draw_id,
+        retention=bucket.lifetime,
+    )
+    lister = Lister(store=store, token_secrets=dispatching.token_secrets)
+    renderer = JobRenderer(common.outputs(bucket), bucket.prefix)
+    routes = submit_routes(submitter, lister, renderer, common.utc_now, rehearsal=rehearsal)
+    return Endpoint(routes=routes, api_keys=ApiKeys(clients.api_keys), log=log, draw_id=common.draw_id)
