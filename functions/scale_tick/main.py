@@ -1,12 +1,15 @@
 """Runs one tick for the scheduler."""
 
-import functions_framework
-from flask import Request, Response
+from avatar_jobs.cold_start import without_garbage_collection
 
-from avatar_jobs.bootstrap.scale_tick import build
-from avatar_jobs.settings import Environment
+with without_garbage_collection():
+    import functions_framework
+    from flask import Request, Response
 
-endpoint = build(Environment.of_process())
+    from avatar_jobs.bootstrap.scale_tick import build
+    from avatar_jobs.settings import Environment
+
+    endpoint = build(Environment.of_process())
 
 
 @functions_framework.http

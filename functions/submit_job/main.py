@@ -1,12 +1,15 @@
-"""Accepts avatar-video jobs."""
+"""Accepts and lists avatar-video jobs."""
 
-import functions_framework
-from flask import Request, Response
+from avatar_jobs.cold_start import without_garbage_collection
 
-from avatar_jobs.bootstrap.submit_job import build
-from avatar_jobs.settings import Environment
+with without_garbage_collection():
+    import functions_framework
+    from flask import Request, Response
 
-endpoint = build(Environment.of_process())
+    from avatar_jobs.bootstrap.submit_job import build
+    from avatar_jobs.settings import Environment
+
+    endpoint = build(Environment.of_process())
 
 
 @functions_framework.http
