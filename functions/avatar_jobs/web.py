@@ -11,7 +11,7 @@ from typing import Any
 
 from flask import Request, Response
 
-from avatar_jobs.domain.errors import ApiError, ApiErrorCode, BadSignatureError, StorageUnavailableError
+from avatar_jobs.domain.errors import ApiError, ApiErrorCode, BadSignatureError, ProviderError, StorageUnavailableError
 from avatar_jobs.domain.idempotency import TOKEN_FORM
 from avatar_jobs.ports import EventLog
 
@@ -23,6 +23,7 @@ JSON_BODY_LIMIT = 64 * 1024  # the contract's
 DRAIN_LIMIT = 33 * 1024 * 1024
 RETRY_AFTER_SEC = 5  # a store or a bug that is away for seconds; also what a busy service asks for
 READ_BYTES = 64 * 1024
+TRY_AGAIN_STATUSES = (429, 500, 503)  # the contract: all with Retry-After
 
 TITLES: Mapping[ApiErrorCode, str] = {code: code.value.replace("_", " ").capitalize() for code in ApiErrorCode}
 
@@ -114,6 +115,9 @@ class Endpoint:
         except BadSignatureError as error:
             self._log("signature_refused", level="warning", request_id=request_id, reason=str(error))
             response = _problem(ApiError(ApiErrorCode.UNAUTHENTICATED, f"Not authentic: {error}."), request_id)
+        except ProviderError as error:
+            self._log("upstream_unavailable", level="error", request_id=request_id, reason=str(error))
+            response = _problem(_retry(ApiErrorCode.UPSTREAM_UNAVAILABLE, "A service behind us is away."), request_id)
         except StorageUnavailableError as error:
             self._log("storage_unavailable", level="error", request_id=request_id, reason=str(error))
             response = _problem(_retry(ApiErrorCode.STORAGE_UNAVAILABLE, "The job store is away."), request_id)
@@ -204,8 +208,8 @@ def _problem(error: ApiError, request_id: str) -> Response:
     if error.errors:
         document["errors"] = [vars(fault) for fault in error.errors]
     response = Response(json.dumps(document), status=error.code.http_status, content_type="application/problem+json")
-    if error.retry_after_sec is not None:
-        response.headers["Retry-After"] = str(error.retry_after_sec)
+    if error.retry_after_sec is not None or error.code.http_status in TRY_AGAIN_STATUSES:
+        response.headers["Retry-After"] = str(error.retry_after_sec or RETRY_AFTER_SEC)
     if error.allow:
         response.headers["Allow"] = ", ".join(error.allow)
     return response

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from avatar_jobs.domain.errors import ApiError, ApiErrorCode, ProviderError
 from avatar_jobs.settings import SettingsError
 from tests.functional.conftest import System
 from tests.support.functions import API_KEY, FunctionClient
@@ -27,6 +28,34 @@ def test_a_bug_is_a_500_without_a_traceback_and_is_logged_with_one(
     (logged,) = [line for line in lines if line["event"] == "internal_error"]
     assert "ZeroDivisionError" in logged["traceback"]
     assert logged["request_id"] == reply.headers["X-Request-Id"]
+
+
+@pytest.mark.parametrize("code", ApiErrorCode)
+def test_every_code_is_a_problem_document_with_its_status_and_says_when_to_try_again(
+    system: System, code: ApiErrorCode
+) -> None:
+    client = system.function("job_status")
+
+    def refusing(*args: Any) -> None:
+        raise ApiError(code, "The detail.", allow=["GET"] if code is ApiErrorCode.METHOD_NOT_ALLOWED else ())
+
+    client.endpoint._answer = refusing
+    reply = client.call("GET", "/v1/avatar/anything-else")
+
+    assert (reply.status, reply.json["code"], reply.json["detail"]) == (code.http_status, code.value, "The detail.")
+    assert ("Retry-After" in reply.headers) == (code.http_status in (429, 500, 503))
+
+
+def test_a_service_behind_us_that_is_away_is_a_503(system: System, capsys: pytest.CaptureFixture[str]) -> None:
+    client = system.function("job_status")
+
+    def away(*args: Any) -> None:
+        raise ProviderError("the bucket is away", status=None, retryable=True, may_have_happened=False)
+
+    client.endpoint._answer = away
+    reply = system.read("0" * 32)
+    assert (reply.status, reply.json["code"], reply.headers["Retry-After"]) == (503, "upstream_unavailable", "5")
+    assert "the bucket is away" in capsys.readouterr().out
 
 
 def test_several_keys_of_one_client_live_side_by_side(system: System) -> None:

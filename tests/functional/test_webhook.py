@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from avatar_jobs.domain import signatures
+from avatar_jobs.domain.errors import PERMANENT_JOB_ERRORS, JobErrorCode
 from tests.functional.conftest import System
 from tests.support.fake_salad import SALAD_JOB_ID
 from tests.support.functions import BUCKET, CALLBACK_SECRET, PREFIX, TOKEN_SECRET, WEBHOOK_SECRET, Reply
@@ -115,7 +116,7 @@ def test_after_three_attempts_the_job_fails_with_the_last_reported_code(system: 
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("code", ["input_download_failed", "media_corrupt", "no_audio_stream"])
+@pytest.mark.parametrize("code", sorted(PERMANENT_JOB_ERRORS))
 def test_a_permanent_verdict_ends_the_job_at_once_with_the_workers_sentence(system: System, code: str) -> None:
     job = system.submit(system.body(webhook_url=f"{system.app.url}/done")).json
     verdict = {"code": code, "message": "The audio file has no\nsound.", "stage": "probe", "retryable": False}
@@ -126,6 +127,30 @@ def test_a_permanent_verdict_ends_the_job_at_once_with_the_workers_sentence(syst
     assert (failed["status"], failed["attempt"]) == ("failed", 1)
     assert failed["error"] == {**verdict, "message": "The audio file has no sound."}
     assert json.loads(system.app.received[0].body)["type"] == "avatar.job.failed"
+
+
+def test_three_attempts_that_nobody_explains_are_attempts_exhausted(system: System) -> None:
+    job = system.submit().json
+    webhook(system, job, None, status="failed")
+    system.salad.answers.extend(Answer(201, b'{"id": "salad-job-%d"}' % attempt) for attempt in (2, 3))
+    for attempt in (2, 3):
+        system.tick()
+        webhook(system, {**job, "attempt": attempt}, None, status="failed", id=f"salad-job-{attempt}")
+    failed = system.read(job["id"]).json
+    assert failed["error"] == {
+        "code": "attempts_exhausted", "message": "The GPU service gave the job up (failed).", "stage": "queue",
+        "retryable": True,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("code", sorted(set(JobErrorCode) - PERMANENT_JOB_ERRORS))
+def test_a_retryable_error_that_a_worker_reported_is_the_last_word_of_a_job(system: System, code: JobErrorCode) -> None:
+    job = system.submit(system.body(run_timeout_seconds=10)).json
+    report(system, job, error={"code": code, "message": "m", "stage": "engine"})
+    system.move_clock(11)
+    webhook(system, job, None, status="failed")
+    failed = system.read(job["id"]).json
+    assert (failed["status"], failed["error"]["code"], failed["error"]["retryable"]) == ("failed", code, True)
 
 
 @pytest.mark.parametrize(
