@@ -11,7 +11,7 @@ from avatar_jobs.domain.transition import transition
 from avatar_jobs.ports import StoredJob
 from avatar_jobs.services.callback_rounds import PARALLEL, PARALLEL_A_HOST, CallbackRounds
 from tests.functional.conftest import System
-from tests.functional.test_webhook import report
+from tests.functional.salad_side import report
 from tests.support.factories import NOW, a_job, later
 
 ERROR = JobError(code=JobErrorCode.MEDIA_CORRUPT, message="m", stage="s", retryable=False)

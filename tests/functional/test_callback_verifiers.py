@@ -14,7 +14,7 @@ from svix.webhooks import Webhook as SvixWebhook
 from svix.webhooks import WebhookVerificationError as SvixRefusal
 
 from tests.functional.conftest import System
-from tests.functional.test_webhook import file_stands, result, webhook
+from tests.functional.salad_side import file_stands, result, webhook
 from tests.support.functions import API_KEY, CALLBACK_SECRET, CLIENTS
 from tests.support.scripted_server import Answer, Received
 

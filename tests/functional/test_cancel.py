@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.functional.conftest import System
-from tests.functional.test_webhook import file_stands, report, result, webhook
+from tests.functional.salad_side import file_stands, report, result, webhook
 from tests.support.fake_salad import SALAD_JOB_ID
 from tests.support.functions import API_KEY, OTHER_KEY, Reply
 from tests.support.scripted_server import Answer

@@ -7,8 +7,8 @@ import pytest
 from avatar_jobs.adapters.sqlite_store import SqliteJobStore
 from avatar_jobs.domain.errors import StorageUnavailableError
 from tests.functional.conftest import System
+from tests.functional.salad_side import file_stands, result, webhook
 from tests.functional.test_tick import attempts_sent
-from tests.functional.test_webhook import file_stands, result, webhook
 from tests.support.factories import a_job
 from tests.support.scripted_server import Answer
 

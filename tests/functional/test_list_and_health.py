@@ -8,7 +8,7 @@ import pytest
 
 from avatar_jobs.services import admission
 from tests.functional.conftest import System
-from tests.functional.test_webhook import file_stands, result, webhook
+from tests.functional.salad_side import file_stands, result, webhook
 from tests.support.functions import API_KEY, OTHER_KEY, Reply
 
 

@@ -14,7 +14,7 @@ import pytest
 from infra.jobs.command import run
 from infra.jobs.reading import PAGE
 from tests.functional.conftest import System
-from tests.functional.test_webhook import file_stands, report, result, webhook
+from tests.functional.salad_side import file_stands, report, result, webhook
 from tests.support.factories import a_job, later
 from tests.support.functions import API_KEY, OTHER_KEY, WEBHOOK_SECRET
 from tests.support.scripted_server import Answer

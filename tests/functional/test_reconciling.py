@@ -7,8 +7,8 @@ import pytest
 
 from avatar_jobs.domain.jobs import RETENTION_SEC
 from tests.functional.conftest import System
+from tests.functional.salad_side import file_stands, report, result, webhook
 from tests.functional.test_tick import attempts_sent
-from tests.functional.test_webhook import file_stands, report, result, webhook
 from tests.support.fake_salad import SALAD_JOB_ID, problem
 from tests.support.scripted_server import Answer
 

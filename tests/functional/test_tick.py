@@ -3,7 +3,7 @@
 import json
 
 from tests.functional.conftest import System
-from tests.functional.test_webhook import file_stands, report, result, webhook
+from tests.functional.salad_side import file_stands, report, result, webhook
 from tests.support.scripted_server import Answer
 
 

@@ -1,4 +1,4 @@
-"""salad_webhook: what Salad's signed news and the workers' reports do to a job, and what forgeries do not."""
+"""salad_webhook: what Salad's signed news do to a job, and what forgeries do not."""
 
 import json
 from typing import Any
@@ -8,57 +8,10 @@ import pytest
 from avatar_jobs.domain import signatures
 from avatar_jobs.domain.errors import PERMANENT_JOB_ERRORS, JobErrorCode
 from tests.functional.conftest import System
+from tests.functional.salad_side import file_stands, report, result, webhook
 from tests.support.fake_salad import SALAD_JOB_ID
-from tests.support.functions import BUCKET, CALLBACK_SECRET, PREFIX, TOKEN_SECRET, WEBHOOK_SECRET, Reply
+from tests.support.functions import BUCKET, CALLBACK_SECRET, PREFIX, WEBHOOK_SECRET
 from tests.support.scripted_server import Answer
-
-SIZE = 123_456
-
-
-def result(job: dict[str, Any], **changes: Any) -> dict[str, Any]:
-    """A worker's answer that promises the job's file."""
-    key = f"{PREFIX}{job['id']}.mp4"
-    output = {
-        "bucket": BUCKET, "key": key, "size_bytes": SIZE, "sha1": "a" * 40,
-        "duration_sec": 2.96, "width": 512, "height": 512, "fps": 25.0, "frames": 74,
-    }  # fmt: skip
-    metrics = {"generation_time_sec": None, "frames": 74, "engine": "preview", "stages": {"engine": 1.5}}
-    return {
-        "status": "ok", "job_id": job["id"], "attempt": job["attempt"], "run_id": "run-1",
-        "output_video_url": "https://evil.example/x.mp4", "output": output, "metrics": metrics, **changes,
-    }  # fmt: skip
-
-
-def webhook(system: System, job: dict[str, Any], output: Any, *, status: str = "succeeded", **changes: Any) -> Reply:
-    """Salad's webhook for a job, as salad_webhook gets it."""
-    data = {
-        "id": SALAD_JOB_ID, "status": status, "output": output, "input": {},
-        "metadata": {"job_id": job["id"], "attempt": job["attempt"], "request_id": "r"},
-        "events": [{"type": "created", "time": "2026-01-01T00:00:00.0000000Z"}],
-    }  # fmt: skip
-    body = json.dumps(
-        {"type": f"queue.job.{status}", "timestamp": "2026-01-01T00:00:00.0000000Z", "data": {**data, **changes}}
-    ).encode()
-    headers = signatures.signed_headers([WEBHOOK_SECRET], "msg_1", system.clock(), body)
-    return system.function("salad_webhook").call("POST", "/v1/webhooks/salad", body=body, headers=headers)
-
-
-def report(system: System, job: dict[str, Any], run_id: str = "run-1", seq: int = 0, **changes: Any) -> Reply:
-    """A worker's report for the job's attempt."""
-    body = {
-        "schema_version": 1, "attempt": job["attempt"], "run_id": run_id, "seq": seq, "phase": "starting",
-        "progress": 0.0, "stage_times": {}, "error": None, **changes,
-    }  # fmt: skip
-    token = signatures.report_token(TOKEN_SECRET, job["id"], job["attempt"])
-    return system.function("salad_webhook").call(
-        "POST", f"/v1/worker/jobs/{job['id']}/reports", json_body=body, headers={"Authorization": f"Bearer {token}"}
-    )
-
-
-def file_stands(system: System, size: int = SIZE) -> None:
-    """From now on the bucket has the file."""
-    system.bucket.default = Answer(200, b"", {"Content-Type": "video/mp4"})
-    system.bucket.default = Answer(200, b"x" * size, {"Content-Type": "video/mp4"})
 
 
 def test_a_verified_success_ends_the_job_with_link_metrics_and_signed_callback(system: System) -> None:
@@ -253,82 +206,3 @@ def test_a_forged_or_stale_webhook_is_a_401_and_changes_nothing(
 
     assert (reply.status, reply.json["code"]) == (401, "unauthenticated")
     assert detail in reply.json["detail"]
-
-
-def test_reports_move_status_phase_and_progress_and_say_what_time_is_left(system: System) -> None:
-    job = system.submit(system.body(run_timeout_seconds=600)).json
-
-    first = report(system, job)
-    assert first.json["cancel"] is False
-    assert 595 <= first.json["remaining_seconds"] <= 600
-    assert system.read(job["id"]).json["started_at"] is not None
-    report(system, job, seq=1, phase="generating", progress=0.4)
-    now = system.read(job["id"]).json
-    assert (now["status"], now["phase"], now["progress"]) == ("running", "generating", 0.4)
-
-
-def test_a_report_that_was_overtaken_or_comes_too_often_is_not_stored(system: System) -> None:
-    job = system.submit().json
-    report(system, job)
-    report(system, job, seq=5, phase="generating", progress=0.4)
-
-    report(system, job, seq=4, phase="downloading", progress=0.1)
-    report(system, job, seq=6, phase="generating", progress=0.5)
-    assert system.read(job["id"]).json["progress"] == 0.4
-    system.move_clock(11)
-    report(system, job, seq=7, phase="generating", progress=0.6)
-    assert system.read(job["id"]).json["progress"] == 0.6
-
-
-def test_the_newest_run_goes_on_and_the_older_one_is_told_to_stop(system: System) -> None:
-    job = system.submit().json
-    report(system, job, run_id="run-1")
-    assert report(system, job, run_id="run-2").json["cancel"] is False
-    assert report(system, job, run_id="run-1", seq=9, phase="uploading").json["cancel"] is True
-    assert system.read(job["id"]).json["phase"] == "starting"
-
-
-def test_a_report_after_the_end_is_told_to_stop(system: System) -> None:
-    job = system.submit().json
-    file_stands(system)
-    webhook(system, job, result(job))
-
-    assert report(system, job).json == {"cancel": True, "remaining_seconds": 0}
-
-
-@pytest.mark.parametrize("authorization", ["", "Bearer x", "Bearer rt1.1.AAAA", "Bearer rt1.\u0661.AAAA"])
-def test_a_report_with_a_bad_token_is_a_401(system: System, authorization: str) -> None:
-    job = system.submit().json
-    reply = system.function("salad_webhook").call(
-        "POST", f"/v1/worker/jobs/{job['id']}/reports", json_body={}, headers={"Authorization": authorization}
-    )
-    assert (reply.status, reply.json["code"]) == (401, "unauthenticated")
-
-
-def test_a_token_opens_its_own_job_and_attempt_alone_and_expires(system: System) -> None:
-    mine, other = system.submit().json, system.submit().json
-    token = signatures.report_token(TOKEN_SECRET, mine["id"], 1)
-    body = {"schema_version": 1, "attempt": 1, "run_id": "r", "seq": 0, "phase": "starting", "progress": 0}
-
-    def send(job_id: str, attempt: int) -> int:
-        return (
-            system.function("salad_webhook")
-            .call(
-                "POST",
-                f"/v1/worker/jobs/{job_id}/reports",
-                json_body={**body, "attempt": attempt},
-                headers={"Authorization": f"Bearer {token}"},
-            )
-            .status
-        )
-
-    assert [send(mine["id"], 1), send(other["id"], 1), send(mine["id"], 2)] == [200, 401, 401]
-    system.move_clock(3600 + 1800 + 15 * 60 + 1)
-    assert send(mine["id"], 1) == 401
-
-
-def test_a_malformed_report_names_its_fields(system: System) -> None:
-    job = system.submit().json
-    reply = report(system, job, phase="dancing", progress=2)
-    assert (reply.status, reply.json["code"]) == (422, "validation_error")
-    assert [fault["field"] for fault in reply.json["errors"]] == ["phase", "progress"]
