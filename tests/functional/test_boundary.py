@@ -40,9 +40,12 @@ def test_every_code_is_a_problem_document_with_its_status_and_says_when_to_try_a
         raise ApiError(code, "The detail.", allow=["GET"] if code is ApiErrorCode.METHOD_NOT_ALLOWED else ())
 
     client.endpoint._answer = refusing
-    reply = client.call("GET", "/v1/avatar/anything-else")
+    reply = client.unchecked.get("/v1/avatar/anything-else")
+    document = json.loads(reply.get_data())
 
-    assert (reply.status, reply.json["code"], reply.json["detail"]) == (code.http_status, code.value, "The detail.")
+    system.validator.check_schema({"$ref": "#/components/schemas/Problem"}, document, code)
+    assert reply.content_type == "application/problem+json"
+    assert (reply.status_code, document["code"], document["detail"]) == (code.http_status, code.value, "The detail.")
     assert ("Retry-After" in reply.headers) == (code.http_status in (429, 500, 503))
 
 

@@ -47,8 +47,8 @@ class OpenApiValidator:
     def _response(self, method: str, path: str, status: int, where: str) -> Mapping[str, Any]:
         template = next((template for pattern, template in self._patterns if pattern.fullmatch(path)), None)
         if template is None:
-            assert status >= 400, f"{where}: the path is not documented"
-            return self.document["components"]["responses"]["NotFound"]  # what every problem document is
+            assert status in (404, 401, 400), f"{where}: the path is not documented"
+            return self.document["components"]["responses"]["NotFound" if status == 404 else "Unparsable"]
         operations = self.document["paths"][template]
         operation = operations.get(method.lower()) or next(iter(operations.values()))
         if method.lower() not in operations:
