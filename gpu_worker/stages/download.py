@@ -12,6 +12,7 @@ from urllib3.response import BaseHTTPResponse
 from gpu_worker.adapters.http_client import HttpClient, HttpFault, read_chunks
 from gpu_worker.failures import ErrorCode, JobError
 from gpu_worker.runs.control import RunControl
+from gpu_worker.stages.refusals import explain_refusal
 from gpu_worker.url_guard import JudgedUrl, UrlNotAllowed, judge_url
 
 SOCKET_SEC = 20.0  # for the connection and each wait; home lines stall for seconds, dead servers for ever
@@ -103,7 +104,7 @@ class Downloader:
             location = response.headers.get("Location")
             if response.status in REDIRECTS and location:
                 return location
-            _check_status(source, response.status)
+            _check_status(source, response)
             return _save(source, response, on_bytes)
 
     def _translate(self, source: Source, fault: HttpFault, give_up: float) -> Exception:
@@ -125,15 +126,15 @@ class Downloader:
         )
 
 
-def _check_status(source: Source, status: int) -> None:
+def _check_status(source: Source, response: BaseHTTPResponse) -> None:
+    status = response.status
     if status == 200:
         return
     message = f"The server of {source.name} answered with {status}."
     if status >= 500:
         raise _Passing(JobError(ErrorCode.INPUT_DOWNLOAD_TIMEOUT, f"{message} Check that it is up."))
-    failure = JobError(
-        ErrorCode.INPUT_DOWNLOAD_FAILED, f"{message} Check that the link is right, public and has not expired."
-    )
+    advice = explain_refusal(status, response)
+    failure = JobError(ErrorCode.INPUT_DOWNLOAD_FAILED, f"{message} {advice}")
     raise _Passing(failure) if status in TRY_AGAIN else failure
 
 

@@ -10,7 +10,9 @@ from pathlib import Path
 from gpu_worker.adapters.media_tools import SAFE_INPUT, ToolFailure, ToolRunner, ToolTimeout
 from gpu_worker.failures import ErrorCode, JobError
 from gpu_worker.geometry import Geometry
+from gpu_worker.stages.colours import TAGS, scaling_filters
 from gpu_worker.stages.count_frames import count_frames
+from gpu_worker.stages.damage import Stretch, scan_audio, scan_video
 from gpu_worker.stages.probe import MAX_PIXELS, AudioFacts, VideoFacts
 
 FPS = 25  # frames a second of every output: the rate that MuseTalk was trained on
@@ -19,6 +21,7 @@ SILENT_DB = -60.0  # loudest sample: under it not even a whisper is left; digita
 MAX_RATE = 48_000  # Hz: more than speech needs and the output has
 MAX_SIDE = 8192  # pixels of one side of the output; common players decode no more
 MIN_DECODED = 0.5  # part of the announced length that must decode; less is a cut-off or broken file
+COMPLAINT = "[error]"  # what ffmpeg writes before an error when it is told to name the level
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,7 @@ def prepare_audio(
     # ffmpeg decodes an AAC track to the end of its last packet; the samples after the edit list's end are padding
     last_sec = min(limits.max_sec + 1, facts.edited_sec or math.inf)
     report = _decode_audio(runner, source, target, last_sec, resample=facts.sample_rate > MAX_RATE)
+    _check_heard(runner, source, last_sec, facts, report)
     samples, rate = _measure(target)
     seconds = samples / rate
     if seconds < limits.min_sec:
@@ -99,14 +103,15 @@ def prepare_video(
     """
     filters = (
         f"fps={FPS},crop={geometry.crop_width}:{geometry.crop_height}:{geometry.crop_x}:{geometry.crop_y}:exact=1,"
-        f"scale={geometry.width}:{geometry.height}:flags=bicubic,setsar=1,format=yuv420p"
+        f"{scaling_filters(facts.colours, min(facts.stored_width, facts.stored_height), geometry)}"
     )
-    encoding = ["-c:v", "libx264", "-preset", "ultrafast", "-crf", "12", "-bf", "0"]  # only engines read it
+    encoding = ["-c:v", "libx264", "-preset", "ultrafast", "-crf", "12", "-bf", "0", *TAGS]  # only engines read it
     arguments = [*SAFE_INPUT, "-v", "error", "-i", str(source), "-map", "0:v:0", "-an", "-sn", "-dn", "-vf", filters]
     limit = ["-frames:v", str(max_frames), "-video_track_timescale", "12800", "-map_metadata", "-1", "-f", "mp4"]
     try:
-        runner.convert([*arguments, *encoding, *limit, str(target)], CONVERT_SEC, on_frame)
+        complaints = runner.convert([*arguments, *encoding, *limit, str(target)], CONVERT_SEC, on_frame).tail
         frames = count_frames(runner, target)
+        damage = scan_video(runner, source, max_frames / FPS, facts.duration_sec) if complaints and frames else None
     except ToolFailure as failure:
         raise _undecodable("video_url", failure.tail) from failure
     except ToolTimeout as error:
@@ -114,6 +119,8 @@ def prepare_video(
     announced = min(max_frames, round((facts.duration_sec or 0) * FPS))
     if frames == 0 or frames < announced * MIN_DECODED:
         raise _undecodable("video_url", f"{frames} of {announced} frames")
+    if damage:
+        raise _damaged("video_url", "pictures", damage, complaints)
     return PreparedVideo(target, frames)
 
 
@@ -126,7 +133,7 @@ def loudest_db(report: str) -> float:
 def _decode_audio(runner: ToolRunner, source: Path, target: Path, last_sec: float, *, resample: bool) -> str:
     rates = f":sample_rates={MAX_RATE}" if resample else ""
     chain = f"aformat=sample_fmts=s16:channel_layouts=mono|stereo{rates},volumedetect"
-    arguments = [*SAFE_INPUT, "-v", "info", "-i", str(source), "-map", "0:a:0", "-vn"]
+    arguments = [*SAFE_INPUT, "-v", "level+info", "-i", str(source), "-map", "0:a:0", "-vn"]
     output = [
         "-t",
         f"{last_sec:.6f}",
@@ -148,6 +155,20 @@ def _decode_audio(runner: ToolRunner, source: Path, target: Path, last_sec: floa
         raise _too_slow("audio_url") from error
 
 
+def _check_heard(runner: ToolRunner, source: Path, last_sec: float, facts: AudioFacts, report: str) -> None:
+    """Raises JobError media_corrupt when ffmpeg complained and a strict look finds that speech is missing."""
+    if COMPLAINT not in report:
+        return
+    try:
+        damage = scan_audio(runner, source, last_sec, facts.announced_sec)
+    except ToolFailure as failure:
+        raise _undecodable("audio_url", failure.tail) from failure
+    except ToolTimeout as error:
+        raise _too_slow("audio_url") from error
+    if damage:
+        raise _damaged("audio_url", "sound", damage, report)
+
+
 def _measure(path: Path) -> tuple[int, int]:
     """Gives a WAV's samples in each channel and its rate."""
     try:
@@ -159,6 +180,14 @@ def _measure(path: Path) -> tuple[int, int]:
 
 def _undecodable(name: str, detail: str) -> JobError:
     message = f"{name} is damaged: its content cannot be decoded. Export it again and check that it plays to its end."
+    return JobError(ErrorCode.MEDIA_CORRUPT, message, detail=detail)
+
+
+def _damaged(name: str, what: str, damage: Stretch, detail: str) -> JobError:
+    message = (
+        f"{name} is damaged: its {what} from about {damage.begin_sec:.1f} s to {damage.end_sec:.1f} s "
+        "cannot be decoded. Export it again and check that it plays to its end."
+    )
     return JobError(ErrorCode.MEDIA_CORRUPT, message, detail=detail)
 
 

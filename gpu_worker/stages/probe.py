@@ -2,12 +2,13 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
 from gpu_worker.adapters.media_tools import SAFE_INPUT, ToolFailure, ToolRunner, ToolTimeout
 from gpu_worker.failures import ErrorCode, JobError
+from gpu_worker.stages.colours import Colours, is_unconvertible, read_colours
 from gpu_worker.stages.download import Downloaded
 
 PROBE_SEC = 30.0  # ffprobe reads a few MB of a local file; longer means a file made to hang it
@@ -25,16 +26,19 @@ class VideoFacts:
     stored_height: int
     pixel_aspect: Fraction
     duration_sec: float | None
+    colours: Colours = field(default_factory=Colours)
 
 
 @dataclass(frozen=True)
 class AudioFacts:
     """The sound track that will be used. sample_rate: Hz, 0 where the file does not say; edited_sec: the length that
-    an MP4's edit list cuts the track to, None in other containers."""
+    an MP4's edit list cuts the track to, None in other containers; announced_sec: the length that any container names,
+    for some an estimate."""
 
     codec: str
     sample_rate: int
     edited_sec: float | None
+    announced_sec: float | None = None
 
 
 def probe_video(runner: ToolRunner, file: Downloaded) -> VideoFacts:
@@ -63,10 +67,13 @@ def judge_video(answer: Mapping[str, Any]) -> VideoFacts:
             f"The picture of video_url has {width}x{height} pixels; at most {MAX_PIXELS:,} are taken (4K). "
             "Send a smaller one.",
         )
+    if is_unconvertible(stream):
+        raise _unsupported("video_url", "it is Dolby Vision profile 5. Export it as SDR, HDR10 or HLG")
     aspect = _pixel_aspect(stream.get("sample_aspect_ratio"))
     if _is_turned(stream):
         width, height, aspect = height, width, 1 / aspect
-    return VideoFacts(str(stream["codec_name"]), width, height, aspect, _duration(stream, answer))
+    duration = _duration(stream, answer)
+    return VideoFacts(str(stream["codec_name"]), width, height, aspect, duration, read_colours(stream))
 
 
 def judge_audio(answer: Mapping[str, Any]) -> AudioFacts:
@@ -78,7 +85,8 @@ def judge_audio(answer: Mapping[str, Any]) -> AudioFacts:
     rate = str(stream.get("sample_rate", ""))
     is_mp4 = "mp4" in str(answer.get("format", {}).get("format_name", "")).split(",")
     edited_sec = _duration(stream, {}) if is_mp4 else None
-    return AudioFacts(str(stream["codec_name"]), int(rate) if rate.isdigit() else 0, edited_sec)
+    hertz = int(rate) if rate.isdigit() else 0
+    return AudioFacts(str(stream["codec_name"]), hertz, edited_sec, _duration(stream, answer))
 
 
 def _read(runner: ToolRunner, file: Downloaded, name: str) -> Mapping[str, Any]:
