@@ -61,7 +61,7 @@ def unpacked(functions: Path, function: str, directory: Path) -> Path:
 
 def plan_for(store: str, clients: Sequence[str], directory: Path) -> Plan:
     """Draws ports, keys and places as the rehearsal does, so that a function gets the rehearsal's settings."""
-    settings = read_settings({"STORE": store, "CLIENTS": ",".join(clients)})
+    settings = read_settings({"STORE": store, "CLIENTS": ",".join(clients), "UPLOAD_KEYS": "node"})
     return Plan(settings, draw_credentials(settings.clients), choose_ports(0), directory)
 
 

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from avatar_jobs.domain.idempotency import IdempotencyRecord
 from avatar_jobs.domain.jobs import Job, JobStatus
+from avatar_jobs.domain.upload_keys import UploadKey
 
 
 @dataclass(frozen=True)
@@ -152,6 +153,18 @@ class SaladApi(Protocol):
 
     def get_queue(self) -> Mapping[str, Any]:
         """Reads the queue's length and its container groups with their instances by state."""
+        ...
+
+
+class UploadKeys(Protocol):
+    """Makes storage keys for single jobs. Each call raises ProviderError."""
+
+    def mint(self, job_id: str, attempt: int, expires_at: datetime, now: datetime) -> UploadKey:
+        """Makes a key that reads and writes this job's outputs alone and ends at expires_at."""
+        ...
+
+    def revoke(self, key_id: str) -> None:
+        """Deletes a key; one that is gone already is fine."""
         ...
 
 

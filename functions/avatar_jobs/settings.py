@@ -62,6 +62,15 @@ class DispatchSettings:
 
 
 @dataclass(frozen=True)
+class MintSettings:
+    """The key that makes and deletes storage keys of single jobs, and where."""
+
+    api_url: str
+    key_id: str
+    app_key: str
+
+
+@dataclass(frozen=True)
 class OutputSettings:
     """The bucket of finished videos."""
 
@@ -197,6 +206,17 @@ class Environment:
     def dispatching(self) -> DispatchSettings:
         """PUBLIC_BASE_URL: the origin under which Salad and the workers reach salad_webhook; REPORT_TOKEN_SECRETS."""
         return DispatchSettings(self.origin("PUBLIC_BASE_URL"), self.token_secrets())
+
+    def minting(self) -> MintSettings | None:
+        """WORKER_UPLOAD_KEYS: per_job (each job's worker gets a key for its outputs alone) or node (None: workers have
+        a key of their own); B2_MINT_*, B2_API_URL."""
+        if self.choice("WORKER_UPLOAD_KEYS", "per_job", ("per_job", "node")) == "node":
+            return None
+        return MintSettings(
+            api_url=self.origin("B2_API_URL", "https://api.backblazeb2.com"),
+            key_id=self.text("B2_MINT_KEY_ID"),
+            app_key=self.text("B2_MINT_APP_KEY"),
+        )
 
     def submit_instances(self) -> int:
         """SUBMIT_MAX_INSTANCES: how many instances of submit_job share its part of Salad's calls."""

@@ -1,6 +1,8 @@
 """Starts B2 simulators as processes of their own, for the tests that talk to one."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+import requests
 from b2sdk import v3 as b2sdk
 from botocore.config import Config
 
@@ -23,6 +26,23 @@ class RunningB2:
 
     origin: str
     directory: Path
+    pid: int
+
+    def state(self) -> dict[str, Any]:
+        """Gives the bucket's files and the account's keys."""
+        with requests.Session() as session:
+            session.trust_env = False
+            state: dict[str, Any] = session.get(f"{self.origin}/_sim/state", timeout=10).json()
+        return state
+
+    @contextmanager
+    def away(self) -> Iterator[None]:
+        """Stops the process for the block: connections are taken and nothing is answered."""
+        os.kill(self.pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(self.pid, signal.SIGCONT)
 
     def native(self, key_id: str = KEY_ID, app_key: str = APP_KEY) -> b2sdk.B2Api:
         """Gives an authorized client of the native API."""
@@ -57,7 +77,7 @@ def running_b2_sim(directory: Path, bucket_type: str = "allPrivate") -> Iterator
     try:
         ready = json.loads(process.stdout.readline())
         assert ready["event"] == "b2_sim_ready"
-        yield RunningB2(f"http://127.0.0.1:{ready['port']}", directory)
+        yield RunningB2(f"http://127.0.0.1:{ready['port']}", directory, process.pid)
     finally:
         process.terminate()
         process.wait(timeout=10)

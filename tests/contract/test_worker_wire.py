@@ -8,6 +8,7 @@ import pytest
 
 from avatar_jobs.domain import results
 from avatar_jobs.domain.errors import PERMANENT_JOB_ERRORS, JobErrorCode
+from avatar_jobs.domain.upload_keys import UploadKey
 from avatar_jobs.domain.wire import worker_input
 from avatar_jobs.schemas import checked_report
 from gpu_worker import failures, wire
@@ -24,13 +25,23 @@ def recorded(name: str) -> Any:
 
 def test_the_input_that_the_functions_write_is_the_recorded_one_and_the_worker_reads_it() -> None:
     job = a_job("0123456789abcdef0123456789abcdef", resolution="720p", aspect_ratio="9:16")
-    written = worker_input(job, report_url="https://api.example/v1/worker/jobs/x/reports", report_token="rt1.1.x")
+    written = worker_input(
+        job,
+        report_url="https://api.example/v1/worker/jobs/x/reports",
+        report_token="rt1.1.x",
+        upload=UploadKey("https://api.backblazeb2.com", "004abc", "secret-of-a-test", "videos", "musetalk/outputs/"),
+    )
     assert written == recorded("worker_input.json")
 
     read = wire.read_job(json.loads(json.dumps(written)))
     assert (read.job_id, read.attempt, read.request_id) == (job.id, 1, "req-1")
     assert (read.video_url, read.resolution, read.report_token) == (job.input.video_url, "720p", "rt1.1.x")
-    assert (read.run_timeout_seconds, read.upload) == (1800, None)
+    assert read.run_timeout_seconds == 1800
+    assert read.upload == wire.UploadKey(
+        "https://api.backblazeb2.com", "004abc", "secret-of-a-test", "videos", "musetalk/outputs/"
+    )
+    bare = worker_input(job, report_url="https://a.example/r", report_token="t", upload=None)
+    assert wire.read_job(json.loads(json.dumps(bare))).upload is None
     assert written["expires_at"] == "2026-01-02T04:49:05.678Z"
 
 

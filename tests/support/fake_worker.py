@@ -2,8 +2,8 @@
 
 `?order1=rubbish&order2=hold`: by number of the attempt, `honest` where nothing is said; `hold` waits for the answer of
 `gate2=<url>`, else of audio_url; `other=<job id>`: whose job or file a lie names; `reports=1`: it reports as a real
-one does, and follows no answer. With B2_REALM in its environment an honest answer comes with an uploaded file, without
-it the file is only promised.
+one does, and follows no answer. With a storage key, the job's own or that of its environment, an honest answer comes
+with an uploaded file; without one the file is only promised.
 """
 
 import hashlib
@@ -69,7 +69,7 @@ class Job:
 
     def _promise(self, job_id: str, file_of: str, **changes: Any) -> bytes:
         output = {
-            "bucket": os.environ.get("B2_BUCKET_NAME", "videos"), "key": key_of(file_of), "size_bytes": len(VIDEO),
+            "bucket": (self._storage() or {}).get("bucket", "videos"), "key": key_of(file_of), "size_bytes": len(VIDEO),
             "sha1": hashlib.sha1(VIDEO, usedforsecurity=False).hexdigest(), "duration_sec": 2.96,
             "width": 512, "height": 512, "fps": 25.0, "frames": 74,
         }  # fmt: skip
@@ -87,14 +87,23 @@ class Job:
         headers = {"Authorization": f"Bearer {self.input['report_token']}"}
         call("POST", self.input["report_url"], json=body, headers=headers)
 
+    def _storage(self) -> Mapping[str, str] | None:
+        """The job's storage key, else the worker's own."""
+        if self.input.get("upload"):
+            key: Mapping[str, str] = self.input["upload"]
+            return key
+        names = {"endpoint": "B2_REALM", "key_id": "B2_KEY_ID", "app_key": "B2_APP_KEY", "bucket": "B2_BUCKET_NAME"}
+        return {part: os.environ[name] for part, name in names.items()} if "B2_REALM" in os.environ else None
+
     def _upload(self, job_id: str) -> None:
-        if "B2_REALM" not in os.environ:
+        storage = self._storage()
+        if storage is None:
             return
         from b2sdk.v3 import B2Api, InMemoryAccountInfo
 
         api = B2Api(InMemoryAccountInfo())
-        api.authorize_account(os.environ["B2_KEY_ID"], os.environ["B2_APP_KEY"], realm=os.environ["B2_REALM"])
-        api.get_bucket_by_name(os.environ["B2_BUCKET_NAME"]).upload_bytes(VIDEO, key_of(job_id))
+        api.authorize_account(storage["key_id"], storage["app_key"], realm=storage["endpoint"])
+        api.get_bucket_by_name(storage["bucket"]).upload_bytes(VIDEO, key_of(job_id))
 
 
 def key_of(job_id: str) -> str:

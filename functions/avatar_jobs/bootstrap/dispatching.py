@@ -1,13 +1,15 @@
 """What the two functions share that talk to Salad."""
 
+import time
 from collections.abc import Callable
 
+from avatar_jobs.adapters.b2_upload_keys import B2UploadKeys
 from avatar_jobs.adapters.salad_client import SaladClient
 from avatar_jobs.bootstrap import common
 from avatar_jobs.logs import JsonLog
-from avatar_jobs.ports import JobStore, SaladApi
+from avatar_jobs.ports import JobStore, SaladApi, UploadKeys
 from avatar_jobs.services.dispatching import Dispatcher
-from avatar_jobs.settings import DispatchSettings, SaladSettings
+from avatar_jobs.settings import DispatchSettings, MintSettings, OutputSettings, SaladSettings
 
 
 def salad_client(settings: SaladSettings, timeout_sec: float) -> SaladClient:
@@ -23,8 +25,28 @@ def salad_client(settings: SaladSettings, timeout_sec: float) -> SaladClient:
     )
 
 
+def upload_keys(settings: MintSettings | None, bucket: OutputSettings, budget_sec: float) -> UploadKeys | None:
+    """Makes storage keys within the time that the caller has; None where workers have a key of their own."""
+    if settings is None:
+        return None
+    return B2UploadKeys(
+        api_url=settings.api_url,
+        key_id=settings.key_id,
+        app_key=settings.app_key,
+        bucket=bucket.bucket,
+        prefix=bucket.prefix,
+        budget_sec=budget_sec,
+        clock=time.monotonic,
+    )
+
+
 def dispatcher(
-    settings: DispatchSettings, store: JobStore, salad: SaladApi, log: JsonLog, has_call: Callable[[], bool]
+    settings: DispatchSettings,
+    store: JobStore,
+    salad: SaladApi,
+    keys: UploadKeys | None,
+    log: JsonLog,
+    has_call: Callable[[], bool],
 ) -> Dispatcher:
     """Sends attempts; has_call: whether this process may make one more call to Salad now."""
     return Dispatcher(
@@ -35,5 +57,6 @@ def dispatcher(
         jitter=common.JITTER,
         base_url=settings.base_url,
         token_secrets=settings.token_secrets,
+        upload_keys=keys,
         has_call=has_call,
     )

@@ -1,7 +1,7 @@
 """Builds scale_tick."""
 
 from avatar_jobs.bootstrap import common
-from avatar_jobs.bootstrap.dispatching import dispatcher, salad_client
+from avatar_jobs.bootstrap.dispatching import dispatcher, salad_client, upload_keys
 from avatar_jobs.bootstrap.finishing import Finishing
 from avatar_jobs.logs import JsonLog
 from avatar_jobs.routes.scale_tick import tick_routes
@@ -11,6 +11,7 @@ from avatar_jobs.services.ticking import Ticker
 from avatar_jobs.settings import Environment
 from avatar_jobs.web import ApiKeys, Endpoint
 
+TICK_KEY_SEC = 5.0  # for one storage key; a B2 that is away must not eat the tick's time job by job
 TICK_SALAD_SEC = 10.0  # nobody waits for one call of the tick, but its time is short for all of them
 
 
@@ -18,11 +19,12 @@ def build(environment: Environment) -> Endpoint:
     """Builds the endpoint. Raises SettingsError naming every fault of its settings."""
     log = JsonLog("scale_tick")
     place, salad_settings, period = environment.store(), environment.salad(), environment.tick_period()
-    dispatching = environment.dispatching()
+    dispatching, minting = environment.dispatching(), environment.minting()
     store = common.job_store(place, log)
     finishing = Finishing(environment, store, log, in_tick=True)
     salad = salad_client(salad_settings, TICK_SALAD_SEC)
-    sender = dispatcher(dispatching, store, salad, log, lambda: True)  # the tick counts its calls itself
+    keys = upload_keys(minting, finishing.bucket, TICK_KEY_SEC)
+    sender = dispatcher(dispatching, store, salad, keys, log, lambda: True)  # the tick counts its calls itself
     reconciler = Reconciler(store=store, salad=salad, finisher=finishing.finisher, clock=common.utc_now, log=log)
     housekeeper = Housekeeper(
         store=store,
@@ -32,6 +34,7 @@ def build(environment: Environment) -> Endpoint:
         finisher=finishing.finisher,
         reconciler=reconciler,
         callbacks=finishing.rounds,
+        upload_keys=keys,
         clock=common.utc_now,
         prefix=finishing.bucket.prefix,
         period=period,

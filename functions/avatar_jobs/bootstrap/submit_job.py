@@ -1,7 +1,7 @@
 """Builds submit_job."""
 
 from avatar_jobs.bootstrap import common
-from avatar_jobs.bootstrap.dispatching import dispatcher, salad_client
+from avatar_jobs.bootstrap.dispatching import dispatcher, salad_client, upload_keys
 from avatar_jobs.domain.budget import SUBMIT_CALLS_A_MINUTE, CallBucket
 from avatar_jobs.logs import JsonLog
 from avatar_jobs.routes.submit_job import submit_routes
@@ -14,18 +14,20 @@ from avatar_jobs.settings import Environment
 from avatar_jobs.web import ApiKeys, Endpoint
 
 SUBMIT_SALAD_SEC = 4.0  # the app waits: one try, and its 202 within 8 s
+SUBMIT_KEY_SEC = 2.5  # for its storage key before that; a cold instance needs three requests, a warm one a single one
 
 
 def build(environment: Environment) -> Endpoint:
     """Builds the endpoint. Raises SettingsError naming every fault of its settings."""
     log = JsonLog("submit_job")
     place, salad, bucket = environment.store(), environment.salad(), environment.outputs()
-    dispatching = environment.dispatching()
+    dispatching, minting = environment.dispatching(), environment.minting()
     clients, rehearsal, instances = environment.clients(), environment.rehearsal(), environment.submit_instances()
     environment.check()
     store = common.job_store(place, log)
     share = LockedBucket(CallBucket(SUBMIT_CALLS_A_MINUTE / instances), common.utc_now)
-    sender = dispatcher(dispatching, store, salad_client(salad, SUBMIT_SALAD_SEC), log, share.take)
+    keys = upload_keys(minting, bucket, SUBMIT_KEY_SEC)
+    sender = dispatcher(dispatching, store, salad_client(salad, SUBMIT_SALAD_SEC), keys, log, share.take)
     submitter = Submitter(
         store=store,
         dispatcher=sender,

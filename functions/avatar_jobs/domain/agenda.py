@@ -9,6 +9,7 @@ from avatar_jobs.domain.jobs import Job, Timer
 ORDER = (
     Timer.VERIFY,
     Timer.CALLBACK,
+    Timer.REVOKE,
     Timer.RUN_DEADLINE,
     Timer.START_DEADLINE,
     Timer.CANCEL,

@@ -27,9 +27,10 @@ class DispatchClaimed(AttemptEvent):
 
 @dataclass(frozen=True, kw_only=True)
 class DispatchSent(AttemptEvent):
-    """Salad answered 201 with its own job id."""
+    """Salad answered 201 with its own job id; upload_key_id: the storage key that went with it, if one did."""
 
     salad_job_id: str
+    upload_key_id: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,9 +43,10 @@ class DispatchUnsent(AttemptEvent):
 
 @dataclass(frozen=True, kw_only=True)
 class DispatchUnknown(AttemptEvent):
-    """The answer was lost, or the sender never came back: Salad may or may not have the job."""
+    """The answer was lost, or the sender never came back: Salad may or may not have the job, and its storage key."""
 
     reason: str
+    upload_key_id: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,6 +123,13 @@ class AttemptClosed(AttemptEvent):
     """Salad's job of an attempt is over, whatever came of it."""
 
     salad_job_id: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeysRevoked(Event):
+    """These storage keys of the job are deleted, or have expired."""
+
+    key_ids: tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -76,6 +76,7 @@ class Timer(StrEnum):
     RUN_DEADLINE = "run_deadline"
     CLEANUP = "cleanup"  # see to it that no Salad job of ours is left burning
     CALLBACK = "callback"  # try the app's webhook
+    REVOKE = "revoke"  # delete the storage keys of a job that is over
     PURGE = "purge"  # remove file and record
 
 
@@ -216,6 +217,7 @@ class Job(Frozen):
     retention_sec: int = RETENTION_SEC  # from the end until file and record are removed
     output_expires_at: datetime | None = None
     attempts: tuple[Attempt, ...]
+    upload_key_ids: tuple[str, ...] = ()  # the storage keys that were made for it and may still live
     claimed_result: ClaimedResult | None = None
     output: Output | None = None
     metrics: Metrics | None = None

@@ -10,7 +10,7 @@ from typing import Any
 
 from avatar_jobs.domain import events as ev
 from avatar_jobs.domain.jobs import Job
-from avatar_jobs.domain.life import calling_back, cancelling, claims, dispatching, looking, operating, running
+from avatar_jobs.domain.life import calling_back, cancelling, claims, dispatching, keys, looking, operating, running
 
 Handler = Callable[[Job, Any], Job]
 
@@ -21,6 +21,9 @@ OUTBOX_HANDLERS: Mapping[type[ev.Event], Handler] = MappingProxyType(
         ev.RedeliveryRequested: operating.redelivery_requested,
         ev.AttemptClosed: looking.attempt_closed,
         ev.LookClaimed: looking.look_claimed,
+        ev.DispatchSent: keys.late_key,
+        ev.DispatchUnknown: keys.late_key,
+        ev.KeysRevoked: keys.keys_revoked,
     }
 )
 

@@ -4,6 +4,7 @@ from typing import Any
 
 from avatar_jobs.domain.jobs import Job
 from avatar_jobs.domain.times import to_text
+from avatar_jobs.domain.upload_keys import UploadKey
 
 SCHEMA_VERSION = 1  # of the worker's wire; workers accept this and the one before
 
@@ -13,8 +14,11 @@ def queue_metadata(job: Job) -> dict[str, Any]:
     return {"job_id": job.id, "attempt": job.attempt.number, "request_id": job.request_id}
 
 
-def worker_input(job: Job, *, report_url: str, report_token: str) -> dict[str, Any]:
-    """Salad's `input`: all that a worker needs for this attempt, and nothing that opens anything else."""
+def worker_input(job: Job, *, report_url: str, report_token: str, upload: UploadKey | None) -> dict[str, Any]:
+    """Salad's `input`: all that a worker needs for this attempt, and nothing that opens anything else.
+
+    upload: the key for this job's outputs; None where workers have a key of their own.
+    """
     return {
         "schema_version": SCHEMA_VERSION,
         **queue_metadata(job),
@@ -26,6 +30,6 @@ def worker_input(job: Job, *, report_url: str, report_token: str) -> dict[str, A
         "report_token": report_token,
         "run_timeout_seconds": job.input.run_timeout_seconds,
         "expires_at": to_text(job.credentials_expire_at),
-        "upload": None,
+        "upload": upload.as_wire() if upload else None,
         "params": {},
     }

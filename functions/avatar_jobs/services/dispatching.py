@@ -11,8 +11,9 @@ from avatar_jobs.domain.jobs import Job
 from avatar_jobs.domain.retrying import dispatch_delay
 from avatar_jobs.domain.signatures import report_token
 from avatar_jobs.domain.transition import transition
+from avatar_jobs.domain.upload_keys import UploadKey
 from avatar_jobs.domain.wire import queue_metadata, worker_input
-from avatar_jobs.ports import Clock, EventLog, JobStore, SaladApi, StoredJob
+from avatar_jobs.ports import Clock, EventLog, JobStore, SaladApi, StoredJob, UploadKeys
 
 
 class LockedBucket:
@@ -31,7 +32,8 @@ class LockedBucket:
 
 class Dispatcher:
     """base_url: the origin under which workers and Salad reach salad_webhook; token_secrets: the first one signs;
-    jitter: draws 0.0 to 1.0; has_call: whether this process may make one more call to Salad now."""
+    upload_keys: makes a storage key for each attempt, None where workers have one of their own; jitter: draws 0.0 to
+    1.0; has_call: whether this process may make one more call to Salad now."""
 
     def __init__(
         self,
@@ -43,6 +45,7 @@ class Dispatcher:
         jitter: Callable[[], float],
         base_url: str,
         token_secrets: Sequence[str],
+        upload_keys: UploadKeys | None,
         has_call: Callable[[], bool] = lambda: True,
     ) -> None:
         self._store = store
@@ -52,6 +55,7 @@ class Dispatcher:
         self._jitter = jitter
         self._base_url = base_url.rstrip("/")
         self._token_secret = token_secrets[0]
+        self._upload_keys = upload_keys
         self._has_call = has_call
 
     def send(self, claimed: StoredJob) -> StoredJob:
@@ -79,18 +83,47 @@ class Dispatcher:
             return DispatchUnsent(
                 at=now, attempt=number, retry_at=now, reason="this instance's share of calls is spent"
             )
+        try:
+            key = self._mint(job)
+        except ProviderError as error:  # nothing was sent; a video that nobody may store is not worth a GPU
+            self._log("upload_key_not_made", level="alarm", job_id=job.id, attempt=number, reason=str(error))
+            return self._unsent(job, error)
+        return self._sent(job, key)
+
+    def _sent(self, job: Job, key: UploadKey | None) -> Event:
+        number, key_id = job.attempt.number, key.key_id if key else None
         token = report_token(self._token_secret, job.id, number)
         report_url = f"{self._base_url}/v1/worker/jobs/{job.id}/reports"
         try:
             salad_job_id = self._salad.create_queue_job(
-                worker_input(job, report_url=report_url, report_token=token),
+                worker_input(job, report_url=report_url, report_token=token, upload=key),
                 queue_metadata(job),
                 f"{self._base_url}/v1/webhooks/salad",
             )
         except ProviderError as error:
-            now = self._clock()
             if error.may_have_happened:
-                return DispatchUnknown(at=now, attempt=number, reason=str(error))
-            wait = dispatch_delay(job.attempt.tries, error.retry_after_sec, self._jitter())
-            return DispatchUnsent(at=now, attempt=number, retry_at=now + max(wait, timedelta(0)), reason=str(error))
-        return DispatchSent(at=self._clock(), attempt=number, salad_job_id=salad_job_id)
+                return DispatchUnknown(at=self._clock(), attempt=number, reason=str(error), upload_key_id=key_id)
+            self._revoke_unsent(job, key_id)
+            return self._unsent(job, error)
+        return DispatchSent(at=self._clock(), attempt=number, salad_job_id=salad_job_id, upload_key_id=key_id)
+
+    def _unsent(self, job: Job, error: ProviderError) -> Event:
+        now = self._clock()
+        wait = dispatch_delay(job.attempt.tries, error.retry_after_sec, self._jitter())
+        retry_at = now + max(wait, timedelta(0))
+        return DispatchUnsent(at=now, attempt=job.attempt.number, retry_at=retry_at, reason=str(error))
+
+    def _mint(self, job: Job) -> UploadKey | None:
+        if self._upload_keys is None:
+            return None
+        return self._upload_keys.mint(job.id, job.attempt.number, job.credentials_expire_at, self._clock())
+
+    def _revoke_unsent(self, job: Job, key_id: str | None) -> None:
+        """Nobody has heard of this key: deleted at once, so that a Salad that refuses for hours piles up none. One that
+        cannot be deleted now ends by itself."""
+        if self._upload_keys is None or key_id is None:
+            return
+        try:
+            self._upload_keys.revoke(key_id)
+        except ProviderError as error:
+            self._log("upload_key_not_deleted", level="warning", job_id=job.id, key_id=key_id, reason=str(error))

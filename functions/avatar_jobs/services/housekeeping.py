@@ -11,13 +11,14 @@ from avatar_jobs.domain.events import (
     DispatchClaimed,
     DispatchUnknown,
     Event,
+    KeysRevoked,
     LookClaimed,
     VerificationClaimed,
 )
 from avatar_jobs.domain.jobs import DispatchState, Timer
 from avatar_jobs.domain.life.common import deadline_of
 from avatar_jobs.domain.transition import transition
-from avatar_jobs.ports import Clock, JobStore, OutputStore, StoredJob, Updated
+from avatar_jobs.ports import Clock, JobStore, OutputStore, StoredJob, Updated, UploadKeys
 from avatar_jobs.services.callback_rounds import CallbackRounds
 from avatar_jobs.services.calling_back import LATER_TRY_SEC
 from avatar_jobs.services.dispatching import Dispatcher
@@ -33,6 +34,7 @@ LOOK_AGAIN = {
     Timer.CANCEL: timedelta(seconds=10),
     Timer.SILENCE: timedelta(seconds=60),
     Timer.CLEANUP: timedelta(seconds=120),
+    Timer.REVOKE: timedelta(seconds=120),
     Timer.PURGE: timedelta(hours=1),
     Timer.START_DEADLINE: timedelta(seconds=1),
     Timer.RUN_DEADLINE: timedelta(seconds=1),
@@ -51,7 +53,8 @@ class Round:
 
 
 class Housekeeper:
-    """prefix: the bucket's folder for videos; period: between two ticks."""
+    """upload_keys: deletes storage keys, None where none are made; prefix: the bucket's folder for videos; period:
+    between two ticks."""
 
     def __init__(
         self,
@@ -63,6 +66,7 @@ class Housekeeper:
         finisher: Finisher,
         reconciler: Reconciler,
         callbacks: CallbackRounds,
+        upload_keys: UploadKeys | None,
         clock: Clock,
         prefix: str,
         period: timedelta,
@@ -74,6 +78,7 @@ class Housekeeper:
         self._finisher = finisher
         self._reconciler = reconciler
         self._callbacks = callbacks
+        self._upload_keys = upload_keys
         self._clock = clock
         self._prefix = prefix
         self._period = period
@@ -91,7 +96,7 @@ class Housekeeper:
                 return self._dispatch(stored, now, work)
             case Timer.START_DEADLINE | Timer.RUN_DEADLINE:
                 return self._deadline(timer, stored, now, work)
-            case Timer.SILENCE | Timer.CANCEL | Timer.CLEANUP | Timer.PURGE:
+            case Timer.SILENCE | Timer.CANCEL | Timer.CLEANUP | Timer.REVOKE | Timer.PURGE:
                 return self._look(timer, stored, now, work)
 
     def _apply(self, stored: StoredJob, event: Event) -> Updated | None:
@@ -163,9 +168,21 @@ class Housekeeper:
                 self._reconciler.cancel(claimed.after, work.share)
             case Timer.CLEANUP:
                 self._reconciler.clean_up(claimed.after, work.share)
+            case Timer.REVOKE:
+                self._revoke(claimed.after, now)
             case _:
                 self._purge(claimed.after)
         return timer.value
+
+    def _revoke(self, stored: StoredJob, now: datetime) -> None:
+        """Deletes the job's storage keys; expired ones, and where nobody here can delete any, end by themselves."""
+        job = stored.job
+        if now < job.credentials_expire_at:
+            if self._upload_keys is None:
+                return
+            for key_id in job.upload_key_ids:
+                self._upload_keys.revoke(key_id)
+        self._apply(stored, KeysRevoked(at=now, key_ids=job.upload_key_ids))
 
     def _purge(self, stored: StoredJob) -> None:
         """Removes the file, then the record: a purge that dies in between is done again."""

@@ -90,7 +90,9 @@ EXAMPLES: Mapping[type[ev.Event], Callable[[Job, datetime], list[ev.Event]]] = M
     {
         ev.DispatchClaimed: _of_attempts(lambda at, n, _: ev.DispatchClaimed(at=at, attempt=n)),
         ev.DispatchSent: _of_attempts(
-            lambda at, n, job: ev.DispatchSent(at=at, attempt=n, salad_job_id=_salad_id(job, n))
+            lambda at, n, job: ev.DispatchSent(
+                at=at, attempt=n, salad_job_id=_salad_id(job, n), upload_key_id=f"key-{n}"
+            )
         ),
         ev.DispatchUnsent: _of_attempts(
             lambda at, n, _: ev.DispatchUnsent(at=at, attempt=n, retry_at=at + LATER, reason="example")
@@ -113,6 +115,7 @@ EXAMPLES: Mapping[type[ev.Event], Callable[[Job, datetime], list[ev.Event]]] = M
         ev.AttemptClosed: _of_attempts(
             lambda at, n, job: ev.AttemptClosed(at=at, attempt=n, salad_job_id=_salad_id(job, n))
         ),
+        ev.KeysRevoked: lambda job, at: [ev.KeysRevoked(at=at, key_ids=job.upload_key_ids or ("key-1",))],
         ev.LookClaimed: lambda job, at: [
             ev.LookClaimed(at=at, timer=timer, until=at + LATER) for timer in job.timers or Timer
         ],

@@ -108,7 +108,12 @@ def _state(simulator: Simulator) -> dict[str, Any]:
         for item in simulator.storage.versions()
     ]
     bucket = {"id": simulator.bucket_id, "name": simulator.settings.bucket_name, "type": simulator.settings.bucket_type}
-    return {"bucket": bucket, "files": files, "unfinished_large_files": len(simulator.storage.unfinished())}
+    keys = [
+        {"id": key.key_id, "name": key.name, "prefix": key.name_prefix, "capabilities": sorted(key.capabilities)}
+        for key in simulator.keys.living(simulator.clock())
+    ]
+    unfinished = len(simulator.storage.unfinished())
+    return {"bucket": bucket, "files": files, "keys": keys, "unfinished_large_files": unfinished}
 
 
 def _signed_request() -> sigv4.Request:

@@ -60,6 +60,11 @@ class KeyRing:
         with self._lock:
             return self._keys.pop(key_id, None)
 
+    def living(self, now: float) -> list[Key]:
+        """Gives every key that has not expired, oldest first."""
+        with self._lock:
+            return [key for key in self._keys.values() if key.expires_at is None or now < key.expires_at]
+
     def find(self, key_id: str, now: float) -> Key | None:
         """Gives the key unless it is unknown or has expired."""
         with self._lock:

@@ -61,8 +61,8 @@ def get_upload_url(call: Call) -> Json:
 
 def get_upload_part_url(call: Call) -> Json:
     """b2_get_upload_part_url."""
-    call.require("writeFiles")
     large = call.simulator.storage.large(fields.text(call.body, "fileId"))
+    call.require("writeFiles", large.name)
     token = call.simulator.keys.issue_upload_token(call.key, large.file_id)
     upload_url = f"{call.origin}/b2api/v4/b2_upload_part/{large.file_id}"
     return {"fileId": large.file_id, "uploadUrl": upload_url, "authorizationToken": token}
@@ -83,16 +83,17 @@ def start_large_file(call: Call) -> Json:
 
 def finish_large_file(call: Call) -> Json:
     """b2_finish_large_file."""
-    call.require("writeFiles")
-    hashes = fields.texts(call.body, "partSha1Array")
-    version = call.simulator.storage.finish_large(fields.text(call.body, "fileId"), hashes)
+    file_id = fields.text(call.body, "fileId")
+    call.require("writeFiles", call.simulator.storage.large(file_id).name)
+    version = call.simulator.storage.finish_large(file_id, fields.texts(call.body, "partSha1Array"))
     return render.file_version(call.simulator, version)
 
 
 def cancel_large_file(call: Call) -> Json:
     """b2_cancel_large_file."""
-    call.require("writeFiles")
-    large = call.simulator.storage.cancel_large(fields.text(call.body, "fileId"))
+    file_id = fields.text(call.body, "fileId")
+    call.require("writeFiles", call.simulator.storage.large(file_id).name)
+    large = call.simulator.storage.cancel_large(file_id)
     return {
         "accountId": call.simulator.account_id,
         "bucketId": call.simulator.bucket_id,
@@ -103,8 +104,8 @@ def cancel_large_file(call: Call) -> Json:
 
 def list_parts(call: Call) -> Json:
     """b2_list_parts; always one page."""
-    call.require("writeFiles")
     large = call.simulator.storage.large(fields.text(call.body, "fileId"))
+    call.require("writeFiles", large.name)
     return {"parts": [render.part(large, number) for number in sorted(large.parts)], "nextPartNumber": None}
 
 
@@ -210,6 +211,14 @@ def delete_key(call: Call) -> Json:
     return render.application_key(call.simulator, key, with_secret=False)
 
 
+def list_keys(call: Call) -> Json:
+    """b2_list_keys; always one page."""
+    call.require("listKeys")
+    living = call.simulator.keys.living(call.simulator.clock())
+    shown = [render.application_key(call.simulator, key, with_secret=False) for key in living]
+    return {"keys": shown, "nextApplicationKeyId": None}
+
+
 def hide(simulator: Simulator, name: str) -> FileVersion:
     """Puts a hide marker on top of the name's versions."""
     marker = FileVersion(
@@ -248,5 +257,6 @@ OPERATIONS: dict[str, Callable[[Call], Json]] = {
         delete_file_version,
         create_key,
         delete_key,
+        list_keys,
     )
 }

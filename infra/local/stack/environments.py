@@ -49,6 +49,10 @@ RECEIVERS: Mapping[str, frozenset[str]] = {
     "B2_S3_ENDPOINT": _ALL,
     "B2_REGION": _ALL,
     "B2_DOWNLOAD_URL": _ALL,
+    "WORKER_UPLOAD_KEYS": _DISPATCHERS,
+    "B2_MINT_KEY_ID": _DISPATCHERS,
+    "B2_MINT_APP_KEY": _DISPATCHERS,
+    "B2_API_URL": _DISPATCHERS,
     "SUBMIT_MAX_INSTANCES": frozenset({"submit_job"}),
     "TICK_PERIOD_SEC": frozenset({"scale_tick"}),
 }
@@ -61,17 +65,16 @@ def function_environment(function: str, plan: Plan, webhook_secret: str) -> dict
 
 
 def worker_environment(plan: Plan) -> dict[str, str]:
-    """Gives the environment_variables of the container group."""
-    return {
-        "ENGINE": "preview",
-        "REHEARSAL_MODE": "true",
+    """Gives the environment_variables of the container group: no secret, unless workers shall have one."""
+    own_key = {
         "B2_KEY_ID": plan.credentials.b2_key_id,
         "B2_APP_KEY": plan.credentials.b2_app_key,
         "B2_BUCKET_NAME": BUCKET,
         "B2_PREFIX": PREFIX,
         "B2_REALM": plan.b2,
-        "WORK_DIR": str(plan.state / "workers"),
     }
+    open_values = {"ENGINE": "preview", "REHEARSAL_MODE": "true"}
+    return open_values | (own_key if plan.settings.upload_keys == "node" else {})
 
 
 def b2_environment(plan: Plan) -> dict[str, str]:
@@ -138,6 +141,10 @@ def _function_values(plan: Plan, webhook_secret: str) -> dict[str, str]:
         "B2_S3_ENDPOINT": plan.b2,
         "B2_REGION": REGION,
         "B2_DOWNLOAD_URL": plan.b2,
+        "WORKER_UPLOAD_KEYS": settings.upload_keys,
+        "B2_MINT_KEY_ID": credentials.b2_key_id,
+        "B2_MINT_APP_KEY": credentials.b2_app_key,
+        "B2_API_URL": plan.b2,
         "SUBMIT_MAX_INSTANCES": "1",  # one process stands for all instances
         "TICK_PERIOD_SEC": str(settings.tick_sec),
     }

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Literal, cast
 
 Store = Literal["sqlite", "firestore"]
+UPLOAD_KEYS = ("per_job", "node")
 STORES: tuple[Store, ...] = ("sqlite", "firestore")
 CLIENT_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")  # what the functions take as a client
 MAX_REPLICAS = 64  # each is a process of its own on this machine
@@ -25,7 +26,8 @@ class Settings:
 
     port: of the API, 0 takes a free one; tick_sec: seconds between two ticks; clients: at least two names;
     queue_worker: path of a queue worker program, empty for the stand-in; worker_command: what runs in the containers
-    in place of the GPU worker, as a shell would split it, empty for the GPU worker itself.
+    in place of the GPU worker, as a shell would split it, empty for the GPU worker itself; upload_keys: per_job (each
+    job brings a storage key for its own outputs) or node (workers have the bucket's key).
     """
 
     port: int
@@ -35,13 +37,15 @@ class Settings:
     clients: tuple[str, ...]
     queue_worker: str
     worker_command: str
+    upload_keys: str
 
 
 def read_settings(environment: Mapping[str, str]) -> Settings:
     """Gives the settings; an empty value counts as unset. Raises SettingsError that names all faults.
 
     PORT (0), STORE (sqlite), REPLICAS (2), TICK_SEC (5), CLIENTS (studio,campaigns), SALAD_QUEUE_WORKER (the stand-in),
-    WORKER_COMMAND (the GPU worker; it gets the container group's environment and PORT, and serves /hc and /generate).
+    WORKER_COMMAND (the GPU worker; it gets the container group's environment and PORT, and serves /hc and /generate),
+    UPLOAD_KEYS (per_job).
     """
     found = {name: environment.get(name) or default for name, (default, _, _) in _RULES.items()}
     faults = [
@@ -59,6 +63,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         clients=_names(found["CLIENTS"]),
         queue_worker=found["SALAD_QUEUE_WORKER"],
         worker_command=found["WORKER_COMMAND"],
+        upload_keys=found["UPLOAD_KEYS"],
     )
 
 
@@ -99,5 +104,6 @@ _RULES: dict[str, tuple[str, str, Callable[[str], bool]]] = {
         _are_clients,
     ),
     "SALAD_QUEUE_WORKER": ("", "the path of a program", _is_program),
+    "UPLOAD_KEYS": ("per_job", " or ".join(UPLOAD_KEYS), lambda text: text in UPLOAD_KEYS),
     "WORKER_COMMAND": ("", "a command whose program can be found", _is_command),
 }

@@ -12,6 +12,7 @@ from avatar_jobs.domain.jobs import MAX_ATTEMPTS, RETENTION_SEC, DispatchState, 
 from avatar_jobs.domain.life.common import TIMELINE_CAP, still_burning
 from avatar_jobs.domain.life.running import MAX_RUNS
 from avatar_jobs.domain.transition import LIFE_HANDLERS, OUTBOX_HANDLERS, transition
+from avatar_jobs.domain.upload_keys import MAX_REMEMBERED
 from tests.support.factories import NOW, a_claim, a_job, later
 
 ERROR = JobError(code=JobErrorCode.GPU_FAULT, message="m", stage="s", retryable=True)
@@ -132,16 +133,38 @@ def test_runs_and_timeline_are_bounded_whatever_a_stolen_token_sends() -> None:
     assert job.timeline[0].event == "accepted"
 
 
+def test_the_keys_of_a_job_are_remembered_each_once_and_not_without_end() -> None:
+    job = a_job()
+    for number in range(100):
+        lost = ev.DispatchUnknown(at=later(number), attempt=1, reason="r", upload_key_id=f"key-{number}")
+        job = after(job, lost, lost)
+    assert (len(job.upload_key_ids), job.upload_key_ids[-1]) == (MAX_REMEMBERED, "key-99")
+
+
+def test_a_key_whose_dispatch_is_heard_of_after_the_end_is_deleted_too() -> None:
+    over = after(a_job(), ev.JobRefused(at=later(5), attempt=1, error=ERROR))
+    assert Timer.REVOKE not in over.timers
+    late = transition(over, ev.DispatchSent(at=later(9), attempt=1, salad_job_id="s", upload_key_id="key-1"))
+    assert (late.status, late.upload_key_ids, late.timers[Timer.REVOKE]) == (over.status, ("key-1",), later(9))
+    done = transition(late, ev.KeysRevoked(at=later(12), key_ids=("key-1",)))
+    assert (done.upload_key_ids, Timer.REVOKE in done.timers) == ((), False)
+
+
 ATTEMPTS = st.integers(0, 5)
 TIMES = st.integers(-100, 100_000).map(later)
 RUNS = st.sampled_from(["run-1", "run-2", "run-3"])
+KEYS = st.sampled_from([None, "k", "l", "m"])
 ERRORS = st.sampled_from(JobErrorCode).map(lambda c: JobError(code=c, message="m", stage="s", retryable=c.retryable))
 
 EVENTS: dict[type[ev.Event], st.SearchStrategy[ev.Event]] = {
     ev.DispatchClaimed: st.builds(ev.DispatchClaimed, at=TIMES, attempt=ATTEMPTS),
-    ev.DispatchSent: st.builds(ev.DispatchSent, at=TIMES, attempt=ATTEMPTS, salad_job_id=st.sampled_from("ab")),
+    ev.DispatchSent: st.builds(
+        ev.DispatchSent, at=TIMES, attempt=ATTEMPTS, salad_job_id=st.sampled_from("ab"), upload_key_id=KEYS
+    ),
     ev.DispatchUnsent: st.builds(ev.DispatchUnsent, at=TIMES, attempt=ATTEMPTS, retry_at=TIMES, reason=st.just("r")),
-    ev.DispatchUnknown: st.builds(ev.DispatchUnknown, at=TIMES, attempt=ATTEMPTS, reason=st.just("r")),
+    ev.DispatchUnknown: st.builds(
+        ev.DispatchUnknown, at=TIMES, attempt=ATTEMPTS, reason=st.just("r"), upload_key_id=KEYS
+    ),
     ev.DispatchLost: st.builds(ev.DispatchLost, at=TIMES, attempt=ATTEMPTS),
     ev.RunReported: st.builds(
         ev.RunReported,
@@ -164,6 +187,7 @@ EVENTS: dict[type[ev.Event], st.SearchStrategy[ev.Event]] = {
     ev.RunStopped: st.builds(ev.RunStopped, at=TIMES, attempt=ATTEMPTS),
     ev.AttemptSeen: st.builds(ev.AttemptSeen, at=TIMES, attempt=ATTEMPTS, running=st.booleans()),
     ev.AttemptClosed: st.builds(ev.AttemptClosed, at=TIMES, attempt=ATTEMPTS, salad_job_id=st.sampled_from("ab")),
+    ev.KeysRevoked: st.builds(ev.KeysRevoked, at=TIMES, key_ids=st.lists(st.sampled_from("kl")).map(tuple)),
     ev.LookClaimed: st.builds(ev.LookClaimed, at=TIMES, timer=st.sampled_from(Timer), until=TIMES),
     ev.CancelRequested: st.builds(ev.CancelRequested, at=TIMES),
     ev.DeadlinePassed: st.builds(ev.DeadlinePassed, at=TIMES, timer=st.sampled_from(Timer)),
@@ -206,7 +230,8 @@ def test_any_events_in_any_order_hold_the_invariants(events: list[ev.Event], web
             assert (job.status is JobStatus.SUCCEEDED) == (job.output is not None)
             assert (job.status is JobStatus.FAILED) == (job.error is not None)
             assert Timer.PURGE in job.timers
-            assert set(job.timers) <= {Timer.CALLBACK, Timer.CLEANUP, Timer.PURGE}
+            assert set(job.timers) <= {Timer.CALLBACK, Timer.CLEANUP, Timer.REVOKE, Timer.PURGE}
+            assert (Timer.REVOKE in job.timers) == bool(job.upload_key_ids), "no key outlives its job unseen"
             assert (Timer.CLEANUP in job.timers) == bool(still_burning(job)), "nothing is left burning unseen"
         else:
             assert job.phase is not None

@@ -72,6 +72,13 @@ def with_cleanup(job: Job, at: datetime) -> Job:
     return job.model_copy(update={"timers": timers_with(job, cleanup=due)})
 
 
+def with_revocation(job: Job, at: datetime) -> Job:
+    """Puts a job that is over on the agenda while it has storage keys."""
+    if not job.upload_key_ids or Timer.REVOKE in job.timers:
+        return job
+    return job.model_copy(update={"timers": timers_with(job, revoke=at)})
+
+
 def next_attempt(job: Job, at: datetime) -> Job:
     """Plans the next attempt, due at once; the tick that claims it sends it."""
     planned = Attempt(number=job.attempt.number + 1, dispatch=DispatchState.UNSENT, claimed_at=at, tries=0)
@@ -115,7 +122,7 @@ def finished(job: Job, at: datetime, status: JobStatus, error: JobError | None) 
             "timers": timers,
         }
     )
-    return with_cleanup(noted(changed, at, status.value, error.code if error else ""), at)
+    return with_revocation(with_cleanup(noted(changed, at, status.value, error.code if error else ""), at), at)
 
 
 def started(job: Job, at: datetime) -> Job:

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from avatar_jobs.domain import events as ev
 from avatar_jobs.domain.jobs import MAX_ATTEMPTS, DispatchState, Job, JobStatus, Phase
 from avatar_jobs.domain.life.common import finished, is_current, next_attempt, noted, timers_with, with_attempt
+from avatar_jobs.domain.life.keys import with_key
 
 # A sender has one try of 4 s at Salad and 5 s at the store; after 30 s it is not coming back.
 DISPATCH_CLAIM = timedelta(seconds=30)
@@ -25,13 +26,15 @@ def dispatch_claimed(job: Job, event: ev.DispatchClaimed) -> Job:
 def dispatch_sent(job: Job, event: ev.DispatchSent) -> Job:
     known = job.attempt.salad_job_id is not None and job.attempt.dispatch is DispatchState.SENT
     if known or not is_current(job, event):
-        return job
+        return with_key(job, event.upload_key_id)
     salad_job_id = job.attempt.salad_job_id or event.salad_job_id
     attempts = with_attempt(job, dispatch=DispatchState.SENT, salad_job_id=salad_job_id)
     phase = Phase.DISPATCHED if job.phase is Phase.ACCEPTED else job.phase
     cancel = event.at if job.cancel_requested_at and job.claimed_result is None else None
     timers = timers_with(job, dispatch=None, cancel=cancel)
-    changed = job.model_copy(update={"attempts": attempts, "phase": phase, "timers": timers})
+    changed = with_key(job, event.upload_key_id).model_copy(
+        update={"attempts": attempts, "phase": phase, "timers": timers}
+    )
     return noted(changed, event.at, "dispatched", event.salad_job_id)
 
 
@@ -51,8 +54,8 @@ def dispatch_unsent(job: Job, event: ev.DispatchUnsent) -> Job:
 
 def dispatch_unknown(job: Job, event: ev.DispatchUnknown) -> Job:
     if not is_current(job, event, DispatchState.SENDING):
-        return job
-    changed = job.model_copy(
+        return with_key(job, event.upload_key_id)
+    changed = with_key(job, event.upload_key_id).model_copy(
         update={
             "attempts": with_attempt(job, dispatch=DispatchState.UNKNOWN),
             "timers": timers_with(job, dispatch=_unless_claimed(job, event.at + UNKNOWN_WAIT)),

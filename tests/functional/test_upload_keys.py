@@ -1,0 +1,233 @@
+"""Each attempt is sent with a storage key of its own: made at dispatch, deleted after the end, never piling up."""
+
+import json
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from b2sdk.v3.exception import B2Error
+
+from avatar_jobs.adapters.b2_upload_keys import B2UploadKeys
+from avatar_jobs.domain.errors import ProviderError
+from tests.contract.b2_sim_server import APP_KEY, BUCKET, KEY_ID, REGION, RunningB2, running_b2_sim
+from tests.functional.conftest import System
+from tests.functional.salad_side import report
+from tests.support.fake_salad import problem
+from tests.support.functions import PREFIX
+from tests.support.scripted_server import Answer, eventually
+
+EXPIRES_SEC = 3600 + 1800 + 900  # the default time-outs and 15 minutes
+
+
+@pytest.fixture
+def b2(tmp_path: Path) -> Iterator[RunningB2]:
+    """A storage account."""
+    with running_b2_sim(tmp_path / "b2") as running:
+        yield running
+
+
+@pytest.fixture
+def keyed(system: System, b2: RunningB2) -> System:
+    """The control plane with a key for each attempt."""
+    system.environment |= {
+        "WORKER_UPLOAD_KEYS": "per_job",
+        "B2_MINT_KEY_ID": KEY_ID,
+        "B2_MINT_APP_KEY": APP_KEY,
+        "B2_API_URL": b2.origin,
+        "B2_KEY_ID": KEY_ID,
+        "B2_APP_KEY": APP_KEY,
+        "B2_BUCKET_NAME": BUCKET,
+        "B2_S3_ENDPOINT": b2.origin,
+        "B2_REGION": REGION,
+    }
+    return system
+
+
+def sent_input(system: System, number: int = -1) -> dict[str, Any]:
+    """What Salad was given."""
+    given: dict[str, Any] = json.loads(system.salad.sent[number].body)["input"]
+    return given
+
+
+def job_keys(b2: RunningB2) -> list[dict[str, Any]]:
+    """The account's keys but the first."""
+    return [key for key in b2.state()["keys"] if key["name"].startswith("avatar-")]
+
+
+def test_the_worker_gets_a_key_for_its_own_outputs_until_the_credentials_end(keyed: System, b2: RunningB2) -> None:
+    job = keyed.submit().json
+    upload = sent_input(keyed)["upload"]
+    (key,) = job_keys(b2)
+    assert (upload["endpoint"], upload["bucket"], upload["prefix"]) == (b2.origin, BUCKET, PREFIX)
+    assert (key["id"], key["prefix"]) == (upload["key_id"], f"{PREFIX}{job['id']}.")
+    assert key["capabilities"] == ["readFiles", "writeFiles"]
+    opened = b2.native(upload["key_id"], upload["app_key"])
+    opened.get_bucket_by_name(BUCKET).upload_bytes(b"video", f"{PREFIX}{job['id']}.mp4")
+    (made,) = [one for one in b2.native().list_keys() if one.id_ == key["id"]]
+    left_sec = made.expiration_timestamp_millis / 1000 - time.time()
+    assert EXPIRES_SEC - 60 < left_sec <= EXPIRES_SEC
+
+
+def test_the_key_is_nowhere_in_what_is_stored_shown_or_logged(
+    keyed: System, b2: RunningB2, capfd: pytest.CaptureFixture[str]
+) -> None:
+    job = keyed.submit().json
+    secret = sent_input(keyed)["upload"]["app_key"]
+    stored = keyed.store().get(job["id"])
+    assert stored is not None
+    assert stored.job.upload_key_ids == (sent_input(keyed)["upload"]["key_id"],)
+    for told in (stored.job.model_dump_json(), json.dumps(keyed.read(job["id"]).json), *capfd.readouterr()):
+        assert secret not in told
+        assert APP_KEY not in told
+
+
+def test_a_storage_that_is_away_at_dispatch_leaves_the_job_queued_and_the_tick_sends_it(
+    keyed: System, b2: RunningB2
+) -> None:
+    with b2.away():
+        began = time.monotonic()
+        reply = keyed.submit()
+        assert (reply.status, time.monotonic() - began < 8) == (202, True)
+        assert (reply.json["status"], reply.json["phase"], reply.json["attempt"]) == ("queued", "accepted", 1)
+        assert keyed.salad.sent == []
+    keyed.move_clock(60)
+    keyed.tick()
+    job = keyed.read(reply.json["id"]).json
+    assert (job["status"], job["phase"], job["attempt"]) == ("queued", "dispatched", 1)
+    assert len(keyed.salad.sent) == len(job_keys(b2)) == 1
+
+
+def test_a_refused_minting_key_is_an_alarm_and_uses_up_no_attempt(
+    keyed: System, capfd: pytest.CaptureFixture[str]
+) -> None:
+    keyed.environment["B2_MINT_APP_KEY"] = "a-key-that-was-rotated-away"
+    job = keyed.submit().json
+    for _ in range(3):
+        keyed.move_clock(120)
+        keyed.tick()
+    assert keyed.read(job["id"]).json["attempt"] == 1
+    assert keyed.salad.sent == []
+    alarms = [line for line in capfd.readouterr().out.splitlines() if '"upload_key_not_made"' in line]
+    assert len(alarms) >= 2
+    assert all('"ERROR"' in line and "rotated-away" not in line for line in alarms)
+
+
+def test_a_salad_that_refuses_piles_up_no_keys(keyed: System, b2: RunningB2) -> None:
+    keyed.salad.answers.extend([problem(429)] * 3)
+    job = keyed.submit().json
+    for _ in range(3):
+        keyed.move_clock(120)
+        keyed.tick()
+    assert len(keyed.salad.sent) == 4
+    assert keyed.read(job["id"]).json["phase"] == "dispatched"
+    assert [key["id"] for key in job_keys(b2)] == [sent_input(keyed)["upload"]["key_id"]]
+
+
+def test_a_lost_answer_keeps_its_key_since_a_worker_may_have_it(keyed: System, b2: RunningB2) -> None:
+    keyed.salad.answers.append(Answer(cut=True))
+    job = keyed.submit().json
+    stored = keyed.store().get(job["id"])
+    assert stored is not None
+    assert stored.job.upload_key_ids == tuple(key["id"] for key in job_keys(b2))
+    assert len(stored.job.upload_key_ids) == 1
+
+
+def end_the_job(system: System) -> dict[str, Any]:
+    """A job that was sent, reported, and is cancelled by its app and its worker's silence."""
+    job: dict[str, Any] = system.submit().json
+    report(system, job)
+    system.function("job_status").call(
+        "DELETE", f"/v1/avatar/jobs/{job['id']}", headers={"X-Internal-API-Key": "key-of-studio-0123456789"}
+    )
+    system.salad.set_job("cancelled", job_id=job["id"], attempt=1)
+    system.tick()
+    assert system.read(job["id"]).json["status"] == "cancelled"
+    return job
+
+
+def test_the_key_dies_with_its_job(keyed: System, b2: RunningB2) -> None:
+    job = end_the_job(keyed)
+    upload = sent_input(keyed)["upload"]
+    keyed.tick()
+    assert job_keys(b2) == []
+    with pytest.raises(B2Error):
+        b2.native(upload["key_id"], upload["app_key"])
+    stored = keyed.store().get(job["id"])
+    assert stored is not None
+    assert stored.job.upload_key_ids == ()
+    assert "revoke" not in {timer.value for timer in stored.job.timers}
+    assert [line.event for line in stored.job.timeline][-1] == "keys_revoked"
+
+
+def test_a_storage_that_is_away_at_the_end_is_asked_again(keyed: System, b2: RunningB2) -> None:
+    end_the_job(keyed)
+    with b2.away():
+        keyed.tick()
+    assert len(job_keys(b2)) == 1
+    keyed.move_clock(121)
+    keyed.tick()
+    assert job_keys(b2) == []
+
+
+def test_a_key_that_is_gone_already_is_fine(keyed: System, b2: RunningB2) -> None:
+    job = end_the_job(keyed)
+    b2.native().delete_key_by_id(sent_input(keyed)["upload"]["key_id"])
+    keyed.tick()
+    stored = keyed.store().get(job["id"])
+    assert stored is not None
+    assert stored.job.upload_key_ids == ()
+
+
+def test_keys_that_have_expired_are_forgotten_without_a_call(keyed: System, b2: RunningB2) -> None:
+    job = end_the_job(keyed)
+    keyed.move_clock(EXPIRES_SEC + 60)
+    with b2.away():
+        keyed.tick()
+    stored = keyed.store().get(job["id"])
+    assert stored is not None
+    assert stored.job.upload_key_ids == ()
+
+
+def test_without_keys_for_jobs_nothing_is_asked_of_b2(system: System) -> None:
+    system.submit()
+    assert sent_input(system)["upload"] is None
+    assert system.bucket.received == []
+
+
+def test_a_key_ends_by_itself_at_its_time(b2: RunningB2) -> None:
+    keys = B2UploadKeys(
+        api_url=b2.origin,
+        key_id=KEY_ID,
+        app_key=APP_KEY,
+        bucket=BUCKET,
+        prefix=PREFIX,
+        budget_sec=5.0,
+        clock=time.monotonic,
+    )
+    now = datetime.now(UTC)
+    key = keys.mint("0" * 32, 1, now + timedelta(seconds=2), now)
+    assert b2.native(key.key_id, key.app_key)
+    assert key.app_key not in repr(key)
+    eventually(lambda: job_keys(b2) == [], 5, "the end of the key")
+    with pytest.raises(B2Error):
+        b2.native(key.key_id, key.app_key)
+
+
+def test_a_call_takes_no_longer_than_its_budget(b2: RunningB2) -> None:
+    keys = B2UploadKeys(
+        api_url=b2.origin,
+        key_id=KEY_ID,
+        app_key=APP_KEY,
+        bucket=BUCKET,
+        prefix=PREFIX,
+        budget_sec=1.0,
+        clock=time.monotonic,
+    )
+    now, began = datetime.now(UTC), time.monotonic()
+    with b2.away(), pytest.raises(ProviderError) as caught:
+        keys.mint("0" * 32, 1, now + timedelta(hours=1), now)
+    assert time.monotonic() - began < 3
+    assert APP_KEY not in str(caught.value)
