@@ -75,10 +75,12 @@ def scaling_filters(colours: Colours, height: int, geometry: Geometry) -> str:
 
 
 def _wide_to_709(colours: Colours) -> str:
-    transfer = colours.transfer if colours.is_hdr else "bt709"  # BT.2020's own SDR curve is that of BT.709
-    source_range = "full" if colours.is_full else "limited"
-    matrix = "2020_ncl" if colours.matrix in (None, "bt2020nc") else "709"
-    linear = f"zscale=tin={transfer}:min={matrix}:pin=2020:rin={source_range}:t=linear:npl={REFERENCE_WHITE}"
+    # BT.2020's own SDR curve is that of BT.709. What is missing is filled in: zscale converts from nothing unknown.
+    transfer = colours.transfer if colours.is_hdr else "bt709"
+    matrix = "bt709" if colours.matrix == "bt709" else "bt2020nc"
+    levels = "pc" if colours.is_full else "tv"
+    tagged = f"setparams=color_primaries=bt2020:color_trc={transfer}:colorspace={matrix}:range={levels}"
+    linear = f"{tagged},zscale=t=linear:npl={REFERENCE_WHITE}"
     # mobius leaves everything up to 0.3 of white as it is and bends only what is brighter: faces stay as they were lit
     bend = "tonemap=tonemap=mobius:desat=0," if colours.is_hdr else ""
     return f"{linear},format=gbrpf32le,zscale=p=709,{bend}zscale=t=709:m=709:r=limited"

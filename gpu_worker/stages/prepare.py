@@ -12,7 +12,7 @@ from gpu_worker.failures import ErrorCode, JobError
 from gpu_worker.geometry import Geometry
 from gpu_worker.stages.colours import TAGS, scaling_filters
 from gpu_worker.stages.count_frames import count_frames
-from gpu_worker.stages.damage import Stretch, scan_audio, scan_video
+from gpu_worker.stages.damage import TOLERATED_SEC, TOLERATED_SHARE, Stretch, scan_audio, scan_video
 from gpu_worker.stages.probe import MAX_PIXELS, AudioFacts, VideoFacts
 
 FPS = 25  # frames a second of every output: the rate that MuseTalk was trained on
@@ -60,9 +60,11 @@ def prepare_audio(
     # ffmpeg decodes an AAC track to the end of its last packet; the samples after the edit list's end are padding
     last_sec = min(limits.max_sec + 1, facts.edited_sec or math.inf)
     report = _decode_audio(runner, source, target, last_sec, resample=facts.sample_rate > MAX_RATE)
-    _check_heard(runner, source, last_sec, facts, report)
     samples, rate = _measure(target)
     seconds = samples / rate
+    expected_sec = 0.0 if facts.is_estimate else min(last_sec, facts.announced_sec or 0.0) * (1 - TOLERATED_SHARE)
+    if COMPLAINT in report or seconds < expected_sec - TOLERATED_SEC:
+        _check_heard(runner, source, last_sec, facts, report)
     if seconds < limits.min_sec:
         raise JobError(
             ErrorCode.INPUT_TOO_SHORT,
@@ -156,9 +158,7 @@ def _decode_audio(runner: ToolRunner, source: Path, target: Path, last_sec: floa
 
 
 def _check_heard(runner: ToolRunner, source: Path, last_sec: float, facts: AudioFacts, report: str) -> None:
-    """Raises JobError media_corrupt when ffmpeg complained and a strict look finds that speech is missing."""
-    if COMPLAINT not in report:
-        return
+    """Raises JobError media_corrupt when a strict look finds that speech is missing."""
     try:
         damage = scan_audio(runner, source, last_sec, facts.announced_sec)
     except ToolFailure as failure:

@@ -12,6 +12,7 @@ from gpu_worker.stages.colours import Colours, is_unconvertible, read_colours
 from gpu_worker.stages.download import Downloaded
 
 PROBE_SEC = 30.0  # ffprobe reads a few MB of a local file; longer means a file made to hang it
+BARE_STREAMS = frozenset({"mp3", "aac", "ac3", "eac3", "amr"})  # without an index: ffprobe guesses their length
 SURE_SCORE = 25  # ffprobe's lowest score for a short MP3; random bytes pass as one with a score of 1
 MAX_PIXELS = 8_912_896  # 4096x2176, 4K in both its forms: the frames of larger ones do not fit a node's memory
 
@@ -32,13 +33,14 @@ class VideoFacts:
 @dataclass(frozen=True)
 class AudioFacts:
     """The sound track that will be used. sample_rate: Hz, 0 where the file does not say; edited_sec: the length that
-    an MP4's edit list cuts the track to, None in other containers; announced_sec: the length that any container names,
-    for some an estimate."""
+    an MP4's edit list cuts the track to, None in other containers; announced_sec: the length that any container names;
+    is_estimate: whether that was guessed from the size of the file."""
 
     codec: str
     sample_rate: int
     edited_sec: float | None
     announced_sec: float | None = None
+    is_estimate: bool = False
 
 
 def probe_video(runner: ToolRunner, file: Downloaded) -> VideoFacts:
@@ -83,10 +85,11 @@ def judge_audio(answer: Mapping[str, Any]) -> AudioFacts:
         raise JobError(ErrorCode.NO_AUDIO_STREAM, "audio_url has no audio track. Send a file with speech.")
     _check_codec("audio_url", stream)
     rate = str(stream.get("sample_rate", ""))
-    is_mp4 = "mp4" in str(answer.get("format", {}).get("format_name", "")).split(",")
+    containers = str(answer.get("format", {}).get("format_name", "")).split(",")
+    is_mp4, is_estimate = "mp4" in containers, containers[0] in BARE_STREAMS
     edited_sec = _duration(stream, {}) if is_mp4 else None
     hertz = int(rate) if rate.isdigit() else 0
-    return AudioFacts(str(stream["codec_name"]), hertz, edited_sec, _duration(stream, answer))
+    return AudioFacts(str(stream["codec_name"]), hertz, edited_sec, _duration(stream, answer), is_estimate)
 
 
 def _read(runner: ToolRunner, file: Downloaded, name: str) -> Mapping[str, Any]:

@@ -45,6 +45,20 @@ def test_duration_may_stand_in_the_format_or_nowhere():
     assert judge_video(probed(stream, duration="N/A")).duration_sec is None
 
 
+def test_dolby_vision_with_a_base_for_others_is_taken():
+    side_data = [{"dv_profile": 8, "dv_bl_signal_compatibility_id": 4}]
+    told = {"color_transfer": "arib-std-b67", "color_space": "bt2020nc", "side_data_list": side_data}
+    assert judge_video(probed(VIDEO | told)).colours.is_hdr
+
+
+@pytest.mark.parametrize(
+    ("name", "is_estimate"), [("mp3", True), ("aac", True), ("wav", False), ("mov,mp4,m4a", False)]
+)
+def test_streams_without_an_index_only_estimate_their_length(name, is_estimate):
+    facts = judge_audio(probed(AUDIO | {"duration": "2.5"}, format_name=name))
+    assert (facts.announced_sec, facts.is_estimate) == (2.5, is_estimate)
+
+
 @pytest.mark.parametrize(
     ("answer", "code"),
     [
@@ -54,6 +68,10 @@ def test_duration_may_stand_in_the_format_or_nowhere():
         (probed(VIDEO | {"disposition": {"attached_pic": 1}}, AUDIO), ErrorCode.NO_VIDEO_STREAM),
         (probed(VIDEO | {"width": 0}), ErrorCode.MEDIA_CORRUPT),
         (probed(VIDEO | {"codec_name": "unknown"}), ErrorCode.UNSUPPORTED_MEDIA),
+        (
+            probed(VIDEO | {"side_data_list": [{"dv_profile": 5, "dv_bl_signal_compatibility_id": 0}]}),
+            ErrorCode.UNSUPPORTED_MEDIA,
+        ),
         (probed(VIDEO | {"width": 7680, "height": 4320}), ErrorCode.INPUT_TOO_LARGE),
     ],
 )

@@ -1,0 +1,50 @@
+"""What the tests of media share: an engine that counts, and the two ways in which a run may end."""
+
+from gpu_worker.engines.preview import PreviewEngine
+from tests.functional.gpu_worker.clips_more import TOOLS
+from tests.functional.gpu_worker.verdict_table import TABLE
+
+
+class CountingEngine(PreviewEngine):
+    """The preview engine, and how often it was asked for a video: what stands for a GPU's time."""
+
+    def __init__(self) -> None:
+        super().__init__(TOOLS, None)
+        self.renders = 0
+        self.prepared: dict[str, dict] = {}
+        self.look = lambda data: {}
+
+    def render(self, inputs, runner, progress):
+        self.renders += 1
+        self.prepared = self.look(inputs.video.read_bytes())
+        return super().render(inputs, runner, progress)
+
+
+def assert_verdict(rig, answer, row):
+    """The verdict of the table, said once and for all or left to another node, and no GPU was asked."""
+    wanted, error = TABLE[row], answer.body["error"]
+    assert wanted.fits(error["message"]), error["message"]
+    assert (error["code"], error["retryable"]) == (wanted.code, wanted.again)
+    assert answer.http_status == (503 if wanted.again else 200)
+    assert "_url" in error["message"], "it must name the field"
+    assert rig.engine.renders == 0, "the verdict cost a GPU's time"
+    assert rig.storage.puts == []
+
+
+def assert_right(rig, inspector, answer, size, frames, audio_sec):
+    """The promised video, whatever it was made of."""
+    assert (answer.http_status, answer.body["status"]) == (200, "ok"), (answer.body, rig.stream.getvalue())
+    assert rig.engine.renders == 1
+    streams = inspector.streams(rig.output())
+    video, audio = streams["video"], streams["audio"]
+    assert (video["width"], video["height"]) == size
+    assert (int(video["nb_read_frames"]), video["r_frame_rate"], video["avg_frame_rate"]) == (frames, "25/1", "25/1")
+    assert (video["codec_name"], video["pix_fmt"]) == ("h264", "yuv420p")
+    assert not any("rotation" in data for data in video.get("side_data_list", []))
+    assert abs(float(video["duration"]) - frames / 25) <= 0.04
+    assert (audio["codec_name"], audio["sample_rate"]) == ("aac", "48000")
+    assert abs(float(audio["duration"]) - audio_sec) <= 0.05
+    for stream in (video, rig.engine.prepared.get("video", video)):
+        assert [stream.get(f"color_{name}") for name in ("space", "transfer", "primaries", "range")] == [
+            "bt709", "bt709", "bt709", "tv",
+        ]  # fmt: skip
