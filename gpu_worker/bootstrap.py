@@ -2,23 +2,29 @@
 
 import logging
 import os
-import signal
+import shutil
 import sys
-import threading
 import time
 import uuid
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 
+from gpu_worker import VERSION
 from gpu_worker.adapters.b2_storage import B2Storage
 from gpu_worker.adapters.http_client import HttpClient
-from gpu_worker.adapters.media_tools import MediaTools, ToolsMissing, check_tools, find_tools
+from gpu_worker.adapters.imds import Imds
+from gpu_worker.adapters.media_tools import MediaTools, ToolsMissing, check_tools, find_tools, version_of
 from gpu_worker.adapters.report_sender import HttpReportSender
 from gpu_worker.adapters.scratch import sweep
 from gpu_worker.desk import Desk
-from gpu_worker.engines.port import Engine, EngineNotAllowed
+from gpu_worker.engines.musetalk.cold import MuseTalkCold
+from gpu_worker.engines.musetalk.cold_run import ColdSettings
+from gpu_worker.engines.port import Engine, EngineNotAllowed, HopelessHardware
 from gpu_worker.engines.preview import PreviewEngine
 from gpu_worker.event_log import EventLog, LibraryLogHandler
+from gpu_worker.lifetime import StopSignal, Worker
+from gpu_worker.node.citizen import Citizen
 from gpu_worker.pipeline import Equipment, Limits
 from gpu_worker.run_job import JobRunner
 from gpu_worker.runs.control import RunControl
@@ -29,7 +35,6 @@ from gpu_worker.storage import OutputStorage
 from gpu_worker.web import create_app
 from gpu_worker.wire import JobInput, UploadKey
 
-STOP_SEC = 8.0  # from SIGTERM to the end; the rehearsal and container runtimes send SIGKILL after 10 s
 EXIT_UNUSABLE = 2  # settings, tools or engine forbid a start: trying again would not help
 
 
@@ -41,35 +46,57 @@ def main(environment: Mapping[str, str]) -> int:
         settings = read_settings(environment)
         tools = find_tools(settings.ffmpeg_path, settings.ffprobe_path)
         check_tools(tools)
-        engine = build_engine(settings, tools)
-        engine.start()
-    except (SettingsError, ToolsMissing, EngineNotAllowed) as error:
+        engine = build_engine(settings, tools, environment)
+        worker = build_worker(settings, tools, engine, log)
+        swept = sweep(settings.work_dir)  # before any job can have a directory
+        stop_signal = StopSignal()
+        if worker.start(stop_signal):
+            log.event("scratch_swept", directories=swept)
+            _serve(worker, stop_signal, tools, log)
+    except (SettingsError, ToolsMissing, EngineNotAllowed, HopelessHardware) as error:
         log.event("worker_cannot_start", kind=type(error).__name__, faults=str(error).splitlines())
         return EXIT_UNUSABLE
-    log.event("scratch_swept", directories=sweep(settings.work_dir))
-    runner = build_runner(settings, tools, engine, log)
-    desk = Desk(runner.run, _new_control)
-    server = Server(create_app(desk, engine, log), settings.port)
-    stop = threading.Event()
-    for signal_number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(signal_number, lambda *_: stop.set())
-    server.start()
-    log.event("listening", port=server.port, engine=engine.name, ffmpeg=str(tools.ffmpeg), ffprobe=str(tools.ffprobe))
-    stop.wait()
     log.event("stopping")
-    desk.stop()
-    engine.stop()
-    log.event("stopped", all_answered=server.stop(STOP_SEC))
+    worker.stop()
     # a storage call that hangs sits in a thread of b2sdk's that an ordinary exit would wait for
     os._exit(0)
 
 
-def build_engine(settings: Settings, tools: MediaTools) -> Engine:
-    """Gives the engine that the settings name."""
-    return PreviewEngine(tools, settings.machine_id)
+def _serve(worker: Worker, stop_signal: StopSignal, tools: MediaTools, log: EventLog) -> None:
+    programs = {"ffmpeg": str(tools.ffmpeg), "ffprobe": str(tools.ffprobe)}
+    log.event("listening", port=worker.server.port, engine=worker.engine.name, **programs)
+    stop_signal.wait()
 
 
-def build_runner(settings: Settings, tools: MediaTools, engine: Engine, log: EventLog) -> JobRunner:
+def build_worker(settings: Settings, tools: MediaTools, engine: Engine, log: EventLog) -> Worker:
+    """Joins engine, desk, server and what the node is owed."""
+    imds = Imds(settings.metadata_uri) if settings.metadata_uri is not None else None
+    citizen = Citizen(imds, time.monotonic, engine.is_ready, settings.idle_cure_sec, log)
+    runner = build_runner(settings, tools, engine, citizen, log)
+    desk = Desk(runner.run, _new_control, citizen, is_open=False)
+    server = Server(create_app(desk, citizen.is_ready, engine.name, log), settings.port)
+    return Worker(engine, citizen, desk, server, settings.drain_sec, log)
+
+
+def build_engine(settings: Settings, tools: MediaTools, environment: Mapping[str, str]) -> Engine:
+    """Gives the engine that the settings name; environment: what its programs inherit a part of."""
+    musetalk = settings.musetalk
+    if settings.engine == "preview" or musetalk.work_dir is None:
+        return PreviewEngine(tools, settings.machine_id)
+    cold = ColdSettings(
+        work_dir=musetalk.work_dir,
+        result_dir=musetalk.result_dir,
+        python=Path(shutil.which(musetalk.python, path=environment.get("PATH")) or musetalk.python),
+        batch_size=musetalk.batch_size,
+        half_precision=musetalk.half_precision,
+        stall_sec=musetalk.stall_sec,
+        outer=environment,
+        on_node=settings.machine_id is not None,
+    )
+    return MuseTalkCold(cold, tools)
+
+
+def build_runner(settings: Settings, tools: MediaTools, engine: Engine, citizen: Citizen, log: EventLog) -> JobRunner:
     """Wires what runs need."""
     client = HttpClient(rehearsal=settings.rehearsal)
 
@@ -89,6 +116,7 @@ def build_runner(settings: Settings, tools: MediaTools, engine: Engine, log: Eve
         ),
         own_key=_own_key(settings),
         new_storage=new_storage,
+        versions={"gpu_worker": VERSION, engine.name: engine.version, "ffmpeg": version_of(tools.ffmpeg)},
     )
     return JobRunner(
         equipment=equipment,
@@ -96,6 +124,8 @@ def build_runner(settings: Settings, tools: MediaTools, engine: Engine, log: Eve
         new_sender=lambda url, token: HttpReportSender(client, url, token),
         new_run_id=lambda: uuid.uuid4().hex,
         log=log,
+        observer=citizen,
+        min_free_bytes=settings.min_free_bytes,
     )
 
 

@@ -1,16 +1,33 @@
 """Lets one job run at a time: the same job joins the run in progress, another one waits for it to end."""
 
 import threading
+import time
 from collections.abc import Callable
+from typing import Protocol
 
 from gpu_worker.failures import ErrorCode, JobError
 from gpu_worker.runs.control import RunControl
 from gpu_worker.wire import Answer, JobInput, failure_answer
 
 LOOK_SEC = 0.5  # how often a waiting request looks whether its caller is still there
+# A job that comes to a node that was given up waits so long for its 503. Answered at once, the queue would hand it
+# back and burn its four tries before the readiness probe has turned and closed the stream.
+HOLD_SEC = 20.0
+STOPPED = "The GPU node is being stopped."
+REPLACED = "The GPU node is being replaced."
 
 NewControl = Callable[[JobInput], RunControl]
 Run = Callable[[JobInput, RunControl], Answer]
+
+
+class Doorkeeper(Protocol):
+    """Hears who is at the desk; must answer at once."""
+
+    def job_came(self) -> None:
+        """A job is at the desk, running or waiting."""
+
+    def job_left(self) -> None:
+        """A job has its answer."""
 
 
 class _RunInProgress:
@@ -23,36 +40,76 @@ class _RunInProgress:
 class Desk:
     """Takes jobs from request threads and holds each until its answer is there.
 
-    run: makes the answer, in the thread of the request that came first; new_control: starts a run's clock.
+    run: makes the answer, in the thread of the request that came first; new_control: starts a run's clock;
+    doorkeeper: hears who comes and goes; is_open: False lets jobs wait until open is called.
     """
 
-    def __init__(self, run: Run, new_control: NewControl) -> None:
+    def __init__(
+        self, run: Run, new_control: NewControl, doorkeeper: Doorkeeper | None = None, *, is_open: bool = True
+    ) -> None:
         self._run = run
         self._new_control = new_control
+        self._doorkeeper = doorkeeper
         self._changed = threading.Condition()
         self._current: _RunInProgress | None = None
-        self._stopping = False
+        self._is_open = is_open
+        self._closed: str | None = None  # why no run begins any more
+        self._hold_sec = 0.0
+
+    def open(self) -> None:
+        """Lets runs begin."""
+        with self._changed:
+            self._is_open = True
+            self._changed.notify_all()
 
     def take(self, job: JobInput, is_caller_gone: Callable[[], bool]) -> Answer:
         """Runs the job, or joins its run, or waits for its turn; gives the answer.
 
         A caller that has hung up gives up its turn; a run that has begun goes on, since the next request for the same
-        job joins it. After stop every request is answered 503 `worker_interrupted`.
+        job joins it. After close every request but those of the run in progress is answered 503 `worker_interrupted`.
         """
+        if self._doorkeeper is not None:
+            self._doorkeeper.job_came()
+        try:
+            return self._take(job, is_caller_gone)
+        finally:
+            if self._doorkeeper is not None:
+                self._doorkeeper.job_left()
+
+    def close(self, why: str, hold_sec: float = 0.0) -> None:
+        """Begins no run any more. hold_sec: how long a job that comes is held before it gets its 503."""
         with self._changed:
-            while not self._stopping:
+            self._closed = why
+            self._hold_sec = hold_sec
+            self._changed.notify_all()
+
+    def interrupt(self) -> None:
+        """Interrupts the run in progress."""
+        with self._changed:
+            if self._current is not None:
+                self._current.control.interrupt()
+
+    def wait_until_idle(self, wait_sec: float) -> bool:
+        """Waits up to wait_sec until no run is in progress; says whether none is."""
+        with self._changed:
+            return self._changed.wait_for(lambda: self._current is None, wait_sec)
+
+    def _take(self, job: JobInput, is_caller_gone: Callable[[], bool]) -> Answer:
+        came = time.monotonic()
+        with self._changed:
+            while True:
                 current = self._current
-                if current is None:
+                if current is not None and current.key == (job.job_id, job.attempt):
+                    return self._join(current, job, is_caller_gone)
+                if self._closed is not None and time.monotonic() - came >= self._hold_sec:
+                    return _interrupted(job, self._closed)
+                if current is None and self._is_open and self._closed is None:
                     mine = _RunInProgress(job, self._new_control(job))
                     self._current = mine
                     break
-                if current.key == (job.job_id, job.attempt):
-                    return self._join(current, job, is_caller_gone)
                 self._changed.wait(LOOK_SEC)
                 if is_caller_gone():
                     return _interrupted(job, "The caller hung up while its job waited.")
-            else:
-                return _interrupted(job, "The GPU node is being stopped.")
         try:
             mine.answer = self._run(job, mine.control)
         finally:
@@ -60,18 +117,6 @@ class Desk:
                 self._current = None
                 self._changed.notify_all()
         return mine.answer
-
-    def stop(self) -> None:
-        """Takes no job any more and interrupts the run in progress."""
-        with self._changed:
-            self._stopping = True
-            if self._current is not None:
-                self._current.control.interrupt()
-            self._changed.notify_all()
-
-    def is_stopping(self) -> bool:
-        """Says whether stop was called."""
-        return self._stopping
 
     def _join(self, current: _RunInProgress, job: JobInput, is_caller_gone: Callable[[], bool]) -> Answer:
         while self._current is current:

@@ -50,7 +50,8 @@ class JobError(Exception):
     message: what the app's developer should change, in one or two sentences without secrets;
     stage: the phase it happened in, filled in by the run when the raiser leaves it out;
     retryable: whether another node may do better, by the code unless given;
-    detail: for the log only, such as the last lines of a tool.
+    detail: for the log only, such as the last lines of a tool;
+    hopeless_node: this node will never make a video, whatever the job.
     """
 
     def __init__(
@@ -61,6 +62,7 @@ class JobError(Exception):
         stage: str | None = None,
         retryable: bool | None = None,
         detail: str = "",
+        hopeless_node: bool = False,
     ) -> None:
         super().__init__(message)
         self.code = code
@@ -68,6 +70,7 @@ class JobError(Exception):
         self.stage = stage
         self.retryable = code in ANOTHER_NODE_MAY_HELP if retryable is None else retryable
         self.detail = detail
+        self.hopeless_node = hopeless_node
 
     def as_wire(self) -> dict[str, str | bool | None]:
         """Gives the `error` object of answers and reports."""
@@ -77,6 +80,15 @@ class JobError(Exception):
             "stage": self.stage,
             "retryable": self.retryable,
         }
+
+
+class DiskFullError(JobError):
+    """A run that the node's disk had no room for: a fault of the node, which another one may not have."""
+
+
+def disk_is_full(detail: str = "") -> DiskFullError:
+    """Gives the failure of a node whose disk has no room left; detail: for the log, what was full."""
+    return DiskFullError(ErrorCode.INTERNAL, "The GPU node's disk is full.", retryable=True, detail=detail)
 
 
 class SupersededError(Exception):

@@ -1,11 +1,13 @@
-"""Takes one run through its stages in their order: download, probe, prepare, engine, verify, upload."""
+"""Takes one run through its stages in their order: reuse, download, probe, prepare, engine, verify, upload."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gpu_worker import sidecar
 from gpu_worker.adapters.http_client import HttpClient
 from gpu_worker.adapters.media_tools import MediaTools, ToolRunner
 from gpu_worker.adapters.memory import PeakMemory
@@ -18,11 +20,12 @@ from gpu_worker.runs.reporter import NoReporter, Reporter
 from gpu_worker.stages.download import Downloaded, Downloader, Source
 from gpu_worker.stages.prepare import FPS, AudioLimits, check_output_size, prepare_audio, prepare_video
 from gpu_worker.stages.probe import probe_audio, probe_video
+from gpu_worker.stages.reuse import find_finished
 from gpu_worker.stages.upload import Uploader
 from gpu_worker.stages.verify import Expected, Output, verify_output
 from gpu_worker.storage import OutputStorage
 from gpu_worker.url_guard import UrlNotAllowed, judge_url
-from gpu_worker.wire import SCHEMA_VERSION, Answer, JobInput, UploadKey, ok_answer
+from gpu_worker.wire import Answer, JobInput, UploadKey, ok_answer
 
 # How long a run waits for the answer to its `starting` and `uploading` reports, the two moments at which it is worth
 # most to hear that it is no longer wanted. One report takes 4 s at most; with nobody answering a run loses this twice.
@@ -46,7 +49,7 @@ class Equipment:
     """What every run works with.
 
     own_key: the storage key of the environment, None when there is none; new_storage: opens a bucket, given its key
-    and a look at whether to stop.
+    and a look at whether to stop; versions: of the programs that make a video, by name.
     """
 
     client: HttpClient
@@ -55,12 +58,22 @@ class Equipment:
     limits: Limits
     own_key: UploadKey | None
     new_storage: Callable[[UploadKey, Callable[[], bool]], OutputStorage]
+    versions: Mapping[str, str]
 
 
 @dataclass(frozen=True)
 class _Sources:
     video: Downloaded
     audio: Downloaded
+
+
+@dataclass(frozen=True)
+class _Made:
+    """What the engine made, and how long it took in all, seconds."""
+
+    rendered: Rendered
+    output: Output
+    engine_sec: float
 
 
 @dataclass(frozen=True)
@@ -76,24 +89,26 @@ class Pipeline:
     directory: Path
 
     def make_video(self) -> Answer:
-        """Makes and stores the video, gives the `ok` answer; raises JobError and SupersededError."""
-        begin = time.monotonic()
-        memory = PeakMemory()
-        runner = ToolRunner(self.equipment.tools, self.control, memory)
+        """Makes and stores the video, or finds it stored, and answers `ok`; raises JobError, SupersededError."""
         self._pass_gate()  # before anything is spent
         key = self._storage_key()
-        sources = self._download()
-        prepared = self._prepare(runner, sources)
-        rendered = self.equipment.engine.render(prepared, runner, self.progress)
-        output = verify_output(runner, rendered.video, _expected(prepared))
         storage = self.equipment.new_storage(key, lambda: self.control.stop_reason() is not None)
+        with closing(storage):
+            uploader = Uploader(storage, self.control, self.equipment.limits.upload_sec)
+            return self._make_or_find(uploader, f"{key.prefix}{self.job.job_id}")
 
-        def metrics() -> dict[str, Any]:
-            return self._metrics(rendered, output, memory.peak_kb, time.monotonic() - begin)
-
-        place = self._upload(storage, f"{key.prefix}{self.job.job_id}", sources, output, metrics)
-        self.progress.advance(1.0)
-        return ok_answer(self.job, self.run_id, storage.file_url(place["key"]), place, metrics())
+    def _make_or_find(self, uploader: Uploader, name: str) -> Answer:
+        memory = PeakMemory()
+        runner = ToolRunner(self.equipment.tools, self.control, memory)
+        finished = find_finished(uploader, self.job, f"{name}.mp4")
+        if finished is not None:
+            return self._reuse(uploader, name, finished)
+        inputs, prepared = self._prepare(runner, self._download())
+        begin = time.monotonic()
+        rendered = self.equipment.engine.render(prepared, runner, self.progress)
+        engine_sec = round(time.monotonic() - begin, 3)
+        made = _Made(rendered, verify_output(runner, rendered.video, _expected(prepared)), engine_sec)
+        return self._deliver(uploader, name, inputs, made, memory)
 
     def _enter(self, phase: Phase) -> None:
         self.control.check()
@@ -131,7 +146,7 @@ class Pipeline:
             downloader.fetch(audio, advance(VIDEO_SHARE, 1 - VIDEO_SHARE)),
         )
 
-    def _prepare(self, runner: ToolRunner, sources: _Sources) -> PreparedInputs:
+    def _prepare(self, runner: ToolRunner, sources: _Sources) -> tuple[sidecar.Inputs, PreparedInputs]:
         self._enter(Phase.PREPARING)
         facts = probe_video(runner, sources.video)
         audio_facts = probe_audio(runner, sources.audio)
@@ -140,7 +155,6 @@ class Pipeline:
         geometry = plan_geometry(
             facts.stored_width, facts.stored_height, facts.pixel_aspect, self.job.aspect_ratio, self.job.resolution
         )
-
         check_output_size(geometry)
 
         def advance(done: int) -> None:
@@ -148,7 +162,8 @@ class Pipeline:
 
         target = self.directory / "video.mp4"
         video = prepare_video(runner, sources.video.path, target, facts, geometry, audio.frames, advance)
-        return PreparedInputs(
+        inputs = sidecar.Inputs(sources.video, sources.audio, facts, audio_facts, audio.seconds, geometry)
+        return inputs, PreparedInputs(
             video=video.path,
             audio=audio.path,
             width=geometry.width,
@@ -160,56 +175,50 @@ class Pipeline:
             params=self.job.params,
         )
 
-    def _upload(
-        self,
-        storage: OutputStorage,
-        name: str,
-        sources: _Sources,
-        output: Output,
-        metrics: Callable[[], dict[str, Any]],
-    ) -> dict[str, Any]:
-        """Uploads MP4 and sidecar; gives the answer's `output` object."""
+    def _deliver(
+        self, uploader: Uploader, name: str, inputs: sidecar.Inputs, made: _Made, memory: PeakMemory
+    ) -> Answer:
+        """Uploads MP4 and sidecar and makes sure that they are there; gives the answer."""
         self._enter(Phase.UPLOADING)
         self._pass_gate()  # a newer run may have put its video there already
-        uploader = Uploader(storage, self.control, self.equipment.limits.upload_sec)
-        place = _describe(storage.bucket, f"{name}.mp4", output)
-        uploader.upload_video(output, place["key"], lambda done: self.progress.advance(done / output.size_bytes))
+        place = _describe(uploader.storage.bucket, f"{name}.mp4", made.output)
+
+        def describe() -> dict[str, Any]:
+            metrics = self._metrics(made, memory.peak_kb)
+            return sidecar.describe(self.job, self.run_id, inputs, place, metrics, self.equipment.versions)
+
+        def advance(done: int) -> None:
+            self.progress.advance(done / made.output.size_bytes)
+
+        uploader.upload_video(made.output, place["key"], sidecar.as_record(describe()), advance)
         self._enter(Phase.VERIFYING)
-        uploader.check_stored(place["key"], output)
-        uploader.upload_sidecar(
-            self._sidecar(sources, place, metrics()), self.directory / "sidecar.json", f"{name}.json"
-        )
-        return place
+        uploader.check_stored(place["key"], made.output)
+        uploader.upload_sidecar(describe(), self.directory / "sidecar.json", f"{name}.json")
+        return self._answer(uploader, place, self._metrics(made, memory.peak_kb))
 
-    def _sidecar(self, sources: _Sources, place: dict[str, Any], metrics: dict[str, Any]) -> dict[str, Any]:
-        """Describes the MP4 beside it, and by its inputs' hashes what it was made from."""
-        return {
-            "schema_version": SCHEMA_VERSION,
-            "job_id": self.job.job_id,
-            "attempt": self.job.attempt,
-            "run_id": self.run_id,
-            "request_id": self.job.request_id,
-            "inputs": {
-                "video_sha256": sources.video.sha256,
-                "audio_sha256": sources.audio.sha256,
-                "aspect_ratio": self.job.aspect_ratio,
-                "resolution": self.job.resolution,
-                "params": dict(self.job.params),
-            },
-            "output": place,
-            "metrics": metrics,
-        }
+    def _reuse(self, uploader: Uploader, name: str, finished: dict[str, Any]) -> Answer:
+        """Answers with the video of an earlier run, and writes the sidecar that this run did not come to."""
+        self._enter(Phase.VERIFYING)
+        if uploader.look_up(f"{name}.json") is None:
+            uploader.upload_sidecar(finished, self.directory / "sidecar.json", f"{name}.json")
+        answer = self._answer(uploader, finished["output"], finished["metrics"])
+        return Answer(answer.http_status, {**answer.body, "reused": True})
 
-    def _metrics(self, rendered: Rendered, output: Output, peak_ram_kb: int | None, wall_sec: float) -> dict[str, Any]:
+    def _answer(self, uploader: Uploader, place: dict[str, Any], metrics: dict[str, Any]) -> Answer:
+        self.progress.advance(1.0)
+        return ok_answer(self.job, self.run_id, uploader.storage.file_url(place["key"]), place, metrics)
+
+    def _metrics(self, made: _Made, peak_ram_kb: int | None) -> dict[str, Any]:
+        engine_stages = {f"engine.{name}": seconds for name, seconds in made.rendered.stage_times.items()}
         return {
-            "generation_time_sec": rendered.generation_sec,
-            "script_wall_time_sec": round(wall_sec, 3),
-            "peak_vram_mib": rendered.peak_vram_mib,
+            "generation_time_sec": made.rendered.generation_sec,
+            "script_wall_time_sec": made.engine_sec,
+            "peak_vram_mib": made.rendered.peak_vram_mib,
             "peak_ram_kb": peak_ram_kb,
-            "stages": self.progress.snapshot().stage_times,
-            "frames": output.frames,
+            "stages": self.progress.snapshot().stage_times | engine_stages,
+            "frames": made.output.frames,
             "engine": self.equipment.engine.name,
-            "gpu_class": rendered.gpu_class,
+            "gpu_class": made.rendered.gpu_class,
             "cost_usd": None,  # only the control plane knows the price of the node
         }
 

@@ -4,10 +4,13 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from gpu_worker.adapters.scratch import run_directory
 from gpu_worker.event_log import EventLog
-from gpu_worker.failures import ErrorCode, JobError, SupersededError
+from gpu_worker.failures import DiskFullError, ErrorCode, JobError, SupersededError
+from gpu_worker.node import disk
+from gpu_worker.node.reallocation import RunEnd
 from gpu_worker.pipeline import Equipment, Pipeline
 from gpu_worker.runs.control import RunControl
 from gpu_worker.runs.progress import RunProgress
@@ -18,16 +21,28 @@ from gpu_worker.wire import Answer, JobInput, failure_answer, superseded_answer
 MAX_DETAIL = 2000  # characters of a tool's last words that go into the log
 
 
+class RunObserver(Protocol):
+    """Hears what a run says about the node; must answer at once."""
+
+    def run_began(self, progress: RunProgress) -> None:
+        """A run has begun."""
+
+    def run_ended(self, job_id: str, end: RunEnd, why: str) -> None:
+        """A run has ended, and its last report is out. why: its last words, empty for a good end."""
+
+
 @dataclass(frozen=True)
 class JobRunner:
     """Runs jobs. work_dir: where scratch directories are made; new_sender: delivers reports to a URL with a token;
-    new_run_id: draws a random id."""
+    new_run_id: draws a random id; min_free_bytes: of disk, less ends a run before it fetches anything."""
 
     equipment: Equipment
     work_dir: Path
     new_sender: Callable[[str, str], SendReport]
     new_run_id: Callable[[], str]
     log: EventLog
+    observer: RunObserver | None = None
+    min_free_bytes: int = 0
 
     def run(self, job: JobInput, control: RunControl) -> Answer:
         """Runs a job to its end and gives the answer; never raises for what a job can cause."""
@@ -37,12 +52,14 @@ class JobRunner:
         progress = RunProgress(time.monotonic)
         reporter = self._new_reporter(job, run_id, progress, control, log)
         progress.on_phase = reporter.report_phase
+        if self.observer is not None:
+            self.observer.run_began(progress)
         reporter.start()
         reporter.report_phase()
+        end, why = RunEnd.NOTHING, ""
         try:
-            with run_directory(self.work_dir) as directory:
-                pipeline = Pipeline(self.equipment, job, run_id, control, progress, reporter, directory)
-                answer = pipeline.make_video()
+            answer = self._make_video(job, run_id, control, progress, reporter)
+            end = RunEnd.VIDEO
             reporter.finish(None)
         except SupersededError:
             reporter.close()
@@ -50,8 +67,11 @@ class JobRunner:
         except Exception as error:  # noqa: BLE001  the one boundary: Salad needs an answer whatever breaks
             failure = _as_failure(error, str(progress.snapshot().phase))
             log.event("run_failed", error=failure.as_wire(), detail=failure.detail[-MAX_DETAIL:])
+            if isinstance(failure, DiskFullError):
+                log.event("disk_full", stage=failure.stage, detail=failure.detail[-MAX_DETAIL:])
             reporter.finish(failure)  # before the answer: Salad throws the body of a 503 away
             answer = failure_answer(job.job_id, job.attempt, run_id, failure)
+            end, why = _end_of(failure), failure.detail or failure.message
         log.event(
             "run_ended",
             status=answer.body["status"],
@@ -59,7 +79,32 @@ class JobRunner:
             stage_times=progress.snapshot().stage_times,
             report_faults=reporter.faults,
         )
+        if self.observer is not None:
+            self.observer.run_ended(job.job_id, end, why)
         return answer
+
+    def _make_video(
+        self, job: JobInput, run_id: str, control: RunControl, progress: RunProgress, reporter: Reporter | NoReporter
+    ) -> Answer:
+        """Runs the stages in a private directory; a full disk is told apart before the directory is emptied."""
+        try:
+            disk.require_free(self.work_dir, self.min_free_bytes)
+            with run_directory(self.work_dir) as directory:
+                try:
+                    pipeline = Pipeline(self.equipment, job, run_id, control, progress, reporter, directory)
+                    return pipeline.make_video()
+                except SupersededError:
+                    raise
+                except Exception as error:
+                    full = disk.explain(error, directory)
+                    if full is None or full is error:
+                        raise
+                    raise full from error
+        except OSError as error:  # of the directory itself
+            full = disk.explain(error, self.work_dir)
+            if full is None:
+                raise
+            raise full from error
 
     def _new_reporter(
         self, job: JobInput, run_id: str, progress: RunProgress, control: RunControl, log: EventLog
@@ -78,3 +123,12 @@ def _as_failure(error: Exception, phase: str) -> JobError:
         failure = JobError(ErrorCode.INTERNAL, "The worker failed by a fault of its own.", detail=detail)
     failure.stage = failure.stage or phase
     return failure
+
+
+def _end_of(failure: JobError) -> RunEnd:
+    """Gives what a failure says about the node."""
+    if failure.hopeless_node:
+        return RunEnd.HOPELESS
+    if isinstance(failure, DiskFullError):
+        return RunEnd.DISK_FULL
+    return RunEnd.GPU_FAULT if failure.code is ErrorCode.GPU_FAULT else RunEnd.NOTHING

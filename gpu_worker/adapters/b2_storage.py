@@ -1,5 +1,6 @@
 """Backblaze B2 as output storage, through b2sdk, with time limits and retries of our own choosing."""
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -30,6 +31,7 @@ SOCKET_SEC = 60.0  # each wait on the socket; B2 answers a whole part only when 
 # b2sdk retries data 20 times with pauses of up to 64 s: more than a run has. Requests, all of one run together:
 # authorise, find the bucket, two uploads with an upload URL each, one look, and room for a few retries of each.
 MAX_REQUESTS = 25
+RECORD = "avatar-sidecar"  # the name of a file's record among B2's own headers of the file
 FINAL_ERRORS = (AccessDenied, InvalidAuthToken, Unauthorized, RestrictedBucket, NonExistentBucket)
 
 
@@ -76,7 +78,13 @@ class B2Storage:
         self.bucket = key.bucket
         self._key = key
         self._download_url = download_url
-        config = B2HttpApiConfig(http_session_factory=lambda: _BoundedSession(is_stopped))
+        self._sessions: list[_BoundedSession] = []
+
+        def new_session() -> _BoundedSession:
+            self._sessions.append(_BoundedSession(is_stopped))
+            return self._sessions[-1]
+
+        config = B2HttpApiConfig(http_session_factory=new_session)
         self._api = B2Api(InMemoryAccountInfo(), InMemoryCache(), api_config=config)
         self._opened: Bucket | None = None
 
@@ -88,6 +96,7 @@ class B2Storage:
                 file_name=file.key,
                 content_type=file.content_type,
                 sha1_sum=file.sha1,
+                file_info={RECORD: file.record} if file.record else None,
                 progress_listener=_Listener(on_bytes),
             )
         except B2Error as error:
@@ -108,6 +117,15 @@ class B2Storage:
         host = self._download_url or str(self._api.account_info.get_download_url())
         return f"{host.rstrip('/')}/file/{self.bucket}/{key}"
 
+    def close(self) -> None:
+        """See the port. b2sdk keeps a thread for each upload until the garbage collector comes by; changing the size of
+        its pool is its one way to end them, and waits for an upload that hangs, so a thread of ours does that."""
+        uploads = self._api.services.upload_manager
+        other_size = uploads.get_thread_pool_size() + 1
+        threading.Thread(target=uploads.set_thread_pool_size, args=(other_size,), daemon=True).start()
+        for session in self._sessions:
+            session.close()
+
     def _bucket(self) -> Bucket:
         if self._opened is None:
             self._api.authorize_account(self._key.key_id, self._key.app_key, realm=self._key.endpoint or "production")
@@ -118,7 +136,8 @@ class B2Storage:
 def _stored(version: Any) -> StoredFile:
     """Reads size and SHA-1 of a file version; B2 knows the SHA-1 of a large file only as a note of the uploader."""
     sha1 = version.get_content_sha1()
-    return StoredFile(int(version.size), str(sha1) if sha1 else None)
+    info = {name.lower(): text for name, text in version.file_info.items()}  # header names: any case may come back
+    return StoredFile(int(version.size), str(sha1) if sha1 else None, info.get(RECORD))
 
 
 def _translate(error: B2Error) -> StorageFault:

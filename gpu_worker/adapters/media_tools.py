@@ -3,6 +3,7 @@
 import collections
 import importlib.util
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -21,6 +22,8 @@ WRAPPER = Path(__file__).with_name("die_with_parent.py")
 POLL_SEC = 0.05  # how often a running tool is looked at: the delay of a cancellation, and of a short tool's end
 STDERR_LINES = 20  # the end of what a tool says; the cause of a failure stands there
 MAX_LINE = 300  # characters kept of one line
+FILTERS = ("zscale", "tonemap")  # turn HDR and other colours into BT.709; zscale needs a library that is optional
+MAX_VERSION = 60  # characters; distributions append their whole history
 MAX_STDOUT = 4 * 1024 * 1024  # bytes; ffprobe's answer for one file has a few KB
 CHECK_SEC = 20.0  # the first start of a large static program from a cold disk takes seconds
 KILL_WAIT_SEC = 5.0  # the kernel ends a killed process at once unless it hangs in a driver
@@ -74,12 +77,24 @@ def find_tools(ffmpeg_path: str | None, ffprobe_path: str | None) -> MediaTools:
 
 
 def check_tools(tools: MediaTools) -> None:
-    """Runs each tool once, so that a broken one is noticed before a job is; raises ToolsMissing."""
+    """Runs each tool once, so that a broken one is noticed before a job is, and looks for the filters that not every
+    ffmpeg has; raises ToolsMissing."""
     for tool in (tools.ffmpeg, tools.ffprobe):
         try:
             subprocess.run([str(tool), "-version"], check=True, capture_output=True, timeout=CHECK_SEC)
         except (OSError, subprocess.SubprocessError) as error:
             raise ToolsMissing(f"{tool} does not run: {error}") from error
+    found = subprocess.run([str(tools.ffmpeg), "-filters"], capture_output=True, timeout=CHECK_SEC, check=False).stdout
+    missing = [name for name in FILTERS if f" {name} " not in found.decode(errors="replace")]
+    if missing:
+        raise ToolsMissing(f"{tools.ffmpeg} was built without the filters {', '.join(missing)}; set FFMPEG_PATH")
+
+
+def version_of(tool: Path) -> str:
+    """Gives a checked tool's own word for its version, such as `6.0-static`."""
+    first = subprocess.run([str(tool), "-version"], check=True, capture_output=True, timeout=CHECK_SEC).stdout
+    found = re.match(rb"\S+ version (\S+)", first)
+    return found[1].decode(errors="replace")[:MAX_VERSION] if found else "unknown"
 
 
 def _find(name: str, setting: str, given: str | None) -> Path:

@@ -10,11 +10,12 @@ class PeakMemory:
     def __init__(self) -> None:
         self.peak_kb: int | None = None
 
-    def sample(self, child_pid: int) -> None:
-        """Adds one observation of this process and a child; a child that is gone counts as nothing."""
-        own, child = _resident_kb(os.getpid()), _resident_kb(child_pid)
+    def sample(self, *child_pids: int) -> None:
+        """Adds one observation of this process and its children; a child that is gone counts as nothing."""
+        own = _resident_kb(os.getpid())
         if own is not None:
-            self.peak_kb = max(self.peak_kb or 0, own + (child or 0))
+            children = sum(_resident_kb(pid) or 0 for pid in child_pids)
+            self.peak_kb = max(self.peak_kb or 0, own + children)
 
 
 def _resident_kb(pid: int) -> int | None:

@@ -1,7 +1,7 @@
 """The port between a run and whatever makes the talking head."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -11,6 +11,10 @@ from gpu_worker.runs.progress import RunProgress
 
 class EngineNotAllowed(Exception):  # noqa: N818  the name says what is wrong
     """This engine must not serve in this environment; the message says why."""
+
+
+class HopelessHardware(Exception):  # noqa: N818  the name says what is wrong
+    """This node will never make a video, whatever the job; the message says why, for Salad's record of it."""
 
 
 @dataclass(frozen=True)
@@ -31,12 +35,14 @@ class PreparedInputs:
 
 @dataclass(frozen=True)
 class Rendered:
-    """What an engine made. video: the MP4; the rest was measured, or is None. generation_sec: the model's own time."""
+    """What an engine made. video: the MP4; the rest was measured, or is None. generation_sec: the model's own time;
+    stage_times: seconds of the engine's own stages, by its names for them."""
 
     video: Path
     generation_sec: float | None = None
     peak_vram_mib: float | None = None
     gpu_class: str | None = None
+    stage_times: Mapping[str, float] = field(default_factory=dict)
 
 
 class Engine(Protocol):
@@ -45,6 +51,11 @@ class Engine(Protocol):
     @property
     def name(self) -> str:
         """The name in `metrics.engine`."""
+        ...
+
+    @property
+    def version(self) -> str:
+        """Which one of that name: the model's commit, or the worker's own version."""
         ...
 
     def start(self) -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
+from gpu_worker import VERSION
 from gpu_worker.adapters.media_tools import MediaTools, ToolFailure, ToolRunner, ToolTimeout
 from gpu_worker.engines.port import EngineNotAllowed, PreparedInputs, Rendered
 from gpu_worker.failures import ErrorCode, JobError
@@ -23,6 +24,7 @@ class PreviewEngine:
     """Needs a CPU and ffmpeg only. machine_id: the id of the Salad node this runs on, if it is one."""
 
     name = "preview"
+    version = VERSION
 
     def __init__(self, tools: MediaTools, machine_id: str | None) -> None:
         self._tools = tools
@@ -86,7 +88,8 @@ def turning_frame(inputs: PreparedInputs) -> int:
 
 def _encode_cycle(inputs: PreparedInputs, mark: Path, cycle: Path, runner: ToolRunner, progress: RunProgress) -> None:
     """Encodes forward and, when the audio is longer than the video, back: the part that is then repeated."""
-    marked = "[0:v][1:v]overlay=(W-w)/2:H-h-h/2:format=auto,format=yuv420p"
+    # not format=auto: that goes through RGB and comes back in another matrix
+    marked = "[0:v][1:v]overlay=(W-w)/2:H-h-h/2:format=yuv420,format=yuv420p"
     if inputs.video_frames >= inputs.frames:
         frames, graph = inputs.frames, f"{marked}[out]"
     else:

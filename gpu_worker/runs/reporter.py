@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from gpu_worker.event_log import EventLog
 from gpu_worker.failures import JobError
-from gpu_worker.runs.control import RunControl
+from gpu_worker.runs.control import RunControl, StopReason
 from gpu_worker.runs.progress import ProgressSnapshot, RunProgress
 from gpu_worker.wire import SCHEMA_VERSION
 
@@ -18,6 +18,10 @@ LAST_TRIES = 3  # the last report shortens the wait for a lost webhook, or carri
 RETRY_PAUSE_SEC = 0.5
 HOPELESS = 3  # faults in a row: from then on nothing is tried twice or waited for, until a report arrives again
 LAST_WAIT_SEC = 12.0  # how long a run waits for its last report: 3 tries of up to 4 s would just fit
+# The same when the worker is being ended: a report that goes well takes well under a second, and the answer to the
+# queue worker must be out before the grace is over.
+INTERRUPTED_WAIT_SEC = 2.0
+SLICE_SEC = 0.1  # how often a wait looks whether the worker is being ended
 
 
 @dataclass(frozen=True)
@@ -93,14 +97,14 @@ class Reporter:
     def settle(self, wait_sec: float) -> None:
         """Waits up to wait_sec until the newest phase report was answered or given up."""
         if self._newest is not None and not self._is_hopeless():
-            self._newest.settled.wait(wait_sec)
+            self._wait(self._newest, wait_sec)
 
     def finish(self, error: JobError | None) -> None:
-        """Sends the last report and ends the thread; waits at most LAST_WAIT_SEC for both."""
+        """Sends the last report and ends the thread; waits LAST_WAIT_SEC for it at most, less when interrupted."""
         item = _Item(self._progress.snapshot(), LAST_TRIES, error.as_wire() if error else None, is_last=True)
         self._ending.set()
         if self._put(item):
-            item.settled.wait(LAST_WAIT_SEC)
+            self._wait(item, LAST_WAIT_SEC)
         self.close()
 
     def close(self) -> None:
@@ -109,6 +113,14 @@ class Reporter:
         self._closed.set()
         self._put(None)
         self._thread.join(timeout=1.0)
+
+    def _wait(self, item: _Item, wait_sec: float) -> None:
+        waited = 0.0
+        while not item.settled.wait(SLICE_SEC):
+            waited += SLICE_SEC
+            is_interrupted = self._control.stop_reason() is StopReason.INTERRUPTED
+            if waited >= (min(wait_sec, INTERRUPTED_WAIT_SEC) if is_interrupted else wait_sec):
+                return
 
     def _put(self, item: "_Item | None") -> bool:
         try:

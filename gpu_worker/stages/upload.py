@@ -14,6 +14,7 @@ from gpu_worker.runs.control import RunControl
 from gpu_worker.stages.verify import Output
 from gpu_worker.storage import NewFile, OutputStorage, StorageFault, StoredFile
 
+LOOK_SEC = 20.0  # one HEAD, with the connection and the authorization before it, on a home line
 POLL_SEC = 0.1  # how often a storage call in its own thread is looked at: the delay of a cancellation
 
 
@@ -25,9 +26,13 @@ class Uploader:
     control: RunControl
     limit_sec: float
 
-    def upload_video(self, output: Output, key: str, on_bytes: Callable[[int], None]) -> None:
-        """Uploads the MP4; raises JobError upload_failed and what control.check raises."""
-        self._put(NewFile(output.path, key, "video/mp4", output.size_bytes, output.sha1), on_bytes)
+    def look_up(self, key: str) -> StoredFile | None:
+        """Gives what lies under a key, None when nothing does; raises like upload_video."""
+        return self._call(lambda: self.storage.look_up(key), min(LOOK_SEC, self.limit_sec))
+
+    def upload_video(self, output: Output, key: str, record: str | None, on_bytes: Callable[[int], None]) -> None:
+        """Uploads the MP4 with its record; raises JobError upload_failed and what control.check raises."""
+        self._put(NewFile(output.path, key, "video/mp4", output.size_bytes, output.sha1, record), on_bytes)
 
     def upload_sidecar(self, content: Mapping[str, Any], path: Path, key: str) -> None:
         """Writes the sidecar and uploads it; its presence says that the MP4 beside it is whole."""
@@ -38,20 +43,21 @@ class Uploader:
 
     def check_stored(self, key: str, output: Output) -> None:
         """Asks the storage for the MP4 again, as a reader would; raises JobError upload_failed."""
-        found = self._call(lambda: self.storage.look_up(key))
+        found = self._call(lambda: self.storage.look_up(key), self.limit_sec)
         _compare(found, output.size_bytes, output.sha1)
 
     def _put(self, file: NewFile, on_bytes: Callable[[int], None]) -> None:
-        _compare(self._call(lambda: self.storage.put(file, on_bytes)), file.size_bytes, file.sha1)
+        stored = self._call(lambda: self.storage.put(file, on_bytes), self.limit_sec)
+        _compare(stored, file.size_bytes, file.sha1)
 
-    def _call(self, action: Callable[[], StoredFile | None]) -> StoredFile | None:
+    def _call(self, action: Callable[[], StoredFile | None], limit_sec: float) -> StoredFile | None:
         outcome = _Outcome()
         threading.Thread(target=outcome.fill, args=(action,), daemon=True).start()
-        give_up = time.monotonic() + self.limit_sec
+        give_up = time.monotonic() + limit_sec
         while not outcome.done.wait(POLL_SEC):
             self.control.check()
             if time.monotonic() > give_up:
-                raise _upload_failed(f"The upload took longer than {self.limit_sec:g} s.")
+                raise _upload_failed(f"The storage took longer than {limit_sec:g} s.")
         if outcome.fault is not None:
             self.control.check()
             if isinstance(outcome.fault, StorageFault):

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,8 +87,13 @@ class Peers:
 
 
 @contextmanager
-def peers(directory: Path, queue_worker: str, **settings: str) -> Iterator[Peers]:
-    """Starts them all, with one replica; queue_worker: the path of a program, empty for the stand-in."""
+def peers(
+    directory: Path, queue_worker: str, *, worker_settings: Mapping[str, str] | None = None, **settings: str
+) -> Iterator[Peers]:
+    """Starts them all, with one replica; queue_worker: the path of a program, empty for the stand-in.
+
+    worker_settings: of the replica, beside those of the tests; settings: of the simulator.
+    """
     heard = Answer(200, b'{"cancel": false, "remaining_seconds": 600}')
     voice = Answer(200, (MEDIA / "speech.wav").read_bytes(), {"Content-Type": "audio/wav"})
     with (
@@ -107,7 +112,7 @@ def peers(directory: Path, queue_worker: str, **settings: str) -> Iterator[Peers
         body = group_body(1, readiness_probe=PROBE)
         body["container"]["environment_variables"] = {
             "ENGINE": "preview", "REHEARSAL_MODE": "true", "B2_KEY_ID": KEY_ID, "B2_APP_KEY": APP_KEY,
-            "B2_BUCKET_NAME": BUCKET, "B2_PREFIX": PREFIX, "B2_REALM": b2.origin, "WORK_DIR": str(directory / "work"),
+            "B2_BUCKET_NAME": BUCKET, "B2_PREFIX": PREFIX, "B2_REALM": b2.origin, "WORK_DIR": str(directory / "work"), **(worker_settings or {}),
         }  # fmt: skip
         answer = salad.call("create_container_group", body)
         assert answer.status_code == 201, answer.text

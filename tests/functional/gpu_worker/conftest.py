@@ -25,6 +25,7 @@ from gpu_worker.stages.prepare import AudioLimits
 from gpu_worker.storage import StorageFault, StoredFile
 from gpu_worker.wire import UploadKey, read_job
 
+VERSIONS = {"gpu_worker": "0.1.0", "ffmpeg": "6.0"}
 ROOT = Path(__file__).parents[3]
 TOOLS = find_tools(None, None)
 PICTURE = ["-f", "lavfi", "-i", "testsrc2=size=160x120:rate=25:duration=1"]
@@ -172,15 +173,18 @@ class FakeStorage:
 
     def __init__(self) -> None:
         self.files: dict[str, bytes] = {}
+        self.records: dict[str, str | None] = {}
         self.puts: list[str] = []
         self.on_put = lambda file: None
         self.spoil = False
+        self.closed = 0
 
     def put(self, file, on_bytes):
         self.on_put(file)
         data = file.path.read_bytes()
         self.puts.append(file.key)
         self.files[file.key] = data
+        self.records[file.key] = file.record
         on_bytes(len(data))
         return self.look_up(file.key)
 
@@ -189,7 +193,10 @@ class FakeStorage:
         if data is None:
             return None
         sha1 = "0" * 40 if self.spoil else hashlib.sha1(data).hexdigest()
-        return StoredFile(len(data), sha1)
+        return StoredFile(len(data), sha1, self.records.get(key))
+
+    def close(self):
+        self.closed += 1
 
     def file_url(self, key):
         return f"https://files.example/file/bucket/{key}"
@@ -232,7 +239,7 @@ class Rig:
         self.control = RunControl(time.monotonic, job.run_timeout_seconds)
         own_key = UploadKey(None, "key", "app-key-secret", "bucket", "musetalk/outputs/")
         equipment = Equipment(
-            self.client, TOOLS, self.engine, self.limits, own_key, lambda key, is_stopped: self.storage
+            self.client, TOOLS, self.engine, self.limits, own_key, lambda key, is_stopped: self.storage, VERSIONS
         )
         log = EventLog(self.stream, lambda: datetime.now(UTC))
         runner = JobRunner(

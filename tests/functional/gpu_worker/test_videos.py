@@ -113,7 +113,7 @@ def test_sidecar_comes_last_and_describes_the_video(rig):
     sidecar = json.loads(rig.storage.files[SIDECAR])
     assert sidecar["output"] == answer.body["output"]
     assert (sidecar["job_id"], sidecar["attempt"], sidecar["run_id"]) == ("job-1", 1, "run-1")
-    assert sidecar["inputs"]["video_sha256"] == hashlib.sha256(rig.site.files["/face.mp4"]).hexdigest()
+    assert sidecar["inputs"]["video"]["sha256"] == hashlib.sha256(rig.site.files["/face.mp4"]).hexdigest()
 
 
 def test_metrics_hold_only_what_was_measured(rig):
@@ -139,7 +139,7 @@ def test_metrics_hold_only_what_was_measured(rig):
         "uploading",
         "verifying",
     ]
-    assert 0 < metrics["script_wall_time_sec"] <= sum(metrics["stages"].values()) + 1
+    assert 0 < metrics["script_wall_time_sec"] <= sum(metrics["stages"].values())
     assert metrics["peak_ram_kb"] > 10_000
 
 

@@ -89,16 +89,48 @@ def test_a_waiting_caller_that_hangs_up_gives_up_its_turn():
     assert runs.started == [("a", 1)]
 
 
-def test_stop_interrupts_the_run_and_answers_everybody_503():
+def test_a_closed_desk_begins_nothing_and_an_interrupt_ends_what_runs():
     runs = SlowRuns()
     first = Request(runs, job("a"))
     until(lambda: runs.started)
     waiting = Request(runs, job("b"))
-    runs.desk.stop()
+    runs.desk.close("The GPU node is being stopped.")
+    runs.desk.interrupt()
     assert first.result().http_status == 503
     assert waiting.result().body["error"]["code"] == "worker_interrupted"
     assert runs.desk.take(job("c"), lambda: False).http_status == 503
     assert runs.started == [("a", 1)]
+
+
+def test_a_closed_desk_lets_the_run_in_progress_end_and_others_join_it():
+    runs = SlowRuns()
+    first = Request(runs, job("a"))
+    until(lambda: runs.started)
+    runs.desk.close("closed")
+    joined = Request(runs, job("a"))
+    assert runs.desk.wait_until_idle(0.05) is False
+    runs.release.set()
+    assert first.result() == joined.result()
+    assert runs.desk.wait_until_idle(5) is True
+
+
+def test_a_desk_that_is_not_open_yet_lets_jobs_wait():
+    runs = SlowRuns()
+    runs.desk = Desk(runs.run, lambda given: RunControl(time.monotonic, 60), is_open=False)
+    early = Request(runs, job("a"))
+    runs.release.set()
+    early.join(0.2)
+    assert (early.is_alive(), runs.started) == (True, [])
+    runs.desk.open()
+    assert early.result().http_status == 200
+
+
+def test_a_job_that_comes_to_a_node_on_its_way_out_is_held_before_its_503():
+    runs = SlowRuns()
+    runs.desk.close("The node is being replaced.", hold_sec=0.5)
+    began = time.monotonic()
+    assert runs.desk.take(job("a"), lambda: False).http_status == 503
+    assert time.monotonic() - began >= 0.5
 
 
 def test_a_run_that_raises_frees_the_desk():

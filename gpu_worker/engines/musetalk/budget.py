@@ -1,0 +1,65 @@
+"""What one run of upstream's program may take: memory, disk, time. Pure arithmetic on measured figures."""
+
+from dataclasses import dataclass
+
+from gpu_worker.engines.port import PreparedInputs
+from gpu_worker.failures import ErrorCode, JobError
+
+GIB = 1024**3
+BYTES_PER_PIXEL = 3  # frames are kept as 8-bit BGR arrays
+RESULT_BYTES = 256 * 256 * 3  # each generated face, kept until all are made
+MEMORY_SHARE = 0.5  # of the container's memory; models, torch and copies of frames need the rest
+# PNGs of the source and of the result lie side by side: 1.13 and 1.04 MB a frame of 720p were measured, 0.4 bytes for
+# each of a frame's raw bytes; noisy pictures compress worse.
+PNG_SHARE = 0.6
+# Imports took 18.5 s and loading 15-30 s where it was measured; a cold home disk may need several times that.
+START_SEC = 300.0
+# Measured a frame of 720p: 0.46 s for a source frame on an L4, 0.16 s and the network for a frame of the output. Three
+# times that: a limit that a slow but sound node meets would cost a second GPU try.
+FRAME_SEC = 1.5
+PIXELS_720P = 1280 * 720
+# Reading and encoding the latents prints nothing and writes nothing; 0.1 s is three times what a frame took on a V100.
+SILENT_FRAME_SEC = 0.1
+
+
+@dataclass(frozen=True)
+class TimeLimits:
+    """limit_sec: for the whole program; stall_sec: without any sign of life."""
+
+    limit_sec: float
+    stall_sec: float
+
+
+def frames_bytes(inputs: PreparedInputs) -> int:
+    """Gives the memory that upstream needs for its arrays of frames."""
+    raw = inputs.width * inputs.height * BYTES_PER_PIXEL
+    return raw * inputs.video_frames + RESULT_BYTES * inputs.frames
+
+
+def check_memory(inputs: PreparedInputs, memory_bytes: int | None) -> None:
+    """Raises JobError input_too_large when the frames cannot fit into memory_bytes (None: unknown, nothing is checked).
+
+    Upstream holds every source frame of the job at once; the kernel would kill it in the middle, on each node again.
+    """
+    needed = frames_bytes(inputs)
+    if memory_bytes is None or needed <= memory_bytes * MEMORY_SHARE:
+        return
+    raise JobError(
+        ErrorCode.INPUT_TOO_LARGE,
+        f"video_url needs {needed / GIB:.1f} GiB for its {inputs.video_frames} frames of {inputs.width}x"
+        f"{inputs.height} pixels, and {memory_bytes * MEMORY_SHARE / GIB:.1f} GiB are there. Ask for a lower "
+        "resolution, or send a shorter video: it is played forward and back for as long as the voice lasts.",
+    )
+
+
+def disk_bytes(inputs: PreparedInputs) -> int:
+    """Gives the disk that upstream needs for its pictures."""
+    raw = inputs.width * inputs.height * BYTES_PER_PIXEL
+    return int(raw * PNG_SHARE * (inputs.video_frames + inputs.frames))
+
+
+def time_limits(inputs: PreparedInputs, stall_sec: float) -> TimeLimits:
+    """Gives the limits; stall_sec: how long a working program may be silent beside what its frames explain."""
+    size = max(1.0, inputs.width * inputs.height / PIXELS_720P)
+    work = FRAME_SEC * size * (inputs.video_frames + inputs.frames)
+    return TimeLimits(START_SEC + work, stall_sec + SILENT_FRAME_SEC * size * inputs.video_frames)

@@ -1,0 +1,108 @@
+"""Judges how a run of upstream's program ended: its status proves nothing, its words and its file tell. Pure."""
+
+import re
+
+from gpu_worker.adapters.process_groups import Ending
+from gpu_worker.engines.musetalk.transcript import Stage, Transcript
+from gpu_worker.failures import ErrorCode, JobError, disk_is_full
+
+FPS = 25
+OUT_OF_MEMORY = re.compile(r"CUDA out of memory|OutOfMemoryError|CUBLAS_STATUS_ALLOC_FAILED")
+# After these no other run on this card or driver can do better.
+HOPELESS = re.compile(
+    r"no kernel image is available|No CUDA GPUs are available|Found no NVIDIA driver|driver version is insufficient"
+    r"|no CUDA-capable device|Torch not compiled with CUDA"
+)
+GPU_FAULT = re.compile(r"CUDA error|device-side assert|illegal memory access|cuDNN error|CUDNN_STATUS|CUBLAS_STATUS")
+DISK_FULL = re.compile(r"No space left on device")
+# ffmpeg, when not one of the first five numbered pictures is there: upstream made none, because it saw no face.
+NO_FIRST_PICTURE = re.compile(r"Could find no file with path .* and index in the range")
+# ffmpeg at a gap in the numbers: upstream leaves the picture of a frame without a face out, and the video ends there.
+GAP = re.compile(r"Could not open file : \S*\d{8}\.png")
+NO_FACE_ANYWHERE = "division by zero"  # upstream's mean over the faces of all frames, when there are none
+
+
+def judge_ending(ending: Ending, transcript: Transcript) -> JobError | None:
+    """Gives why there can be no video, or None when the program says that it made one (which proves nothing yet)."""
+    said = "\n".join(transcript.tail)
+    return (
+        _of_limits(ending, transcript, said)
+        or _of_words(transcript, said)
+        or _of_status(ending, said)
+        or _of_silence(transcript, said)
+    )
+
+
+def judge_video(frames: int, has_sound: bool, expected_frames: int, transcript: Transcript) -> JobError | None:
+    """Judges the file that upstream says it saved; frames, has_sound: what really lies in it."""
+    said = "\n".join(transcript.tail)
+    if 0 < frames < expected_frames and GAP.search(said):
+        return JobError(
+            ErrorCode.FACE_LOST,
+            f"No face can be seen {_place(frames)} of video_url. Send a video that shows one face all the time.",
+            detail=said,
+        )
+    if frames != expected_frames:
+        return _unusable(f"the model made {frames} frames, not {expected_frames}", said)
+    return None if has_sound else _unusable("the model made a video without sound", said)
+
+
+def no_video(detail: str) -> JobError:
+    """Gives the verdict on a file that is missing, empty or cannot be read."""
+    return _unusable("the model left no video that can be read", detail)
+
+
+def _of_limits(ending: Ending, transcript: Transcript, said: str) -> JobError | None:
+    if ending.limit is None:
+        return None
+    what = "gave no sign of life" if ending.limit == "stall" else "took too long"
+    message = f"The model {what} at its stage {transcript.stage} and was stopped."
+    return JobError(ErrorCode.GPU_FAULT, message, detail=said)
+
+
+def _of_words(transcript: Transcript, said: str) -> JobError | None:
+    if DISK_FULL.search(said):
+        return disk_is_full(said)
+    if OUT_OF_MEMORY.search(said):
+        message = (
+            "The GPU's memory is too small for this job. Another node may have more; a lower resolution needs less."
+        )
+        return JobError(ErrorCode.GPU_OUT_OF_MEMORY, message, detail=said)
+    is_hopeless = HOPELESS.search(said) is not None
+    if is_hopeless or GPU_FAULT.search(said):
+        message = "The GPU failed while it made the video."
+        return JobError(ErrorCode.GPU_FAULT, message, detail=said, hopeless_node=is_hopeless)
+    if transcript.swallowed == NO_FACE_ANYWHERE and transcript.stage is Stage.LANDMARKS:
+        message = "No face can be seen in video_url. Send a video that shows one face from the front."
+        return JobError(ErrorCode.FACE_NOT_DETECTED, message, detail=said)
+    if NO_FIRST_PICTURE.search(said):
+        message = "No face can be seen at the begin of video_url. Send a video that shows one face all the time."
+        return JobError(ErrorCode.FACE_NOT_DETECTED, message, detail=said)
+    return None
+
+
+def _of_status(ending: Ending, said: str) -> JobError | None:
+    if ending.signal is not None:
+        message = "The model was killed by the system of the GPU node, most likely for its memory."
+        return JobError(ErrorCode.WORKER_INTERRUPTED, message, detail=f"signal {ending.signal}\n{said}")
+    if ending.status != 0:
+        return JobError(ErrorCode.INTERNAL, "The model ended with an error.", detail=f"status {ending.status}\n{said}")
+    return None
+
+
+def _of_silence(transcript: Transcript, said: str) -> JobError | None:
+    """An exit status of 0 without the word that it is done."""
+    if transcript.swallowed is not None:
+        return JobError(ErrorCode.INTERNAL, "The model failed on this job.", detail=said)
+    if transcript.exits_early and transcript.stage is not Stage.DONE:
+        message = "audio_url is too short for the model. Send a longer recording."
+        return JobError(ErrorCode.INPUT_TOO_SHORT, message, detail=said)
+    return None
+
+
+def _place(frames: int) -> str:
+    return f"{frames / FPS:.2f} s after the begin"
+
+
+def _unusable(what: str, detail: str) -> JobError:
+    return JobError(ErrorCode.OUTPUT_VERIFICATION_FAILED, f"The video could not be used: {what}.", detail=detail)

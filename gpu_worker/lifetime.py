@@ -1,0 +1,109 @@
+"""Starts the worker's parts in their order, waits for the signal to end, and ends them within the grace."""
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import FrameType
+
+from gpu_worker.desk import HOLD_SEC, REPLACED, STOPPED, Desk
+from gpu_worker.engines.port import Engine, HopelessHardware
+from gpu_worker.event_log import EventLog
+from gpu_worker.node.citizen import Citizen
+from gpu_worker.server import Server
+
+# After the drain: an interrupted run notices within a second, has 2 s for its last report and 1 s to join its thread.
+# With the default drain of 4 s this is 8 s; the rehearsal and container runtimes send SIGKILL after 10 s.
+WRAP_UP_SEC = 4.0
+ENGINE_SEC = 0.5  # of it for the engine, which is idle or about to be killed by then
+EXIT_LATE = 1  # the grace is over and something hangs; the kernel takes our children along
+
+
+class _StoppedWhileStartingError(BaseException):
+    """Leaves the engine's start, which may take a minute; no `except Exception` on the way may swallow it."""
+
+
+class StopSignal:
+    """Remembers SIGTERM and SIGINT; during a start it breaks that off. Make it in the main thread."""
+
+    def __init__(self) -> None:
+        self._came = threading.Event()
+        self._is_starting = False
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._take)
+
+    def wait(self) -> None:
+        """Returns when a signal has come."""
+        self._came.wait()
+
+    def run_start(self, start: Callable[[], None]) -> bool:
+        """Runs start; gives False when a signal came before it was done."""
+        self._is_starting = True
+        try:
+            if not self._came.is_set():
+                start()
+        except _StoppedWhileStartingError:
+            return False
+        finally:
+            self._is_starting = False
+        return not self._came.is_set()
+
+    def _take(self, number: int, frame: FrameType | None) -> None:
+        self._came.set()
+        if self._is_starting:
+            self._is_starting = False  # a second signal must not break off the ending
+            raise _StoppedWhileStartingError
+
+
+@dataclass(frozen=True)
+class Worker:
+    """The parts that live as long as the process. drain_sec: how long a run that stores its video may go on after
+    the signal to end."""
+
+    engine: Engine
+    citizen: Citizen
+    desk: Desk
+    server: Server
+    drain_sec: float
+    log: EventLog
+
+    def start(self, stop_signal: StopSignal) -> bool:
+        """Serves, then starts the engine, then takes jobs; gives False when a signal came meanwhile.
+
+        On hopeless hardware the node is given up and the worker serves on: /live 200, /hc 503. Raises
+        HopelessHardware where there is no Salad to ask, and EngineNotAllowed.
+        """
+        self.citizen.on_given_up = lambda: self.desk.close(REPLACED, HOLD_SEC)
+        self.server.start()
+        try:
+            if not stop_signal.run_start(self.engine.start):
+                return False
+        except HopelessHardware as error:
+            if not self.citizen.give_up(str(error)):
+                raise
+        self.citizen.start()
+        self.desk.open()
+        return True
+
+    def stop(self) -> None:
+        """Ends everything within drain_sec + WRAP_UP_SEC; a run that stores its video may finish within drain_sec."""
+        until = time.monotonic() + self.drain_sec + WRAP_UP_SEC
+        guard = threading.Timer(self.drain_sec + WRAP_UP_SEC, self._end_late)
+        guard.daemon = True
+        guard.start()
+        self.citizen.stop()
+        self.desk.close(STOPPED)
+        if self.citizen.is_storing():
+            self.log.event("draining", drain_sec=self.drain_sec)
+            self.desk.wait_until_idle(self.drain_sec)
+        self.desk.interrupt()
+        self.desk.wait_until_idle(until - ENGINE_SEC - time.monotonic())
+        self.engine.stop()
+        self.log.event("stopped", all_answered=self.server.stop(until - ENGINE_SEC / 2 - time.monotonic()))
+        guard.cancel()
+
+    def _end_late(self) -> None:
+        self.log.event("stop_took_too_long")
+        os._exit(EXIT_LATE)

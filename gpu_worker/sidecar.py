@@ -1,0 +1,130 @@
+"""Writes and reads the sidecar: what a video was made from, by whom, and what came out. Pure; no URL, no secret."""
+
+import base64
+import json
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from gpu_worker.geometry import Geometry
+from gpu_worker.stages.download import Downloaded
+from gpu_worker.stages.probe import AudioFacts, VideoFacts
+from gpu_worker.wire import SCHEMA_VERSION, JobInput
+
+# The sidecar also travels in the headers of the MP4's upload, so that a run that dies between the two files leaves a
+# result that can be used. B2 takes 7,000 bytes of such headers, 2,048 in a bucket with encryption, their names counted;
+# a longer one would cost the upload.
+MAX_RECORD = 1800
+MAX_CONTENT = 64 * 1024  # bytes that a record may unpack to: many times any real one, nothing for memory
+OUTPUT_FIELDS: Mapping[str, type | tuple[type, ...]] = {
+    "bucket": str,
+    "key": str,
+    "size_bytes": int,
+    "sha1": str,
+    "duration_sec": (int, float),
+    "width": int,
+    "height": int,
+    "fps": (int, float),
+    "frames": int,
+}
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What a video is made from: the two files as they came, what the probe found, the crop and size that follow."""
+
+    video: Downloaded
+    audio: Downloaded
+    video_facts: VideoFacts
+    audio_facts: AudioFacts
+    audio_sec: float
+    geometry: Geometry
+
+
+def describe(
+    job: JobInput,
+    run_id: str,
+    inputs: Inputs,
+    output: Mapping[str, Any],
+    metrics: Mapping[str, Any],
+    versions: Mapping[str, str],
+) -> dict[str, Any]:
+    """Gives the sidecar's content. output: the answer's; versions: the engine's and the programs' by name."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "job_id": job.job_id,
+        "attempt": job.attempt,
+        "run_id": run_id,
+        "request_id": job.request_id,
+        "inputs": _describe_inputs(job, inputs),
+        "output": dict(output),
+        "metrics": dict(metrics),
+        "versions": dict(versions),
+    }
+
+
+def as_record(content: Mapping[str, Any]) -> str | None:
+    """Gives the sidecar as one short text for the MP4's headers, None when it is too long for them."""
+    data = json.dumps(content, separators=(",", ":"), sort_keys=True).encode()
+    text = base64.urlsafe_b64encode(zlib.compress(data, 9)).decode()  # nothing in it has to be escaped in a header
+    return text if len(text) <= MAX_RECORD else None
+
+
+def read_record(text: str, job: JobInput, size_bytes: int, sha1: str | None) -> dict[str, Any] | None:
+    """Gives the sidecar that came with an MP4 of this job, None unless it speaks of this job, of what was asked for,
+    and of the file that lies there (size_bytes, and sha1 where the storage knows it)."""
+    content = _unpack(text)
+    if content is None:
+        return None
+    inputs, output = content.get("inputs"), content.get("output")
+    if not isinstance(inputs, dict) or not isinstance(output, dict) or not isinstance(content.get("metrics"), dict):
+        return None
+    asked = (job.job_id, job.aspect_ratio, job.resolution, dict(job.params))
+    made = (content.get("job_id"), inputs.get("aspect_ratio"), inputs.get("resolution"), inputs.get("params"))
+    if content.get("schema_version") != SCHEMA_VERSION or made != asked or not _is_output(output):
+        return None
+    is_the_file = output["size_bytes"] == size_bytes and sha1 in (None, output["sha1"])
+    return content if is_the_file else None
+
+
+def _unpack(text: str) -> dict[str, Any] | None:
+    try:
+        data = zlib.decompressobj().decompress(base64.urlsafe_b64decode(text), MAX_CONTENT)
+        content = json.loads(data)
+    except (ValueError, RecursionError, zlib.error):
+        return None
+    return content if isinstance(content, dict) else None
+
+
+def _is_output(output: Mapping[str, Any]) -> bool:
+    return all(
+        isinstance(output.get(name), kind) and not isinstance(output.get(name), bool)
+        for name, kind in OUTPUT_FIELDS.items()
+    )
+
+
+def _describe_inputs(job: JobInput, inputs: Inputs) -> dict[str, Any]:
+    video, audio, geometry = inputs.video_facts, inputs.audio_facts, inputs.geometry
+    return {
+        "video": {
+            "sha256": inputs.video.sha256,
+            "size_bytes": inputs.video.size_bytes,
+            "codec": video.codec,
+            "width": video.stored_width,
+            "height": video.stored_height,
+            "pixel_aspect": str(video.pixel_aspect),
+            "duration_sec": video.duration_sec,
+            "crop": [geometry.crop_width, geometry.crop_height, geometry.crop_x, geometry.crop_y],
+        },
+        "audio": {
+            "sha256": inputs.audio.sha256,
+            "size_bytes": inputs.audio.size_bytes,
+            "codec": audio.codec,
+            "sample_rate": audio.sample_rate,
+            "duration_sec": round(inputs.audio_sec, 3),
+        },
+        "aspect_ratio": job.aspect_ratio,
+        "resolution": job.resolution,
+        "params": dict(job.params),
+    }

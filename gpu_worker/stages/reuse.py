@@ -1,0 +1,25 @@
+"""Before anything is spent: looks whether an earlier run of the job has put its video into storage already."""
+
+from typing import Any
+
+from gpu_worker.failures import JobError
+from gpu_worker.sidecar import read_record
+from gpu_worker.stages.upload import Uploader
+from gpu_worker.wire import JobInput
+
+
+def find_finished(uploader: Uploader, job: JobInput, video_key: str) -> dict[str, Any] | None:
+    """Gives the sidecar's content of a finished video of this job, None when there is none that can be trusted.
+
+    A storage that is away now is no reason to stop: the upload will tell. One that refuses the key is, since no other
+    node could deliver either: raises JobError upload_failed before any GPU time is spent.
+    """
+    try:
+        found = uploader.look_up(video_key)
+    except JobError as failure:
+        if failure.retryable:
+            return None
+        raise
+    if found is None or found.record is None:
+        return None
+    return read_record(found.record, job, found.size_bytes, found.sha1)

@@ -1,0 +1,46 @@
+"""A queue worker that has stopped asking for jobs is cured by its worker alone: readiness turns, the job is done."""
+
+import os
+from collections.abc import Iterator
+from uuid import uuid4
+
+import pytest
+
+from tests.contract.salad_sim_driver import wait_for
+from tests.e2e.queue_worker_peers import PATIENCE_SEC, Peers, held_video, peers
+
+pytestmark = pytest.mark.e2e
+IDLE_CURE_SEC = 20  # long enough to see that the job waits, and to tell a cure from the start
+CURE_SEC = IDLE_CURE_SEC + PATIENCE_SEC
+
+
+@pytest.fixture(scope="module", params=["stand-in", "binary"])
+def running(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Peers]:
+    """One instance whose worker cures after a short idle time."""
+    program = os.environ.get("SALAD_QUEUE_WORKER", "") if request.param == "binary" else ""
+    if request.param == "binary" and not program:
+        pytest.skip("NOT TESTED against Salad's own queue worker: SALAD_QUEUE_WORKER does not name it")
+    own = {"IDLE_CURE_SEC": str(IDLE_CURE_SEC)}
+    with peers(tmp_path_factory.mktemp(request.param), program, worker_settings=own) as started:
+        yield started
+
+
+@pytest.mark.parametrize("code", ["NOT_FOUND", "CANCELLED"])
+def test_a_queue_worker_that_stopped_asking_is_noticed_and_cured(running: Peers, code: str) -> None:
+    instance = running.idle_instance()
+    worker = int(instance["pid"])
+    running.end_stream(instance["id"], code=code)
+    with held_video() as video:
+        video.stopping.set()
+        salad_job_id = running.submit(uuid4().hex, f"{video.url}/face.mp4")
+        wait_for(lambda: running.instance()["told_ready"] is True, PATIENCE_SEC)
+        wedged = [running.instance() for _ in range(20)]
+        assert running.status(salad_job_id) == "pending"
+        assert {(one["ready"], one["has_stream"], one["job_id"]) for one in wedged} == {(True, False, None)}, "no wedge"
+
+        wait_for(lambda: running.instance()["told_ready"] is False, CURE_SEC)
+        done = running.salad.finished(salad_job_id, PATIENCE_SEC)
+
+    assert (done["status"], done["output"]["status"]) == ("succeeded", "ok")
+    assert running.attempts(salad_job_id) == 1
+    assert (running.instance()["id"], int(running.instance()["pid"])) == (instance["id"], worker), "nothing restarted"

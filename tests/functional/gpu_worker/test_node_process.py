@@ -1,0 +1,252 @@
+"""Guards the worker as a citizen of its node: price, readiness, cure, giving up, drain, with real processes."""
+
+import json
+import os
+import shutil
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.rehearsals import descendants, is_alive
+from tests.functional.gpu_worker.test_process import B2_KEYS, b2, start, tools_of, until
+
+__all__ = ["b2", "start"]  # fixtures
+FAKE = Path(__file__).parents[2] / "support" / "fake_musetalk"
+
+
+class FakeMetadata:
+    """Salad's instance metadata service: remembers what it is told, and says ready as its probe of /hc last found."""
+
+    def __init__(self) -> None:
+        self.costs: list[int] = []
+        self.reasons: list[str] = []
+        self.headers: list[str | None] = []
+        self.is_ready = True
+        self.is_broken = False
+        fake = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def log_message(self, *_args):
+                """Keeps quiet."""
+
+            def do_GET(self):
+                self.reply(200, {"ready": fake.is_ready, "started": True})
+
+            def do_PUT(self):
+                fake.costs.append(self.body()["deletion_cost"])
+                self.reply(204, None)
+
+            def do_POST(self):
+                fake.reasons.append(self.body()["reason"])
+                self.reply(204, None)
+
+            def body(self):
+                return json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+
+            def reply(self, status, content):
+                fake.headers.append(self.headers.get("Metadata"))
+                data = json.dumps(content).encode() if content is not None else b""
+                self.send_response(500 if fake.is_broken else status)
+                self.send_header("Content-Length", str(len(data)))
+                self.end_headers()
+                self.wfile.write(data)
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05})
+        self._thread.start()
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+
+@pytest.fixture
+def metadata() -> Iterator[FakeMetadata]:
+    """The metadata service of one node."""
+    fake = FakeMetadata()
+    yield fake
+    fake.close()
+
+
+class Health(threading.Thread):
+    """Asks /hc twenty times a second until it is stopped."""
+
+    def __init__(self, worker) -> None:
+        super().__init__()
+        self._worker = worker
+        self._stopped = threading.Event()
+        self.statuses: list[int] = []
+        self.seconds: list[float] = []
+
+    def run(self) -> None:
+        while not self._stopped.wait(0.05):
+            status, _, seconds = self._worker.get("/hc")
+            self.statuses.append(status)
+            self.seconds.append(seconds)
+
+    def stop(self) -> None:
+        self._stopped.set()
+        self.join(10)
+
+
+def test_the_price_rises_with_a_job_and_falls_after_it(start, b2, rig, metadata):
+    worker = start(B2_REALM=b2, SALAD_METADATA_URI=metadata.url, **B2_KEYS)
+    until(lambda: metadata.costs == [0])
+    assert worker.generate(rig.job())[1]["status"] == "ok"
+    until(lambda: metadata.costs[-1] == 0)
+    assert len(metadata.costs) >= 3
+    assert min(metadata.costs[1:-1]) >= 100
+    assert set(metadata.headers) == {"true"}
+
+
+def test_a_metadata_service_that_is_broken_costs_no_job(start, b2, rig, metadata):
+    metadata.is_broken = True
+    worker = start(B2_REALM=b2, SALAD_METADATA_URI=metadata.url, **B2_KEYS)
+    assert worker.generate(rig.job())[1]["status"] == "ok"
+    worker.event("imds_call_failed", operation="replace_deletion_cost")
+
+
+def test_readiness_never_flaps_while_jobs_run(start, b2, rig, site, metadata):
+    worker = start(B2_REALM=b2, SALAD_METADATA_URI=metadata.url, IDLE_CURE_SEC="900", **B2_KEYS)
+    health = Health(worker)
+    health.start()
+    site.files["/bad.mp4"] = b"rubbish"
+    outcomes = [
+        worker.generate(rig.job(job_id=f"job-{number}", **change))[1]["status"]
+        for number, change in enumerate([{}, {"video_url": f"{site.url}/bad.mp4"}, {}, {"attempt": 2}])
+    ]
+    health.stop()
+    assert outcomes == ["ok", "error", "ok", "ok"]
+    assert len(health.statuses) >= 20
+    assert set(health.statuses) == {200}
+    assert sorted(health.seconds)[int(len(health.seconds) * 0.9)] < 0.2
+
+
+def test_a_worker_that_idles_turns_its_readiness_once_and_takes_jobs_again(start, b2, rig, metadata):
+    worker = start(B2_REALM=b2, SALAD_METADATA_URI=metadata.url, IDLE_CURE_SEC="1", **B2_KEYS)
+    worker.event("readiness_cure_started")
+    until(lambda: worker.get("/hc")[0] == 503)
+    assert worker.get("/live")[0] == 200
+    assert worker.generate(rig.job())[1]["status"] == "ok", "a job that comes meanwhile is taken"
+    worker.event("readiness_cure_ended", outcome="job")
+    assert worker.get("/hc")[0] == 200
+
+
+def test_a_cure_ends_when_salad_has_seen_it(start, metadata):
+    worker = start(SALAD_METADATA_URI=metadata.url, IDLE_CURE_SEC="1", **B2_KEYS)
+    until(lambda: worker.get("/hc")[0] == 503)
+    metadata.is_ready = False  # as the probe finds it
+    worker.event("readiness_cure_ended", outcome="seen")
+
+
+def fake_musetalk(tmp_path, fault) -> dict[str, str]:
+    """The settings of a worker whose MuseTalk fails so."""
+    checkout = tmp_path / "checkout"
+    shutil.copytree(FAKE, checkout)
+    (checkout / "fault").write_text(fault)
+    return {"ENGINE": "musetalk_cold", "MUSETALK_WORKDIR": str(checkout), "MUSETALK_PYTHON": sys.executable}
+
+
+def test_hopeless_hardware_is_given_back_and_takes_no_job_any_more(start, b2, rig, site, metadata, tmp_path):
+    own = fake_musetalk(tmp_path, "no_kernel_image")
+    worker = start(B2_REALM=b2, SALAD_METADATA_URI=metadata.url, **own, **B2_KEYS)
+    status, answer = worker.generate(rig.job())
+    assert (status, answer["error"]["code"]) == (503, "gpu_fault")
+    assert site.reports[-1]["error"]["code"] == "gpu_fault", "the reason goes out before the node"
+    until(lambda: metadata.reasons)
+    assert len(metadata.reasons) == 1
+    assert "no kernel image" in metadata.reasons[0]
+    assert len(metadata.reasons[0]) <= 1000
+    assert (worker.get("/hc")[0], worker.get("/live")[0]) == (503, 200)
+
+
+def test_one_gpu_fault_is_bad_luck_and_two_jobs_in_a_row_are_the_node(start, b2, rig, metadata, tmp_path):
+    own = fake_musetalk(tmp_path, "device_assert")
+    worker = start(B2_REALM=b2, SALAD_METADATA_URI=metadata.url, **own, **B2_KEYS)
+    for job_id in ("job-1", "job-1", "job-2"):
+        assert metadata.reasons == []
+        assert worker.get("/hc")[0] == 200
+        assert worker.generate(rig.job(job_id=job_id))[1]["error"]["code"] == "gpu_fault"
+    until(lambda: metadata.reasons)
+    assert "two jobs" in metadata.reasons[0]
+
+
+def test_a_run_that_stores_its_video_may_finish_after_sigterm(start, b2, rig, site):
+    gate = threading.Event()
+
+    def slow_at_upload(report):
+        if report["phase"] == "uploading":
+            gate.wait(1.5)
+        return {"cancel": False, "remaining_seconds": 600}
+
+    site.on_report = slow_at_upload
+    worker = start(B2_REALM=b2, **B2_KEYS)
+    with ThreadPoolExecutor(1) as pool:
+        request = pool.submit(worker.generate, rig.job())
+        until(lambda: "report uploading" in site.log)
+        worker.child.send_signal(signal.SIGTERM)
+        worker.event("draining")
+        gate.set()
+        status, answer = request.result(20)
+    assert (status, answer["status"]) == (200, "ok")
+    assert worker.child.wait(10) == 0
+    assert worker.event("stopped")["all_answered"] is True
+
+
+def test_a_run_that_generates_is_interrupted_by_sigterm_with_its_whole_engine(start, b2, rig, site, tmp_path):
+    worker = start(B2_REALM=b2, **fake_musetalk(tmp_path, "hang"), **B2_KEYS)
+    with ThreadPoolExecutor(1) as pool:
+        request = pool.submit(worker.generate, rig.job())
+        until(lambda: len(descendants(worker.child.pid)) >= 3)
+        engine = descendants(worker.child.pid)
+        began = time.monotonic()
+        worker.child.send_signal(signal.SIGTERM)
+        status, answer = request.result(20)
+    assert (status, answer["error"]["code"]) == (503, "worker_interrupted")
+    assert site.reports[-1]["error"]["code"] == "worker_interrupted"
+    assert worker.child.wait(10) == 0
+    assert time.monotonic() - began < 8
+    assert not any(map(is_alive, engine))
+    assert list((tmp_path / "work").rglob("run-*")) == []
+
+
+def facts_of(pid: int, *places: Path) -> dict[str, int]:
+    """What a process holds: memory in kB, open files, threads, children, and bytes below some places."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    named = dict(line.partition(":")[::2] for line in status.splitlines())
+    files = [path for place in places for path in place.rglob("*") if path.is_file()]
+    return {
+        "kb": int(named["VmRSS"].split()[0]),
+        "threads": int(named["Threads"]),
+        "files": len(os.listdir(f"/proc/{pid}/fd")),  # noqa: PTH208
+        "children": len(descendants(pid)) + len(tools_of(pid)),
+        "bytes": sum(path.stat().st_size for path in files),
+    }
+
+
+def test_fifty_jobs_leave_what_five_leave(start, b2, rig, tmp_path, metadata):
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    worker = start(B2_REALM=b2, SALAD_METADATA_URI=metadata.url, TMPDIR=str(temporary), **B2_KEYS)
+
+    def run(first, last):
+        for number in range(first, last):
+            assert worker.generate(rig.job(job_id=f"job-{number}"))[1]["status"] == "ok"
+        return facts_of(worker.child.pid, tmp_path / "work", temporary)
+
+    after_five = run(0, 5)
+    after_fifty = run(5, 50)
+    # 8 MB for the allocator's noise; 45 jobs that kept their connections, threads and buffers would keep more
+    assert after_fifty["kb"] <= after_five["kb"] + 8 * 1024, (after_five, after_fifty)
+    for name in ("threads", "files"):
+        assert after_fifty[name] <= after_five[name] + 1, (after_five, after_fifty)
+    assert (after_fifty["children"], after_fifty["bytes"]) == (0, 0)
