@@ -1,0 +1,23 @@
+"""How large the fleet should be: pure decisions on snapshots of queue and fleet."""
+
+from avatar_jobs.domain.scaling.deciding import decide
+from avatar_jobs.domain.scaling.model import (
+    GroupConfig,
+    GroupCounts,
+    GroupPlan,
+    Plan,
+    ScalingConfig,
+    Snapshot,
+    WindowedConfig,
+)
+
+__all__ = [
+    "GroupConfig",
+    "GroupCounts",
+    "GroupPlan",
+    "Plan",
+    "ScalingConfig",
+    "Snapshot",
+    "WindowedConfig",
+    "decide",
+]

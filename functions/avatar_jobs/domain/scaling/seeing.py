@@ -1,0 +1,85 @@
+"""Reads figures out of the history: replicas, waiting and running jobs, means; absurd values count as unknown. Pure."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from avatar_jobs.domain.scaling.model import HISTORY_SEC, GroupConfig, GroupCounts, ScalingConfig, Snapshot
+
+ABSURD = 1_000_000  # more jobs or replicas than any real queue or fleet: a broken answer must not raise the fleet
+MEANS_SEC = (900.0, 3600.0)  # the first system's windows
+
+
+def sound(value: Any) -> int | None:
+    """A count as it can be believed, else None."""
+    is_count = isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= ABSURD
+    return value if is_count else None
+
+
+def recent(now: float, history: Iterable[Snapshot], seconds: float) -> list[Snapshot]:
+    """The snapshots of the last seconds, oldest first; what claims to come from the future is left out."""
+    found = [snapshot for snapshot in history if now - seconds <= snapshot.at <= now]
+    return sorted(found, key=lambda snapshot: snapshot.at)
+
+
+def counts_of(snapshot: Snapshot, group: GroupConfig) -> GroupCounts | None:
+    """One group's counts, None when they are missing or absurd."""
+    counts = (snapshot.groups or {}).get(group.name)
+    return counts if counts is not None and sound(counts.replicas) is not None else None
+
+
+def replicas_now(history: Sequence[Snapshot], group: GroupConfig) -> int | None:
+    """What a group was last seen to have, None when it was never seen."""
+    for snapshot in reversed(history):
+        counts = counts_of(snapshot, group)
+        if counts is not None:
+            return counts.replicas
+    return None
+
+
+def running_instances(snapshot: Snapshot, groups: Iterable[GroupConfig]) -> int:
+    """The instances that run; where Salad does not say how many, the replicas."""
+    total = 0
+    for group in groups:
+        counts = counts_of(snapshot, group)
+        if counts is not None:
+            running = sound(counts.running)
+            total += counts.replicas if running is None else running
+    return total
+
+
+def work_of(snapshot: Snapshot, config: ScalingConfig) -> tuple[int, int] | None:
+    """Gives (running jobs, waiting jobs), None when the queue's length is unknown."""
+    queue, running = sound(snapshot.queue_length), sound(snapshot.running_jobs)
+    if queue is None:
+        return None
+    instances = running_instances(snapshot, config.groups)
+    if config.queue_includes_running:
+        running = min(queue, instances) if running is None else running
+        return running, max(0, queue - running)
+    if running is None:
+        running = instances if queue > 0 else 0
+    return running, queue
+
+
+def need_of(snapshot: Snapshot, config: ScalingConfig) -> float | None:
+    """How many scaled replicas a snapshot asks for: one a running job, and so many as work the queue off within
+    drain_sec, but never more than one a waiting job."""
+    work = work_of(snapshot, config)
+    if work is None:
+        return None
+    running, waiting = work
+    warm_sec = config.scaled[0].warm_sec if config.scaled else 0.0
+    return running * (1 + config.slack) + waiting * min(1.0, warm_sec / config.drain_sec) - config.always_on
+
+
+def mean_queue(now: float, history: Iterable[Snapshot], seconds: float) -> float | None:
+    """The mean of the queue's length over the last seconds, None when nothing was seen."""
+    lengths = [sound(snapshot.queue_length) for snapshot in recent(now, history, seconds)]
+    known = [length for length in lengths if length is not None]
+    return sum(known) / len(known) if known else None
+
+
+def mean_need(now: float, history: Iterable[Snapshot], config: ScalingConfig, tick_sec: float) -> float:
+    """The mean need of the last hour; time of which nothing is known counts as no need."""
+    needs = [need_of(snapshot, config) for snapshot in recent(now, history, HISTORY_SEC)]
+    return sum(max(0.0, need) for need in needs if need is not None) * tick_sec / HISTORY_SEC
