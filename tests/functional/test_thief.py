@@ -2,12 +2,15 @@
 
 import base64
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 from b2sdk.v3 import B2Api
 from b2sdk.v3.exception import B2Error
 from botocore.exceptions import ClientError
@@ -18,11 +21,12 @@ from infra.local.stack.environments import worker_environment
 from infra.local.stack.plan import Plan
 from infra.local.stack.ports import choose_ports
 from infra.local.stack.settings import read_settings
-from tests.contract.b2_sim_server import BUCKET, RunningB2, running_b2_sim
+from tests.contract.b2_sim_server import APP_KEY, BUCKET, KEY_ID, RunningB2, running_b2_sim
 from tests.functional.conftest import System
 from tests.functional.salad_side import report
-from tests.functional.test_upload_keys import end_the_job, keyed, sent_input
+from tests.functional.test_upload_keys import end_the_job, key_maker, keyed, sent_input
 from tests.support.functions import API_KEY, OTHER_KEY, PREFIX, WEBHOOK_SECRET, Reply
+from tests.support.scripted_server import eventually
 
 __all__ = ["keyed"]  # the fixture
 
@@ -53,6 +57,22 @@ class Loot:
     def storage(self) -> B2Api:
         """B2 as the thief sees it."""
         return self.b2.native(self.key["key_id"], self.key["app_key"])
+
+    def with_the_accounts_key(self) -> "Loot":
+        """The same thief with a key that opens everything: shows that a crime fails for want of the right alone."""
+        return replace(self, own=self.own | {"upload": self.key | {"key_id": KEY_ID, "app_key": APP_KEY}})
+
+    def ask_b2(self, operation: str, body: dict[str, Any]) -> int:
+        """One call of B2's native API with the stolen key's token and no SDK in between; returns the HTTP status."""
+        info = self.storage().account_info
+        with requests.Session() as session:
+            session.trust_env = False
+            return session.post(
+                f"{info.get_api_url()}/b2api/v4/{operation}",
+                json={"accountId": info.get_account_id(), **body},
+                headers={"Authorization": info.get_account_auth_token()},
+                timeout=10,
+            ).status_code
 
     def report(self, job_id: str, attempt: int, token: str) -> Reply:
         """Sends a report with any token."""
@@ -91,9 +111,9 @@ def test_he_can_do_what_his_job_could_do(loot: Loot) -> None:
 
 
 STORAGE_CRIMES = {
-    "list the files": lambda loot: next(iter(loot.storage().get_bucket_by_name(BUCKET).ls())),
-    "list below his own name": lambda loot: next(
-        iter(loot.storage().get_bucket_by_name(BUCKET).ls(name_of(loot.own["job_id"])))
+    "list the files": lambda loot: list(loot.storage().get_bucket_by_name(BUCKET).ls()),
+    "list below his own name": lambda loot: list(
+        loot.storage().get_bucket_by_name(BUCKET).ls(name_of(loot.own["job_id"]))
     ),
     "list the buckets": lambda loot: loot.storage().list_buckets(),
     "list the keys": lambda loot: list(loot.storage().list_keys()),
@@ -138,14 +158,58 @@ def test_his_key_opens_nothing_of_others(loot: Loot, crime: str) -> None:
     with pytest.raises((B2Error, ClientError)):
         STORAGE_CRIMES[crime](loot)
     assert (loot.b2.state()["files"], loot.b2.state()["keys"]) == (files, keys)
-    bucket = loot.b2.native().get_bucket_by_name(BUCKET)  # the control: there was something to steal
-    assert bucket.get_file_info_by_name(name_of(loot.other["job_id"])).size == len(b"the other's video")
+    STORAGE_CRIMES[crime](loot.with_the_accounts_key())  # the control
+
+
+# What b2sdk refuses by itself, or words in one way only, sent as a thief would: operation and body.
+NATIVE_CRIMES: dict[str, Callable[[Loot, str], dict[str, Any]]] = {
+    "b2_list_buckets": lambda loot, bucket_id: {"bucketId": bucket_id},
+    "b2_list_keys": lambda loot, bucket_id: {},
+    "b2_create_key": lambda loot, bucket_id: {"capabilities": ["readFiles"], "keyName": "mine"},
+    "b2_delete_key": lambda loot, bucket_id: {"applicationKeyId": loot.other["upload"]["key_id"]},
+    "b2_list_file_names": lambda loot, bucket_id: {"bucketId": bucket_id, "prefix": name_of(loot.own["job_id"], "")},
+    "b2_list_file_versions": lambda loot, bucket_id: {"bucketId": bucket_id},
+    "b2_list_unfinished_large_files": lambda loot, bucket_id: {"bucketId": bucket_id},
+    "b2_get_file_info": lambda loot, bucket_id: {"fileId": loot.other_file_id},
+    "b2_hide_file": lambda loot, bucket_id: {"bucketId": bucket_id, "fileName": name_of(loot.other["job_id"])},
+    "b2_start_large_file": lambda loot, bucket_id: {
+        "bucketId": bucket_id, "fileName": name_of(loot.other["job_id"]), "contentType": "video/mp4",
+    },
+    "b2_delete_file_version": lambda loot, bucket_id: {
+        "fileId": loot.other_file_id, "fileName": name_of(loot.other["job_id"]),
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("operation", NATIVE_CRIMES)
+def test_b2_itself_refuses_him_and_not_only_its_sdk(loot: Loot, operation: str) -> None:
+    body = NATIVE_CRIMES[operation](loot, loot.b2.state()["bucket"]["id"])
+    files, keys = loot.b2.state()["files"], loot.b2.state()["keys"]
+    assert loot.ask_b2(operation, body) == 401
+    assert (loot.b2.state()["files"], loot.b2.state()["keys"]) == (files, keys)
+    assert loot.with_the_accounts_key().ask_b2(operation, body) == 200, "the control"
+
+
+@pytest.mark.parametrize("finished", [True, False])
+def test_he_cannot_even_learn_whether_another_job_has_a_video(loot: Loot, finished: bool) -> None:
+    name = name_of(loot.other["job_id"] if finished else "f" * 32)
+    token = loot.storage().account_info.get_account_auth_token()
+    urls = {"native": f"{loot.b2.origin}/file/{BUCKET}/{name}", "own": f"{loot.b2.origin}/file/{BUCKET}/"}
+    with requests.Session() as session:
+        session.trust_env = False
+        session.headers["Authorization"] = token
+        assert session.head(urls["native"], timeout=10).status_code == 401
+        own = session.head(urls["own"] + name_of(loot.own["job_id"]), timeout=10)
+        assert own.status_code == 404, "the control: of his own he learns that there is none"
+    with pytest.raises(ClientError, match="403"):
+        loot.b2.s3(loot.key["key_id"], loot.key["app_key"]).head_object(Bucket=BUCKET, Key=name)
 
 
 def test_his_token_reports_for_no_other_job_and_no_other_attempt(loot: Loot) -> None:
     token = loot.own["report_token"]
     assert loot.report(loot.other["job_id"], 1, token).status == 401
     assert loot.report(loot.own["job_id"], 2, token).status == 401
+    assert loot.report(loot.own["job_id"], 2, token.replace(".1.", ".2.", 1)).status == 401, "a number is not a proof"
     assert loot.system.read(loot.other["job_id"], key=OTHER_KEY).json["status"] == "queued"
     assert loot.report(loot.other["job_id"], 1, loot.other["report_token"]).status == 200, "the control"
 
@@ -159,6 +223,9 @@ def test_nothing_he_has_is_a_key_of_the_api(loot: Loot, secret: str) -> None:
         assert status.call("GET", path, headers={"X-Internal-API-Key": stolen}).status == 401
         assert status.call("DELETE", path, headers={"X-Internal-API-Key": stolen}).status == 401
         assert status.call("GET", path, headers={"X-Internal-API-Key": right_key}).status == 200, "the control"
+    submit = loot.system.function("submit_job")
+    assert submit.call("GET", "/v1/avatar/jobs", headers={"X-Internal-API-Key": stolen}).status == 401
+    assert submit.call("GET", "/v1/avatar/jobs", headers={"X-Internal-API-Key": API_KEY}).status == 200, "the control"
     assert loot.system.submit(key=stolen).status == 401
 
 
@@ -211,3 +278,24 @@ def test_after_the_end_of_his_job_he_has_nothing(keyed: System, b2: RunningB2) -
         upload_url.upload_bytes(b"later", name_of(job["id"]))  # with the token that he got in time
     keyed.move_clock(3600 + 1800 + 900 + 60)
     assert report(keyed, job, seq=6).status == 401
+
+
+def test_at_expires_at_his_key_and_its_tokens_end_by_themselves(loot: Loot) -> None:
+    now = datetime.now(UTC)
+    short = key_maker(loot.b2).mint(loot.own["job_id"], 1, now + timedelta(seconds=4), now)
+    name = name_of(loot.own["job_id"])
+    opened = loot.b2.native(short.key_id, short.app_key).get_bucket_by_name(BUCKET)
+    opened.upload_bytes(b"in time", name)
+    s3 = loot.b2.s3(short.key_id, short.app_key)
+    assert s3.head_object(Bucket=BUCKET, Key=name)["ContentLength"] == len(b"in time"), "the control"
+    ends_at = time.monotonic() + 4
+    eventually(lambda: short.key_id not in {key["id"] for key in loot.b2.state()["keys"]}, 8, "the key's end")
+    assert time.monotonic() > ends_at - 2, "it did live for its time"
+    with pytest.raises(B2Error):
+        opened.upload_bytes(b"too late", name)
+    with pytest.raises(B2Error):
+        opened.get_file_info_by_name(name)
+    with pytest.raises(B2Error):
+        loot.b2.native(short.key_id, short.app_key)
+    with pytest.raises(ClientError):
+        s3.head_object(Bucket=BUCKET, Key=name)

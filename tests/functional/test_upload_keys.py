@@ -46,6 +46,20 @@ def keyed(system: System, b2: RunningB2) -> System:
     return system
 
 
+def key_maker(b2: RunningB2, mint_sec: float = 5.0, origin: str | None = None) -> B2UploadKeys:
+    """What makes the keys, without a function around it. origin: of another B2 than this one."""
+    return B2UploadKeys(
+        api_url=origin or b2.origin,
+        key_id=KEY_ID,
+        app_key=APP_KEY,
+        bucket=BUCKET,
+        prefix=PREFIX,
+        mint_sec=mint_sec,
+        revoke_sec=mint_sec,
+        clock=time.monotonic,
+    )
+
+
 def sent_input(system: System, number: int = -1) -> dict[str, Any]:
     """What Salad was given."""
     given: dict[str, Any] = json.loads(system.salad.sent[number].body)["input"]
@@ -198,15 +212,7 @@ def test_without_keys_for_jobs_nothing_is_asked_of_b2(system: System) -> None:
 
 
 def test_a_key_ends_by_itself_at_its_time(b2: RunningB2) -> None:
-    keys = B2UploadKeys(
-        api_url=b2.origin,
-        key_id=KEY_ID,
-        app_key=APP_KEY,
-        bucket=BUCKET,
-        prefix=PREFIX,
-        budget_sec=5.0,
-        clock=time.monotonic,
-    )
+    keys = key_maker(b2)
     now = datetime.now(UTC)
     key = keys.mint("0" * 32, 1, now + timedelta(seconds=2), now)
     assert b2.native(key.key_id, key.app_key)
@@ -217,15 +223,7 @@ def test_a_key_ends_by_itself_at_its_time(b2: RunningB2) -> None:
 
 
 def test_a_call_takes_no_longer_than_its_budget(b2: RunningB2) -> None:
-    keys = B2UploadKeys(
-        api_url=b2.origin,
-        key_id=KEY_ID,
-        app_key=APP_KEY,
-        bucket=BUCKET,
-        prefix=PREFIX,
-        budget_sec=1.0,
-        clock=time.monotonic,
-    )
+    keys = key_maker(b2, mint_sec=1.0)
     now, began = datetime.now(UTC), time.monotonic()
     with b2.away(), pytest.raises(ProviderError) as caught:
         keys.mint("0" * 32, 1, now + timedelta(hours=1), now)

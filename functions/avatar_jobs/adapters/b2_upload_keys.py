@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import requests
+from urllib3.util import Timeout
 
 from avatar_jobs.domain.errors import ProviderError
 from avatar_jobs.domain.upload_keys import CAPABILITIES, UploadKey, lifetime, name_prefix
@@ -14,14 +15,14 @@ if TYPE_CHECKING:
     from b2sdk.v3 import B2Api
 
 CONNECT_SEC = 2.0  # B2 answers a connection in a fraction of that, or not at all
-WRONG_KEY_STATUS = 401
+REFUSED_STATUS = 400  # stands for every answer of B2's that is not a success and not a fault of B2
 
 Answer = TypeVar("Answer")
 
 
 class B2UploadKeys:
     """Fills the UploadKeys port. key_id, app_key: a key that may make and delete keys; api_url: the native API's
-    origin; budget_sec: for all requests of one call together; clock: monotonic seconds."""
+    origin; mint_sec, revoke_sec: for all requests of one call together; clock: monotonic seconds."""
 
     def __init__(
         self,
@@ -31,7 +32,8 @@ class B2UploadKeys:
         app_key: str,
         bucket: str,
         prefix: str,
-        budget_sec: float,
+        mint_sec: float,
+        revoke_sec: float,
         clock: Callable[[], float],
     ) -> None:
         self._api_url = api_url
@@ -39,7 +41,8 @@ class B2UploadKeys:
         self._app_key = app_key
         self._bucket = bucket
         self._prefix = prefix
-        self._budget_sec = budget_sec
+        self._mint_sec = mint_sec
+        self._revoke_sec = revoke_sec
         self._budget = _Budget(clock)
         self._lock = threading.Lock()
         self._opened: B2Api | None = None
@@ -47,7 +50,9 @@ class B2UploadKeys:
 
     def mint(self, job_id: str, attempt: int, expires_at: datetime, now: datetime) -> UploadKey:
         """See UploadKeys.mint."""
-        made = self._asked("the making of an upload key", lambda: self._create(job_id, attempt, expires_at, now))
+        made = self._asked(
+            "the making of an upload key", self._mint_sec, lambda: self._create(job_id, attempt, expires_at, now)
+        )
         return UploadKey(self._api_url, str(made.id_), str(made.application_key), self._bucket, self._prefix)
 
     def revoke(self, key_id: str) -> None:
@@ -61,7 +66,7 @@ class B2UploadKeys:
                 if not _is_gone(error):
                     raise
 
-        self._asked("the deletion of an upload key", delete)
+        self._asked("the deletion of an upload key", self._revoke_sec, delete)
 
     def _create(self, job_id: str, attempt: int, expires_at: datetime, now: datetime) -> Any:
         api = self._api()
@@ -77,7 +82,10 @@ class B2UploadKeys:
 
     def _api(self) -> "B2Api":
         """The authorized API; b2sdk renews its token by itself when it has expired."""
-        with self._lock:
+        # Many threads may find a B2 that is away at one moment; none waits in the queue beyond its own time.
+        if not self._lock.acquire(timeout=max(0.0, self._budget.left_sec())):
+            raise TimeoutError("another thread is still opening the account")
+        try:
             if self._opened is None:
                 from b2sdk.v3 import B2Api, B2HttpApiConfig, InMemoryAccountInfo
 
@@ -86,21 +94,27 @@ class B2UploadKeys:
                 api.authorize_account(self._key_id, self._app_key, realm=self._api_url)
                 self._opened = api
             return self._opened
+        finally:
+            self._lock.release()
 
-    def _asked(self, what: str, call: Callable[[], Answer]) -> Answer:
-        """Makes one call within its budget; raises ProviderError, whose text holds nothing that B2 was told."""
+    def _asked(self, what: str, limit_sec: float, call: Callable[[], Answer]) -> Answer:
+        """Makes one call within its time; raises ProviderError, whose text holds nothing that B2 was told. A refused
+        minting key is the system's fault, not the job's, so it is retryable: somebody will repair it."""
         from b2sdk.v3.exception import B2Error
 
-        self._budget.begin(self._budget_sec)
+        self._budget.begin(limit_sec)
         try:
             return call()
-        except (B2Error, requests.RequestException) as error:
-            raise ProviderError(
-                f"{what} failed ({type(error).__name__})",
-                status=None,
-                retryable=True,  # a refused minting key is the system's fault, not the job's: somebody will repair it
-                may_have_happened=True,
-            ) from error
+        except (B2Error, requests.RequestException, OSError) as error:
+            status = REFUSED_STATUS if isinstance(error, B2Error) and not hasattr(error, "is_silence") else None
+            raise _failed(what, error, status) from error
+        except (ValueError, LookupError, TypeError, AttributeError) as error:  # not B2's JSON: b2sdk trips over it
+            raise _failed(what, error, None) from error
+
+
+def _failed(what: str, error: Exception, status: int | None) -> ProviderError:
+    text = f"{what} failed ({type(error).__name__})"
+    return ProviderError(text, status=status, retryable=True, may_have_happened=True)
 
 
 class _Budget:
@@ -123,14 +137,14 @@ def _session(budget: _Budget) -> requests.Session:
     from b2sdk.v3.exception import B2Error
 
     class AbandonedError(B2Error):  # type: ignore[misc]  # b2sdk has no types; its own retries let such errors pass
-        pass
+        is_silence = True  # nobody was there to refuse anything
 
     class BoundedSession(requests.Session):
         def request(self, *args: Any, **options: Any) -> requests.Response:
             left_sec = budget.left_sec()
             if left_sec <= 0:
                 raise AbandonedError("the time for this call is over")
-            options["timeout"] = (min(CONNECT_SEC, left_sec), left_sec)
+            options["timeout"] = Timeout(connect=min(CONNECT_SEC, left_sec), total=left_sec)
             try:
                 response = super().request(*args, **options)
             except requests.RequestException as error:

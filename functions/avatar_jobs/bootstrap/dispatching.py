@@ -9,6 +9,7 @@ from avatar_jobs.bootstrap import common
 from avatar_jobs.logs import JsonLog
 from avatar_jobs.ports import JobStore, SaladApi, UploadKeys
 from avatar_jobs.services.dispatching import Dispatcher
+from avatar_jobs.services.key_supply import PatientKeys
 from avatar_jobs.settings import DispatchSettings, MintSettings, OutputSettings, SaladSettings
 
 
@@ -25,19 +26,23 @@ def salad_client(settings: SaladSettings, timeout_sec: float) -> SaladClient:
     )
 
 
-def upload_keys(settings: MintSettings | None, bucket: OutputSettings, budget_sec: float) -> UploadKeys | None:
+def upload_keys(
+    settings: MintSettings | None, bucket: OutputSettings, *, mint_sec: float, revoke_sec: float
+) -> UploadKeys | None:
     """Makes storage keys within the time that the caller has; None where workers have a key of their own."""
     if settings is None:
         return None
-    return B2UploadKeys(
+    keys = B2UploadKeys(
         api_url=settings.api_url,
         key_id=settings.key_id,
         app_key=settings.app_key,
         bucket=bucket.bucket,
         prefix=bucket.prefix,
-        budget_sec=budget_sec,
+        mint_sec=mint_sec,
+        revoke_sec=revoke_sec,
         clock=time.monotonic,
     )
+    return PatientKeys(keys, common.utc_now)
 
 
 def dispatcher(

@@ -23,7 +23,7 @@ def build(environment: Environment) -> Endpoint:
     store = common.job_store(place, log)
     finishing = Finishing(environment, store, log, in_tick=True)
     salad = salad_client(salad_settings, TICK_SALAD_SEC)
-    keys = upload_keys(minting, finishing.bucket, TICK_KEY_SEC)
+    keys = upload_keys(minting, finishing.bucket, mint_sec=TICK_KEY_SEC, revoke_sec=TICK_KEY_SEC)
     sender = dispatcher(dispatching, store, salad, keys, log, lambda: True)  # the tick counts its calls itself
     reconciler = Reconciler(store=store, salad=salad, finisher=finishing.finisher, clock=common.utc_now, log=log)
     housekeeper = Housekeeper(

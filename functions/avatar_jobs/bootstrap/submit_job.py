@@ -15,6 +15,7 @@ from avatar_jobs.web import ApiKeys, Endpoint
 
 SUBMIT_SALAD_SEC = 4.0  # the app waits: one try, and its 202 within 8 s
 SUBMIT_KEY_SEC = 2.5  # for its storage key before that; a cold instance needs three requests, a warm one a single one
+SUBMIT_REVOKE_SEC = 1.0  # one request, for a key whose job Salad did not take; else it is deleted at the job's end
 
 
 def build(environment: Environment) -> Endpoint:
@@ -26,7 +27,7 @@ def build(environment: Environment) -> Endpoint:
     environment.check()
     store = common.job_store(place, log)
     share = LockedBucket(CallBucket(SUBMIT_CALLS_A_MINUTE / instances), common.utc_now)
-    keys = upload_keys(minting, bucket, SUBMIT_KEY_SEC)
+    keys = upload_keys(minting, bucket, mint_sec=SUBMIT_KEY_SEC, revoke_sec=SUBMIT_REVOKE_SEC)
     sender = dispatcher(dispatching, store, salad_client(salad, SUBMIT_SALAD_SEC), keys, log, share.take)
     submitter = Submitter(
         store=store,

@@ -35,10 +35,12 @@ class DispatchSent(AttemptEvent):
 
 @dataclass(frozen=True, kw_only=True)
 class DispatchUnsent(AttemptEvent):
-    """The call certainly had no effect; try again at retry_at."""
+    """The call certainly had no effect; try again at retry_at. upload_key_id: a storage key that was made for it and
+    could not be deleted at once."""
 
     retry_at: datetime
     reason: str
+    upload_key_id: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -22,6 +22,7 @@ OUTBOX_HANDLERS: Mapping[type[ev.Event], Handler] = MappingProxyType(
         ev.AttemptClosed: looking.attempt_closed,
         ev.LookClaimed: looking.look_claimed,
         ev.DispatchSent: keys.late_key,
+        ev.DispatchUnsent: keys.late_key,
         ev.DispatchUnknown: keys.late_key,
         ev.KeysRevoked: keys.keys_revoked,
     }

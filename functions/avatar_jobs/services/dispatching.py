@@ -103,27 +103,30 @@ class Dispatcher:
         except ProviderError as error:
             if error.may_have_happened:
                 return DispatchUnknown(at=self._clock(), attempt=number, reason=str(error), upload_key_id=key_id)
-            self._revoke_unsent(job, key_id)
-            return self._unsent(job, error)
+            return self._unsent(job, error, self._revoked_or_kept(job, key_id))
         return DispatchSent(at=self._clock(), attempt=number, salad_job_id=salad_job_id, upload_key_id=key_id)
 
-    def _unsent(self, job: Job, error: ProviderError) -> Event:
+    def _unsent(self, job: Job, error: ProviderError, key_id: str | None = None) -> Event:
         now = self._clock()
         wait = dispatch_delay(job.attempt.tries, error.retry_after_sec, self._jitter())
         retry_at = now + max(wait, timedelta(0))
-        return DispatchUnsent(at=now, attempt=job.attempt.number, retry_at=retry_at, reason=str(error))
+        return DispatchUnsent(
+            at=now, attempt=job.attempt.number, retry_at=retry_at, reason=str(error), upload_key_id=key_id
+        )
 
     def _mint(self, job: Job) -> UploadKey | None:
         if self._upload_keys is None:
             return None
         return self._upload_keys.mint(job.id, job.attempt.number, job.credentials_expire_at, self._clock())
 
-    def _revoke_unsent(self, job: Job, key_id: str | None) -> None:
-        """Nobody has heard of this key: deleted at once, so that a Salad that refuses for hours piles up none. One that
-        cannot be deleted now ends by itself."""
+    def _revoked_or_kept(self, job: Job, key_id: str | None) -> str | None:
+        """Nobody has heard of this key: deleted at once, so that a Salad that refuses for hours piles up none. Returns
+        the id of one that cannot be deleted now, which is then left to the end of the job."""
         if self._upload_keys is None or key_id is None:
-            return
+            return None
         try:
             self._upload_keys.revoke(key_id)
         except ProviderError as error:
             self._log("upload_key_not_deleted", level="warning", job_id=job.id, key_id=key_id, reason=str(error))
+            return key_id
+        return None

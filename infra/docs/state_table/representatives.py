@@ -95,7 +95,9 @@ EXAMPLES: Mapping[type[ev.Event], Callable[[Job, datetime], list[ev.Event]]] = M
             )
         ),
         ev.DispatchUnsent: _of_attempts(
-            lambda at, n, _: ev.DispatchUnsent(at=at, attempt=n, retry_at=at + LATER, reason="example")
+            lambda at, n, _: ev.DispatchUnsent(
+                at=at, attempt=n, retry_at=at + LATER, reason="example", upload_key_id=f"key-{n}"
+            )
         ),
         ev.DispatchUnknown: _of_attempts(lambda at, n, _: ev.DispatchUnknown(at=at, attempt=n, reason="example")),
         ev.DispatchLost: _of_attempts(lambda at, n, _: ev.DispatchLost(at=at, attempt=n)),

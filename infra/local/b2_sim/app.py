@@ -32,6 +32,7 @@ def _add_native_routes(app: Flask, simulator: Simulator) -> None:
     @app.route("/b2api/<version>/b2_authorize_account", methods=["GET", "POST"])
     def authorize_account(version: str) -> Response:
         _check_version(version)
+        simulator.calls["b2_authorize_account"] += 1
         basic = request.authorization
         if basic is None or basic.type != "basic":
             raise NativeError(401, "unauthorized", "basic authorization is required")
@@ -44,6 +45,7 @@ def _add_native_routes(app: Flask, simulator: Simulator) -> None:
         _check_version(version)
         if operation not in native.OPERATIONS:
             raise NativeError(404, "not_found", f"the simulator has no {operation}")
+        simulator.calls[operation] += 1
         key = simulator.keys.key_of_account_token(request.headers.get("Authorization", ""), simulator.clock())
         body = request.get_json(force=True, silent=True)
         if not isinstance(body, dict):
@@ -69,12 +71,13 @@ def _add_file_routes(app: Flask, simulator: Simulator) -> None:
     @app.get("/b2api/<version>/b2_download_file_by_id")
     def download_by_id(version: str) -> Response:
         _check_version(version)
-        return _download(simulator, simulator.storage.version(request.args.get("fileId", "")))
+        found = simulator.storage.version(request.args.get("fileId", ""))
+        return _download(simulator, found, found.name if found else None)
 
     @app.get("/file/<bucket>/<path:name>")
     def download_by_name(bucket: str, name: str) -> Response:
         ours = bucket == simulator.settings.bucket_name
-        return _download(simulator, simulator.storage.newest(name) if ours else None)
+        return _download(simulator, simulator.storage.newest(name) if ours else None, name)
 
     @app.get("/_sim/state")
     def state() -> Response:
@@ -86,15 +89,16 @@ def _add_file_routes(app: Flask, simulator: Simulator) -> None:
         return s3.object_call(simulator, _signed_request(), bucket, name, query, request.headers.get("Range"))
 
 
-def _download(simulator: Simulator, version: FileVersion | None) -> Response:
+def _download(simulator: Simulator, version: FileVersion | None, name: str | None) -> Response:
+    """name: what was asked for, as far as it is known; a key that may not read it learns not even whether it exists."""
     token = request.headers.get("Authorization") or request.args.get("Authorization")
     key: Key | None = simulator.keys.key_of_account_token(token, simulator.clock()) if token else None
     if key is None and not simulator.downloads_are_public:
         raise NativeError(401, "unauthorized", "Authorization is required for a private bucket")
+    if key is not None and not key.may("readFiles", name) and not simulator.downloads_are_public:
+        raise NativeError(401, "unauthorized", "the key may not read this file")
     if version is None or version.content is None:
         raise NativeError(404, "not_found", "File not present")
-    if key is not None and not key.may("readFiles", version.name) and not simulator.downloads_are_public:
-        raise NativeError(401, "unauthorized", "the key may not read this file")
     response = file_response(version, request.method, request.headers.get("Range"))
     if response is None:
         raise NativeError(416, "range_not_satisfiable", "The range is not satisfiable")
@@ -112,8 +116,13 @@ def _state(simulator: Simulator) -> dict[str, Any]:
         {"id": key.key_id, "name": key.name, "prefix": key.name_prefix, "capabilities": sorted(key.capabilities)}
         for key in simulator.keys.living(simulator.clock())
     ]
-    unfinished = len(simulator.storage.unfinished())
-    return {"bucket": bucket, "files": files, "keys": keys, "unfinished_large_files": unfinished}
+    return {
+        "bucket": bucket,
+        "files": files,
+        "keys": keys,
+        "unfinished_large_files": len(simulator.storage.unfinished()),
+        "calls": dict(simulator.calls),
+    }
 
 
 def _signed_request() -> sigv4.Request:

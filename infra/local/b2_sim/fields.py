@@ -1,10 +1,12 @@
 """Reads fields of the native API's JSON bodies and checks file names, refusing with B2's bad_request."""
 
+import re
 from typing import Any
 
 from infra.local.b2_sim.errors import NativeError
 
 MAX_NAME_BYTES = 1024  # Backblaze: file names are up to 1024 bytes of UTF-8
+KEY_NAME = re.compile(r"[A-Za-z0-9-]{1,100}")  # Backblaze: letters, digits and "-", at most 100 characters
 MAX_SEGMENT_BYTES = 250  # Backblaze: at most 250 bytes between two slashes
 
 Json = dict[str, Any]
@@ -42,6 +44,13 @@ def texts(body: Json, name: str) -> list[str]:
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
         raise NativeError(400, "bad_request", f"{name} must be a list of strings")
     return value
+
+
+def checked_key_name(name: str) -> str:
+    """Gives the name of a key back when B2 would take it."""
+    if not KEY_NAME.fullmatch(name):
+        raise NativeError(400, "bad_request", "keyName must be 1-100 letters, digits and '-'")
+    return name
 
 
 def checked_file_name(name: str) -> str:

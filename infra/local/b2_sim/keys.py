@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from infra.local.b2_sim.errors import NativeError
 
 ACCOUNT_TOKEN_SEC = 24 * 3600  # Backblaze: an account authorization token is good for at most 24 hours
-CAPABILITIES = frozenset(
-    {"listKeys", "writeKeys", "deleteKeys", "listBuckets", "listFiles", "readFiles", "shareFiles", "writeFiles"}
-    | {"deleteFiles", "readBuckets"}
+# what B2 gives to no key that is limited to a bucket
+ACCOUNT_CAPABILITIES = frozenset({"listKeys", "writeKeys", "deleteKeys"})
+CAPABILITIES = ACCOUNT_CAPABILITIES | frozenset(
+    {"listBuckets", "listFiles", "readFiles", "shareFiles", "writeFiles", "deleteFiles", "readBuckets"}
 )
 
 

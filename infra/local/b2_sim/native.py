@@ -8,7 +8,7 @@ from uuid import uuid4
 
 from infra.local.b2_sim import fields, render
 from infra.local.b2_sim.errors import NativeError
-from infra.local.b2_sim.keys import CAPABILITIES, Key
+from infra.local.b2_sim.keys import ACCOUNT_CAPABILITIES, CAPABILITIES, Key
 from infra.local.b2_sim.simulator import Simulator
 from infra.local.b2_sim.storage import FileVersion, LargeFile
 
@@ -111,9 +111,9 @@ def list_parts(call: Call) -> Json:
 
 def list_unfinished_large_files(call: Call) -> Json:
     """b2_list_unfinished_large_files; always one page."""
-    call.require("listFiles")
-    call.require_bucket()
     prefix = fields.optional_text(call.body, "namePrefix") or ""
+    call.require("listFiles", prefix)
+    call.require_bucket()
     found = [large for large in call.simulator.storage.unfinished() if large.name.startswith(prefix)]
     return {"files": [render.large_file(call.simulator, large) for large in found], "nextFileId": None}
 
@@ -181,18 +181,17 @@ def delete_file_version(call: Call) -> Json:
 def create_key(call: Call) -> Json:
     """b2_create_key: a key that may be limited to capabilities, the bucket, a name prefix and a life time."""
     call.require("writeKeys")
+    bucket_id = _wanted_bucket(call)
     capabilities = frozenset(fields.texts(call.body, "capabilities"))
-    if not capabilities or not capabilities <= call.key.capabilities:
-        raise NativeError(400, "bad_request", f"capabilities must be among {sorted(CAPABILITIES)}")
-    bucket_ids = fields.texts(call.body, "bucketIds") if call.body.get("bucketIds") else []
-    bucket_id = fields.optional_text(call.body, "bucketId") or next(iter(bucket_ids), None)
-    if bucket_id not in (None, call.simulator.bucket_id):
-        raise NativeError(400, "bad_bucket_id", "Invalid bucketId")
+    # Backblaze (capabilities of application keys): writeKeys sets no limits on what the new keys can do
+    possible = CAPABILITIES - ACCOUNT_CAPABILITIES if bucket_id else CAPABILITIES
+    if not capabilities or not capabilities <= possible:
+        raise NativeError(400, "bad_request", f"capabilities must be among {sorted(possible)}")
     seconds = fields.whole_number(call.body, "validDurationInSeconds", 0, 1, MAX_KEY_SEC)
     key = Key(
         key_id=f"004{uuid4().hex[:22]}",  # B2's key ids are 25 characters and begin with the cluster's number
         secret=secrets.token_urlsafe(23),
-        name=fields.text(call.body, "keyName"),
+        name=fields.checked_key_name(fields.text(call.body, "keyName")),
         capabilities=capabilities,
         bucket_id=bucket_id,
         name_prefix=fields.optional_text(call.body, "namePrefix"),
@@ -207,7 +206,7 @@ def delete_key(call: Call) -> Json:
     call.require("deleteKeys")
     key = call.simulator.keys.remove(fields.text(call.body, "applicationKeyId"))
     if key is None:
-        raise NativeError(400, "bad_request", "no such application key")
+        raise NativeError(400, "bad_request", "application key does not exist")
     return render.application_key(call.simulator, key, with_secret=False)
 
 
@@ -230,6 +229,16 @@ def hide(simulator: Simulator, name: str) -> FileVersion:
 def real_content_type(asked: str) -> str:
     """Gives the content type to store; b2/x-auto asks B2 to choose, and unknown content is octet-stream."""
     return "application/octet-stream" if asked == "b2/x-auto" else asked
+
+
+def _wanted_bucket(call: Call) -> str | None:
+    """Gives the bucket that a new key is limited to: bucketId until v3, bucketIds from v4; None: to no bucket."""
+    ids = fields.texts(call.body, "bucketIds") if call.body.get("bucketIds") else []
+    one = fields.optional_text(call.body, "bucketId")
+    wanted = {*ids, one} if one else set(ids)
+    if not wanted <= {call.simulator.bucket_id}:
+        raise NativeError(400, "bad_bucket_id", "Invalid bucketId")
+    return call.simulator.bucket_id if wanted else None
 
 
 def _listed(call: Call) -> list[FileVersion]:

@@ -1,7 +1,8 @@
 """What every route of one simulated account shares: its settings, keys, files and clock."""
 
+from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from uuid import uuid4
 
 from infra.local.b2_sim.keys import CAPABILITIES, Key, KeyRing
@@ -11,7 +12,7 @@ from infra.local.b2_sim.storage import Storage
 
 @dataclass(frozen=True)
 class Simulator:
-    """One account with one bucket; `clock` gives seconds since the epoch."""
+    """One account with one bucket; `clock` gives seconds since the epoch; `calls` counts the native API's by name."""
 
     settings: Settings
     keys: KeyRing
@@ -19,6 +20,7 @@ class Simulator:
     clock: Callable[[], float]
     account_id: str
     bucket_id: str
+    calls: Counter[str] = field(default_factory=Counter)
 
     @property
     def downloads_are_public(self) -> bool:

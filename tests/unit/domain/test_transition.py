@@ -161,7 +161,9 @@ EVENTS: dict[type[ev.Event], st.SearchStrategy[ev.Event]] = {
     ev.DispatchSent: st.builds(
         ev.DispatchSent, at=TIMES, attempt=ATTEMPTS, salad_job_id=st.sampled_from("ab"), upload_key_id=KEYS
     ),
-    ev.DispatchUnsent: st.builds(ev.DispatchUnsent, at=TIMES, attempt=ATTEMPTS, retry_at=TIMES, reason=st.just("r")),
+    ev.DispatchUnsent: st.builds(
+        ev.DispatchUnsent, at=TIMES, attempt=ATTEMPTS, retry_at=TIMES, reason=st.just("r"), upload_key_id=KEYS
+    ),
     ev.DispatchUnknown: st.builds(
         ev.DispatchUnknown, at=TIMES, attempt=ATTEMPTS, reason=st.just("r"), upload_key_id=KEYS
     ),

@@ -39,11 +39,12 @@ def dispatch_sent(job: Job, event: ev.DispatchSent) -> Job:
 
 
 def dispatch_unsent(job: Job, event: ev.DispatchUnsent) -> Job:
+    known = with_key(job, event.upload_key_id)
     if not is_current(job, event, DispatchState.SENDING):
-        return job
+        return known
     if job.cancel_requested_at and job.claimed_result is None:  # nothing is at Salad, and nothing goes there any more
-        return finished(job, event.at, JobStatus.CANCELLED, None)
-    changed = job.model_copy(
+        return finished(known, event.at, JobStatus.CANCELLED, None)
+    changed = known.model_copy(
         update={
             "attempts": with_attempt(job, dispatch=DispatchState.UNSENT),
             "timers": timers_with(job, dispatch=_unless_claimed(job, event.retry_at)),

@@ -12,7 +12,7 @@ def with_key(job: Job, key_id: str | None) -> Job:
     return job if keys == job.upload_key_ids else job.model_copy(update={"upload_key_ids": keys})
 
 
-def late_key(job: Job, event: ev.DispatchSent | ev.DispatchUnknown) -> Job:
+def late_key(job: Job, event: ev.DispatchSent | ev.DispatchUnsent | ev.DispatchUnknown) -> Job:
     """A dispatch whose outcome comes after the job's end leaves a key to delete, and changes nothing else."""
     known = with_key(job, event.upload_key_id)
     return job if known is job else with_revocation(known, event.at)
