@@ -112,7 +112,8 @@ def peers(
         body = group_body(1, readiness_probe=PROBE)
         body["container"]["environment_variables"] = {
             "ENGINE": "preview", "REHEARSAL_MODE": "true", "B2_KEY_ID": KEY_ID, "B2_APP_KEY": APP_KEY,
-            "B2_BUCKET_NAME": BUCKET, "B2_PREFIX": PREFIX, "B2_REALM": b2.origin, "WORK_DIR": str(directory / "work"), **(worker_settings or {}),
+            "B2_BUCKET_NAME": BUCKET, "B2_PREFIX": PREFIX, "B2_REALM": b2.origin, "WORK_DIR": str(directory / "work"),
+            **(worker_settings or {}),
         }  # fmt: skip
         answer = salad.call("create_container_group", body)
         assert answer.status_code == 201, answer.text

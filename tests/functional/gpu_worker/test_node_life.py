@@ -1,0 +1,72 @@
+"""Guards the worker's begin and end on a node: hopeless hardware at the start, SIGTERM in the start, a late drain."""
+
+import signal
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+from tests.e2e.rehearsals import descendants, is_alive
+from tests.functional.gpu_worker.test_node_process import fake_musetalk, metadata
+from tests.functional.gpu_worker.test_process import B2_KEYS, Process, b2, start, until
+
+__all__ = ["b2", "metadata", "start"]  # fixtures
+GRACE_SEC = 8.0  # promised in docs/worker.md
+
+
+def program(path, *lines: str) -> str:
+    """Writes a shell program; gives its path."""
+    path.write_text("\n".join(["#!/bin/sh", *lines]) + "\n")
+    path.chmod(0o755)
+    return str(path)
+
+
+def test_hardware_that_is_hopeless_at_the_start_is_given_back_by_a_worker_that_serves_on(
+    start, rig, site, metadata, tmp_path
+):
+    own = fake_musetalk(tmp_path, "") | {"MUSETALK_PYTHON": program(tmp_path / "python", "echo '{\"cuda\": false}'")}
+    worker = start(SALAD_METADATA_URI=metadata.url, SALAD_MACHINE_ID="machine", **own, **B2_KEYS)
+    until(lambda: metadata.reasons == ["there is no GPU that CUDA can use"])
+    assert (worker.get("/hc")[0], worker.get("/live")[0]) == (503, 200)
+    status, answer = worker.generate(rig.job())
+    assert (status, answer["error"]["code"]) == (503, "worker_interrupted")
+    assert site.log == [], "the job was begun"
+    assert worker.child.poll() is None, "an exit would only restart it on the same node"
+    assert len(metadata.reasons) == 1
+
+
+def test_sigterm_while_the_engine_starts_ends_the_worker_and_what_it_started(tmp_path, metadata):
+    own = fake_musetalk(tmp_path, "") | {"MUSETALK_PYTHON": program(tmp_path / "python", "exec sleep 100")}
+    node = {"SALAD_METADATA_URI": metadata.url, "SALAD_MACHINE_ID": "machine", "PORT": "0"}
+    process = Process("gpu_worker", own | node | {"WORK_DIR": str(tmp_path / "work")})
+    until(lambda: descendants(process.child.pid))
+    started = descendants(process.child.pid)
+    began = time.monotonic()
+    process.child.send_signal(signal.SIGTERM)
+    assert process.child.wait(20) == 0
+    assert time.monotonic() - began < GRACE_SEC
+    process.close()
+    assert not any(map(is_alive, started))
+    assert [line["event"] for line in process.lines][-1] == "stopped"
+
+
+def test_a_drain_that_takes_too_long_is_answered_503_within_the_grace(start, b2, rig, site):
+    def hang_from_the_upload_on(report):
+        if report["phase"] == "uploading":
+            uploading.set()
+            site.closing.wait(30)
+        return {"cancel": False, "remaining_seconds": 600}
+
+    uploading = threading.Event()
+    site.on_report = hang_from_the_upload_on
+    worker = start(B2_REALM=b2, DRAIN_SEC="2", **B2_KEYS)
+    with ThreadPoolExecutor(1) as pool:
+        request = pool.submit(worker.generate, rig.job())
+        until(uploading.is_set)
+        began = time.monotonic()
+        worker.child.send_signal(signal.SIGTERM)
+        worker.event("draining")
+        status, answer = request.result(20)
+    assert (status, answer["error"]["code"]) == (503, "worker_interrupted")
+    assert worker.child.wait(10) == 0
+    assert time.monotonic() - began < GRACE_SEC
+    assert worker.event("stopped")["all_answered"] is True
