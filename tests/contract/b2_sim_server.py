@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,13 +63,15 @@ class RunningB2:
 
 
 @contextmanager
-def running_b2_sim(directory: Path, bucket_type: str = "allPrivate") -> Iterator[RunningB2]:
-    """Starts one on a free port and ends it afterwards."""
+def running_b2_sim(
+    directory: Path, bucket_type: str = "allPrivate", also: Mapping[str, str] | None = None
+) -> Iterator[RunningB2]:
+    """Starts one on a free port and ends it afterwards. also: more of its settings."""
     settings = {"B2_KEY_ID": KEY_ID, "B2_APP_KEY": APP_KEY, "B2_BUCKET_NAME": BUCKET, "B2_BUCKET_TYPE": bucket_type}
     process = subprocess.Popen(
         [sys.executable, "-m", "infra.local.b2_sim"],
         cwd=ROOT,
-        env=settings | {"DATA_DIR": str(directory)},
+        env=settings | {"DATA_DIR": str(directory)} | dict(also or {}),
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
     )

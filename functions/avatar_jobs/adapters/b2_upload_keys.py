@@ -1,5 +1,6 @@
 """Makes and deletes application keys at Backblaze B2 with b2sdk, which is imported only when it is used."""
 
+import logging
 import threading
 from collections.abc import Callable
 from datetime import datetime
@@ -89,6 +90,7 @@ class B2UploadKeys:
             if self._opened is None:
                 from b2sdk.v3 import B2Api, B2HttpApiConfig, InMemoryAccountInfo
 
+                _silence_b2sdk()
                 config = B2HttpApiConfig(http_session_factory=lambda: _session(self._budget))
                 api = B2Api(InMemoryAccountInfo(), api_config=config)
                 api.authorize_account(self._key_id, self._app_key, realm=self._api_url)
@@ -115,6 +117,14 @@ class B2UploadKeys:
 def _failed(what: str, error: Exception, status: int | None) -> ProviderError:
     text = f"{what} failed ({type(error).__name__})"
     return ProviderError(text, status=status, retryable=True, may_have_happened=True)
+
+
+def _silence_b2sdk() -> None:
+    """b2sdk traces its calls at DEBUG, the secrets of new keys and the account's tokens among their arguments; so its
+    loggers are switched off, which no level that is set later switches on again."""
+    for name, logger in logging.root.manager.loggerDict.items():
+        if name.partition(".")[0] == "b2sdk" and isinstance(logger, logging.Logger):
+            logger.disabled = True
 
 
 class _Budget:

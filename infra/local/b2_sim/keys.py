@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from infra.local.b2_sim.errors import NativeError
 
-ACCOUNT_TOKEN_SEC = 24 * 3600  # Backblaze: an account authorization token is good for at most 24 hours
 # what B2 gives to no key that is limited to a bucket
 ACCOUNT_CAPABILITIES = frozenset({"listKeys", "writeKeys", "deleteKeys"})
 CAPABILITIES = ACCOUNT_CAPABILITIES | frozenset(
@@ -45,7 +44,8 @@ class UploadToken:
 class KeyRing:
     """All keys and tokens of the simulated account; safe for threads. Times are seconds since the epoch."""
 
-    def __init__(self, master: Key) -> None:
+    def __init__(self, master: Key, token_sec: float) -> None:
+        self._token_sec = token_sec
         self._lock = threading.Lock()
         self._keys = {master.key_id: master}
         self._accounts: dict[str, tuple[str, float]] = {}
@@ -79,7 +79,7 @@ class KeyRing:
             raise NativeError(401, "unauthorized", "invalid applicationKeyId or applicationKey")
         token = secrets.token_urlsafe(32)
         with self._lock:
-            self._accounts[token] = (key_id, now + ACCOUNT_TOKEN_SEC)
+            self._accounts[token] = (key_id, now + self._token_sec)
         return key, token
 
     def key_of_account_token(self, token: str, now: float) -> Key:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 BUCKET_NAME = re.compile(r"[a-z0-9][a-z0-9-]{4,61}[a-z0-9]")  # Backblaze: 6-63 of a-z, 0-9 and hyphen
 BUCKET_TYPES = ("allPrivate", "allPublic")
+MAX_TOKEN_SEC = 24 * 3600  # Backblaze: an account authorization token is good for at most 24 hours
 DEFAULT_REGION = "us-west-004"  # one of B2's real region names, so that scopes look as they do there
 
 
@@ -19,7 +20,8 @@ class Settings:
     """What one simulator serves.
 
     port: 0 takes a free one; key_id, app_key: the master key; bucket_type: allPrivate or allPublic (downloads
-    by name need a token, or none); directory: where file contents go, created when missing.
+    by name need a token, or none); directory: where file contents go, created when missing; token_sec: how long an
+    account authorization token is good for.
     """
 
     port: int
@@ -29,18 +31,22 @@ class Settings:
     bucket_type: str
     region: str
     directory: Path
+    token_sec: int
 
 
 def read_settings(environment: Mapping[str, str]) -> Settings:
     """Gives the settings; raises SettingsError that names all faults at once.
 
     Required: B2_KEY_ID, B2_APP_KEY, B2_BUCKET_NAME, DATA_DIR. Optional: PORT (0), B2_BUCKET_TYPE (allPrivate),
-    B2_REGION (us-west-004).
+    B2_REGION (us-west-004), B2_TOKEN_SEC (86400).
     """
     faults = [f"{name} is missing" for name in _REQUIRED if not environment.get(name)]
     port = environment.get("PORT", "0")
     if not port.isascii() or not port.isdigit() or int(port) > 65535:
         faults.append(f"PORT must be 0-65535, not {port!r}")
+    token_sec = environment.get("B2_TOKEN_SEC", str(MAX_TOKEN_SEC))
+    if not token_sec.isascii() or not token_sec.isdigit() or not 1 <= int(token_sec) <= MAX_TOKEN_SEC:
+        faults.append(f"B2_TOKEN_SEC must be 1-{MAX_TOKEN_SEC}, not {token_sec!r}")
     bucket_name = environment.get("B2_BUCKET_NAME", "")
     if bucket_name and not BUCKET_NAME.fullmatch(bucket_name):
         faults.append(f"B2_BUCKET_NAME must be 6-63 of a-z, 0-9 and '-', not {bucket_name!r}")
@@ -57,6 +63,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         bucket_type=bucket_type,
         region=environment.get("B2_REGION", DEFAULT_REGION),
         directory=Path(environment["DATA_DIR"]),
+        token_sec=int(token_sec),
     )
 
 

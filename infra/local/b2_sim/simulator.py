@@ -41,7 +41,7 @@ def build_simulator(settings: Settings, clock: Callable[[], float]) -> Simulator
     master = Key(settings.key_id, settings.app_key, "master", CAPABILITIES)
     return Simulator(
         settings=settings,
-        keys=KeyRing(master),
+        keys=KeyRing(master, settings.token_sec),
         storage=Storage(settings.directory),
         clock=clock,
         account_id=uuid4().hex[:12],  # B2's account ids are 12 hex digits, its bucket ids 24
