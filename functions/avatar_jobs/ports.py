@@ -41,6 +41,15 @@ class Overview:
 
 
 @dataclass(frozen=True)
+class OpenJobs:
+    """The unfinished jobs of all clients, and when the oldest queued one was created."""
+
+    queued: int
+    running: int
+    oldest_queued_at: datetime | None
+
+
+@dataclass(frozen=True)
 class FleetState:
     """When the last tick ended, and what it saw of the fleet as JSON values; None and empty before the first."""
 
@@ -114,6 +123,18 @@ class JobStore(Protocol):
         """Counts jobs by status and finds the oldest queued one; finished jobs count when created since then."""
         ...
 
+    def open_jobs(self) -> "OpenJobs":
+        """Counts the queued and the running jobs; costs three reads, whatever is stored."""
+        ...
+
+    def archive_snapshot(self, at: datetime, record: Mapping[str, Any], expires_at: datetime) -> None:
+        """Writes what a tick saw and decided (JSON values), for analysis; it goes by itself after expires_at."""
+        ...
+
+    def archived_snapshots(self, since: datetime, until: datetime) -> Sequence[Mapping[str, Any]]:
+        """The archived snapshots of a time, oldest first."""
+        ...
+
     def purge(self, job: Job) -> None:
         """Removes a job and its idempotency record; what is gone already is fine."""
         ...
@@ -126,9 +147,9 @@ class JobStore(Protocol):
         """Takes the tick's lease unless another holder has it beyond now."""
         ...
 
-    def release_tick_lease(self, holder: str, now: datetime, fleet: Mapping[str, Any]) -> None:
-        """Gives the lease back, and notes when the tick ended and what it saw of the fleet (JSON values); a lease that
-        somebody else took stays theirs."""
+    def release_tick_lease(self, holder: str, now: datetime, fleet: Mapping[str, Any] | None) -> None:
+        """Gives the lease back, and notes when the tick ended and what it saw of the fleet (JSON values); None leaves
+        both as they were: that tick did not finish. A lease that somebody else took stays theirs."""
         ...
 
 
@@ -153,6 +174,18 @@ class SaladApi(Protocol):
 
     def get_queue(self) -> Mapping[str, Any]:
         """Reads the queue's length and its container groups with their instances by state."""
+        ...
+
+    def set_replicas(self, name: str, replicas: int) -> Mapping[str, Any]:
+        """Sets a container group's replicas; returns the group."""
+        ...
+
+    def start_container_group(self, name: str) -> None:
+        """Starts a stopped container group."""
+        ...
+
+    def list_gpu_classes(self) -> Mapping[str, Any]:
+        """Reads the GPU classes with their prices, dollars an hour as text by priority: {"items": [...]}."""
         ...
 
 

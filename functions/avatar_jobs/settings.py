@@ -14,6 +14,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from avatar_jobs.domain.errors import AvatarError
+from avatar_jobs.domain.scaling import ScalingChoices
+from avatar_jobs.domain.scaling.configuring import DEFAULTS as SCALING_DEFAULTS
+from avatar_jobs.domain.scaling.configuring import read_choices
 from avatar_jobs.domain.signatures import SECRET_PREFIX, secret_bytes
 
 MIN_TOKEN_SECRET = 32  # characters: 128 bits even of hex
@@ -217,6 +220,12 @@ class Environment:
             key_id=self.text("B2_MINT_KEY_ID"),
             app_key=self.text("B2_MINT_APP_KEY"),
         )
+
+    def scaling(self) -> ScalingChoices:
+        """SCALE_*, WINDOWED_*, CURRENT_MAX_REPLICAS, ALWAYS_ON_MIN_REPLICAS_3060, DAILY_BUDGET_USD."""
+        choices, faults = read_choices({name: self.text(name, default) for name, default in SCALING_DEFAULTS.items()})
+        self._faults += faults
+        return choices
 
     def submit_instances(self) -> int:
         """SUBMIT_MAX_INSTANCES: how many instances of submit_job share its part of Salad's calls."""

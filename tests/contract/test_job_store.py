@@ -9,7 +9,7 @@ from avatar_jobs.domain.errors import JobErrorCode, StorageUnavailableError
 from avatar_jobs.domain.events import DispatchSent, JobRefused, RunReported
 from avatar_jobs.domain.jobs import Job, JobError, JobStatus, Phase
 from avatar_jobs.domain.transition import transition
-from avatar_jobs.ports import AlreadyCreated, Created, FleetState, JobFilter, JobStore
+from avatar_jobs.ports import AlreadyCreated, Created, FleetState, JobFilter, JobStore, OpenJobs
 from tests.support.factories import NOW, a_job, a_record, later
 from tests.support.stores import Place, open_store
 
@@ -236,3 +236,28 @@ def test_the_fleet_state_is_what_the_last_tick_left(store: JobStore) -> None:
     store.take_tick_lease("a", NOW, later(50))
     store.release_tick_lease("a", later(3), {"queue_length": 7, "instances": {"running": 2}})
     assert store.fleet_state() == FleetState(later(3), {"queue_length": 7, "instances": {"running": 2}})
+
+
+def test_a_tick_that_did_not_finish_leaves_what_the_one_before_left(store: JobStore) -> None:
+    store.take_tick_lease("a", NOW, later(50))
+    store.release_tick_lease("a", later(3), {"queue_length": 7})
+    store.take_tick_lease("b", later(60), later(110))
+    store.release_tick_lease("b", later(63), None)
+    assert store.fleet_state() == FleetState(later(3), {"queue_length": 7})
+    assert store.take_tick_lease("c", later(64), later(110)) is True, "the lease is free"
+
+
+def test_open_jobs_are_counted_and_the_oldest_queued_one_is_found(store: JobStore) -> None:
+    assert store.open_jobs() == OpenJobs(0, 0, None)
+    for number in range(4):
+        store.create(a_job(f"job-0000000{number}", now=later(number)), None)
+    store.update("job-00000000", finished)
+    store.update("job-00000001", lambda job: job.model_copy(update={"status": JobStatus.RUNNING}))
+    assert store.open_jobs() == OpenJobs(2, 1, a_job(now=later(2)).created_at)
+
+
+def test_archived_snapshots_are_read_back_by_time_oldest_first(store: JobStore) -> None:
+    for seconds in (120, 0, 60):
+        store.archive_snapshot(later(seconds), {"at": seconds, "groups": {"a": {"replicas": 1}}}, later(10_000))
+    assert [record["at"] for record in store.archived_snapshots(NOW, later(120))] == [0, 60]
+    assert list(store.archived_snapshots(later(121), later(500))) == []

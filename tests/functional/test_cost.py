@@ -57,7 +57,8 @@ def steps_of_a_tick(system: System, monkeypatch: pytest.MonkeyPatch) -> tuple[Co
 
     with monkeypatch.context() as patched:
         patched.setattr("avatar_jobs.adapters.sqlite_store.sqlite3.connect", counting_connect)
-        for name in ("get", "due", "_write", "count_open", "list_jobs", "overview", "take_tick_lease", "fleet_state"):
+        names = ("get", "due", "_write", "count_open", "list_jobs", "overview", "take_tick_lease", "fleet_state")
+        for name in (*names, "open_jobs", "archive_snapshot", "archived_snapshots", "release_tick_lease"):
             original = getattr(SqliteJobStore, name)
 
             def counting(self: Any, *args: Any, original: Any = original, name: str = name) -> Any:
@@ -81,10 +82,14 @@ def test_a_tick_costs_the_same_with_ten_and_with_a_hundred_thousand_jobs(
             f"INSERT INTO jobs (id, {columns}) WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n"
             f" WHERE i < 10000) SELECT id || '-' || i, {columns} FROM jobs, n"
         )
+        # what is stored is finished: at most 5,000 jobs are open, and those are counted
+        connection.execute("UPDATE jobs SET status = 'succeeded' WHERE id LIKE '%-%'")
         stored = connection.execute("SELECT count(*) FROM jobs").fetchone()[0]
     connection.close()
     many = steps_of_a_tick(system, monkeypatch)
 
     assert stored == 100_010
-    assert few[0] == many[0] == {"take_tick_lease": 1, "due": 1}
+    reads = {"take_tick_lease": 1, "fleet_state": 1, "due": 1, "open_jobs": 1}  # open_jobs: three documents at Firestore
+    assert few[0] == many[0] == reads | {"archive_snapshot": 1, "release_tick_lease": 1}
+    assert len([call for call in system.salad.received if call.method != "POST"]) == 2, "one Salad call a tick"
     assert many[1] <= few[1] + 1, "SQLite does no more work either"

@@ -23,6 +23,8 @@ class FakeSalad(ScriptedServer):
         self.queue = Answer(200, json.dumps(QUEUE).encode())
         self.looks = problem(404)  # what GET and DELETE of a job that is not in `jobs` get
         self.listed: Answer | None = None
+        self.patched: Answer | None = None  # what a change of replicas gets instead of its success
+        self.gpu_classes = Answer(200, b'{"items": []}')
 
     @property
     def sent(self) -> list[Received]:
@@ -40,6 +42,12 @@ class FakeSalad(ScriptedServer):
 
     def answer_to(self, call: Received) -> Answer:
         """Scripted answers for creating; the fake's own state for everything else."""
+        if call.method == "PATCH":
+            return self.patched or Answer(200, call.body)
+        if call.path.endswith("/start"):
+            return Answer(202, b"")
+        if call.path.endswith("/gpu-classes"):
+            return self.gpu_classes
         if call.method == "POST":
             answer = super().answer_to(call)
             if answer.status == 201 and not answer.cut and answer is self.default:

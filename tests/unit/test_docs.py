@@ -10,6 +10,7 @@ from avatar_jobs.domain import events
 from avatar_jobs.domain.errors import ApiErrorCode, JobErrorCode
 from avatar_jobs.domain.events import AttemptEvent, Event
 from avatar_jobs.domain.jobs import CallbackState, JobStatus, Phase
+from avatar_jobs.domain.scaling.configuring import DEFAULTS as SCALING_DEFAULTS
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -55,8 +56,9 @@ def test_every_event_stands_in_the_architecture_page() -> None:
 
 def test_the_environment_page_lists_exactly_the_variables_that_are_read() -> None:
     code = (ROOT / "functions" / "avatar_jobs" / "settings.py").read_text()
-    read = set(re.findall(r'self\.(?:text|choice|number|origin|secrets)\(\s*"([A-Z0-9_]+)"', code))
-    listed = set(re.findall(r"^\| \**`([A-Z0-9_]+)`", (DOCS / "environment.md").read_text(), re.MULTILINE))
+    read = {*SCALING_DEFAULTS, *re.findall(r'self\.(?:text|choice|number|origin|secrets)\(\s*"([A-Z0-9_]+)"', code)}
+    rows = re.findall(r"^\| ([^|]+)\|", (DOCS / "environment.md").read_text(), re.MULTILINE)
+    listed = {name for row in rows for name in re.findall(r"`([A-Z0-9_]+)`", row)}
     assert read
     assert listed == read
 

@@ -15,7 +15,7 @@ from avatar_jobs.domain.jobs import Job, JobStatus
 from avatar_jobs.domain.records import from_body, readable, to_columns
 from avatar_jobs.domain.retrying import conflict_delay
 from avatar_jobs.optimistic import update_optimistically
-from avatar_jobs.ports import AlreadyCreated, Created, FleetState, JobFilter, Overview, StoredJob, Updated
+from avatar_jobs.ports import AlreadyCreated, Created, FleetState, JobFilter, OpenJobs, Overview, StoredJob, Updated
 
 BUSY_SEC = 4.5  # how long a writer waits for another one's lock: inside the port's 5 s
 
@@ -35,6 +35,7 @@ CREATE TABLE IF NOT EXISTS idempotency (
 CREATE TABLE IF NOT EXISTS fleet (
     id TEXT PRIMARY KEY, lease_holder TEXT, lease_until TEXT, last_tick_at TEXT, body TEXT
 ) STRICT;
+CREATE TABLE IF NOT EXISTS snapshots (at TEXT PRIMARY KEY, expires_at TEXT NOT NULL, body TEXT NOT NULL) STRICT;
 INSERT OR IGNORE INTO fleet (id) VALUES ('state');
 """
 
@@ -242,6 +243,36 @@ class SqliteJobStore:
             {status: counts.get(status, 0) for status in JobStatus}, datetime.fromisoformat(oldest) if oldest else None
         )
 
+    def open_jobs(self) -> OpenJobs:
+        """See JobStore.open_jobs."""
+        with self._connection() as connection:
+            rows = connection.execute(
+                "SELECT status, count(*), min(created_at) FROM jobs WHERE status IN ('queued', 'running')"
+                " GROUP BY status"
+            ).fetchall()
+        counts = {status: int(count) for status, count, _ in rows}
+        oldest = next((created for status, _, created in rows if status == JobStatus.QUEUED.value), None)
+        return OpenJobs(
+            counts.get("queued", 0), counts.get("running", 0), datetime.fromisoformat(oldest) if oldest else None
+        )
+
+    def archive_snapshot(self, at: datetime, record: Mapping[str, Any], expires_at: datetime) -> None:
+        """See JobStore.archive_snapshot."""
+        with self._connection(write=True) as connection:
+            connection.execute("DELETE FROM snapshots WHERE expires_at <= ?", (_text(at),))
+            connection.execute(
+                "INSERT OR REPLACE INTO snapshots (at, expires_at, body) VALUES (?, ?, ?)",
+                (_text(at), _text(expires_at), json.dumps(record)),
+            )
+
+    def archived_snapshots(self, since: datetime, until: datetime) -> Sequence[Mapping[str, Any]]:
+        """See JobStore.archived_snapshots."""
+        with self._connection() as connection:
+            rows = connection.execute(
+                "SELECT body FROM snapshots WHERE at >= ? AND at < ? ORDER BY at", (_text(since), _text(until))
+            ).fetchall()
+        return [json.loads(body) for (body,) in rows]
+
     def purge(self, job: Job) -> None:
         """See JobStore.purge."""
         with self._connection(write=True) as connection:
@@ -269,9 +300,14 @@ class SqliteJobStore:
             ).rowcount
         return taken == 1
 
-    def release_tick_lease(self, holder: str, now: datetime, fleet: Mapping[str, Any]) -> None:
+    def release_tick_lease(self, holder: str, now: datetime, fleet: Mapping[str, Any] | None) -> None:
         """See JobStore.release_tick_lease."""
         with self._connection(write=True) as connection:
+            if fleet is None:
+                connection.execute(
+                    "UPDATE fleet SET lease_until = NULL WHERE id = 'state' AND lease_holder = ?", (holder,)
+                )
+                return
             connection.execute(
                 "UPDATE fleet SET lease_until = NULL, last_tick_at = ?, body = ?"
                 " WHERE id = 'state' AND lease_holder = ?",

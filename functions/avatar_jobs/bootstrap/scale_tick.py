@@ -7,6 +7,7 @@ from avatar_jobs.logs import JsonLog
 from avatar_jobs.routes.scale_tick import tick_routes
 from avatar_jobs.services.housekeeping import Housekeeper
 from avatar_jobs.services.reconciling import Reconciler
+from avatar_jobs.services.scaling import Scaler
 from avatar_jobs.services.ticking import Ticker
 from avatar_jobs.settings import Environment
 from avatar_jobs.web import ApiKeys, Endpoint
@@ -20,6 +21,7 @@ def build(environment: Environment) -> Endpoint:
     log = JsonLog("scale_tick")
     place, salad_settings, period = environment.store(), environment.salad(), environment.tick_period()
     dispatching, minting = environment.dispatching(), environment.minting()
+    choices = environment.scaling()
     store = common.job_store(place, log)
     finishing = Finishing(environment, store, log, in_tick=True)
     salad = salad_client(salad_settings, TICK_SALAD_SEC)
@@ -45,6 +47,7 @@ def build(environment: Environment) -> Endpoint:
         housekeeper=housekeeper,
         reconciler=reconciler,
         callbacks=finishing.rounds,
+        scaler=Scaler(salad=salad, choices=choices, clock=common.utc_now, log=log),
         clock=common.utc_now,
         log=log,
         draw_id=common.draw_id,

@@ -9,14 +9,16 @@ from typing import Any
 from avatar_jobs.domain.agenda import due_timer
 from avatar_jobs.domain.budget import TICK_CALLS_A_MINUTE, CallBucket, CallShare
 from avatar_jobs.domain.errors import AvatarError, ProviderError
-from avatar_jobs.domain.fleet import instances_by_state
-from avatar_jobs.ports import Clock, EventLog, JobStore, SaladApi, StoredJob
+from avatar_jobs.ports import Clock, EventLog, FleetState, JobStore, SaladApi, StoredJob
 from avatar_jobs.services.callback_rounds import CallbackRounds
 from avatar_jobs.services.housekeeping import Housekeeper, Round
 from avatar_jobs.services.reconciling import Reconciler, SaladUnhelpfulError
+from avatar_jobs.services.scaling import Observed, Scaler
 
 WORK_SHARE, WORK_LIMIT = 0.8, timedelta(seconds=50)  # of the period; what is left is for the store's last writes
 LEASE_SHARE = 0.9  # a tick that dies frees the lease before the next but one comes
+TOO_LATE = timedelta(minutes=5)  # without a finished tick: five in a row were missed
+SNAPSHOT_LIFETIME = timedelta(days=30)  # of what is archived for analysis: long enough to compare two fortnights
 DUE_LIMIT = 500  # jobs a tick: the promise of the design
 
 
@@ -29,7 +31,7 @@ class TickReport:
 
 
 class Ticker:
-    """period: between two ticks; draw_id: names the lease's holder."""
+    """scaler: sizes the fleet; period: between two ticks; draw_id: names the lease's holder."""
 
     def __init__(
         self,
@@ -39,6 +41,7 @@ class Ticker:
         housekeeper: Housekeeper,
         reconciler: Reconciler,
         callbacks: CallbackRounds,
+        scaler: Scaler,
         clock: Clock,
         log: EventLog,
         draw_id: Callable[[], str],
@@ -49,6 +52,7 @@ class Ticker:
         self._housekeeper = housekeeper
         self._reconciler = reconciler
         self._callbacks = callbacks
+        self._scaler = scaler
         self._clock = clock
         self._log = log
         self._draw_id = draw_id
@@ -56,39 +60,65 @@ class Ticker:
         self._bucket = CallBucket(TICK_CALLS_A_MINUTE)  # kept from tick to tick: a short period must not multiply it
 
     def tick(self) -> TickReport:
-        """Does one round of housekeeping. Raises StorageUnavailableError when lease or agenda cannot be read."""
+        """Does one round: looks, does what is due, sizes the fleet, writes down what it saw and why it did what it did.
+
+        Raises StorageUnavailableError when lease or agenda cannot be read.
+        """
         holder, began = self._draw_id(), self._clock()
         if not self._store.take_tick_lease(holder, began, began + self._period * LEASE_SHARE):
             self._log("tick_skipped", reason="another tick holds the lease")
             return TickReport(had_lease=False)
         stop_at = began + min(self._period * WORK_SHARE, WORK_LIMIT)
         work = Round(share=CallShare(self._bucket, began))
-        fleet: Mapping[str, Any] = {}
+        fleet: Mapping[str, Any] | None = None
         try:
-            fleet = self._observe(work)
+            state = self._store.fleet_state()
+            self._warn_if_late(state, began)
+            queue = self._observe(work)
             for stored in self._store.due(began, DUE_LIMIT):
                 if self._clock() >= stop_at:
                     work.done["left_for_the_next_tick"] += 1
                     continue
                 self._serve(stored, work)
+            fleet = self._scale(queue, state, work)
             self._finish(work, stop_at)
         finally:
             self._store.release_tick_lease(holder, self._clock(), fleet)
         self._log("tick_finished", seconds=(self._clock() - began).total_seconds(), **work.done)
         return TickReport(had_lease=True, done=work.done)
 
-    def _observe(self, work: Round) -> Mapping[str, Any]:
+    def _warn_if_late(self, state: FleetState, now: datetime) -> None:
+        age = now - state.last_tick_at if state.last_tick_at else timedelta(0)
+        if age >= TOO_LATE:
+            self._log("ticks_missing", level="alarm", seconds=age.total_seconds())
+
+    def _scale(self, queue: Mapping[str, Any] | None, state: FleetState, work: Round) -> Mapping[str, Any] | None:
+        """Sizes the fleet and archives what was seen; a store that fails here costs the record alone."""
+        now = self._clock()
+        try:
+            jobs = self._store.open_jobs()
+        except AvatarError as error:
+            self._log("jobs_not_counted", level="warning", reason=str(error))
+            jobs = None
+        gap = now - state.last_tick_at if state.last_tick_at else timedelta(0)
+        scaled = self._scaler.scale(Observed(queue, jobs, state.fleet, gap.total_seconds()), work.share)
+        try:
+            self._store.archive_snapshot(now, scaled.archive, now + SNAPSHOT_LIFETIME)
+        except AvatarError as error:
+            self._log("snapshot_not_archived", level="warning", reason=str(error))
+        return scaled.fleet
+
+    def _observe(self, work: Round) -> Mapping[str, Any] | None:
         """One look at queue and fleet, the first of the tick's calls. A queue that is gone is a fault of the system:
         then nothing is asked of Salad in this tick, because its 404s would tell lies about jobs."""
         work.share.take()
         try:
-            queue = self._salad.get_queue()
+            return self._salad.get_queue()
         except ProviderError as error:
             self._log("salad_not_observed", level="alarm", status=error.status, reason=str(error))
             if error.status in (401, 403, 404):
                 work.share.close()
-            return {}
-        return {"queue_length": queue.get("current_queue_length"), "instances": instances_by_state(queue)}
+            return None
 
     def _serve(self, stored: StoredJob, work: Round) -> None:
         """Serves one due timer of one job; a failure is counted and logged, not raised."""

@@ -25,6 +25,7 @@ TRANSIENT = (
 JOBS = "jobs"
 IDEMPOTENCY = "idempotency"
 FLEET_STATE = "fleet/state"
+SNAPSHOTS = "snapshots"
 
 
 @contextmanager

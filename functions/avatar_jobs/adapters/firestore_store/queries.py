@@ -10,7 +10,7 @@ from google.cloud.firestore_v1.aggregation import AggregationQuery
 from avatar_jobs.adapters.firestore_store.calls import FirestoreConnection, stored, unavailable
 from avatar_jobs.domain.jobs import Job, JobStatus
 from avatar_jobs.domain.records import from_body, readable
-from avatar_jobs.ports import JobFilter, Overview, StoredJob
+from avatar_jobs.ports import JobFilter, OpenJobs, Overview, StoredJob
 
 OPEN = [JobStatus.QUEUED.value, JobStatus.RUNNING.value]
 # (field, descending); single fields are indexed by themselves, `body` and `write_id` must be exempt.
@@ -76,6 +76,11 @@ class JobQueries:
             snapshots = query.limit(limit).stream(**self._connection.limits())
             return [from_body(snapshot.get("body")) for snapshot in snapshots]
 
+    def open_jobs(self) -> OpenJobs:
+        """See JobStore.open_jobs."""
+        queued, running = (self._count(_where(self._connection.jobs, "status", "==", status)) for status in OPEN)
+        return OpenJobs(queued, running, self._oldest_queued_at())
+
     def overview(self, finished_since: datetime) -> Overview:
         """See JobStore.overview."""
         counts = {}
@@ -84,7 +89,10 @@ class JobQueries:
             counts[status] = self._count(
                 _where(query, "created_at", ">=", finished_since) if status.is_terminal else query
             )
+        return Overview(counts, self._oldest_queued_at())
+
+    def _oldest_queued_at(self) -> datetime | None:
         oldest = _where(self._connection.jobs, "status", "==", JobStatus.QUEUED.value).order_by("created_at").limit(1)
         with unavailable():
             found = [snapshot.get("created_at") for snapshot in oldest.stream(**self._connection.limits())]
-        return Overview(counts, found[0] if found else None)
+        return found[0] if found else None

@@ -11,13 +11,14 @@ from google.cloud import firestore
 
 from avatar_jobs.adapters.firestore_store.calls import IDEMPOTENCY, FirestoreConnection, stored, unavailable
 from avatar_jobs.adapters.firestore_store.queries import JobQueries
+from avatar_jobs.adapters.firestore_store.snapshots import SnapshotArchive
 from avatar_jobs.adapters.firestore_store.tick_lease import TickLease
 from avatar_jobs.domain.errors import StorageUnavailableError
 from avatar_jobs.domain.idempotency import IdempotencyRecord
 from avatar_jobs.domain.jobs import Job
 from avatar_jobs.domain.records import to_columns
 from avatar_jobs.optimistic import update_optimistically
-from avatar_jobs.ports import AlreadyCreated, Created, FleetState, JobFilter, Overview, StoredJob, Updated
+from avatar_jobs.ports import AlreadyCreated, Created, FleetState, JobFilter, OpenJobs, Overview, StoredJob, Updated
 
 
 class FirestoreJobStore:
@@ -37,6 +38,7 @@ class FirestoreJobStore:
         self._connection = FirestoreConnection(client)
         self._queries = JobQueries(self._connection, on_unreadable)
         self._lease = TickLease(self._connection)
+        self._snapshots = SnapshotArchive(self._connection)
         self._pause = pause
         self._jitter = jitter
         self._draw_id = draw_id
@@ -142,11 +144,23 @@ class FirestoreJobStore:
         """See JobStore.overview."""
         return self._queries.overview(finished_since)
 
+    def open_jobs(self) -> OpenJobs:
+        """See JobStore.open_jobs."""
+        return self._queries.open_jobs()
+
+    def archive_snapshot(self, at: datetime, record: Mapping[str, Any], expires_at: datetime) -> None:
+        """See JobStore.archive_snapshot."""
+        self._snapshots.archive_snapshot(at, record, expires_at)
+
+    def archived_snapshots(self, since: datetime, until: datetime) -> Sequence[Mapping[str, Any]]:
+        """See JobStore.archived_snapshots."""
+        return self._snapshots.archived_snapshots(since, until)
+
     def take_tick_lease(self, holder: str, now: datetime, until: datetime) -> bool:
         """See JobStore.take_tick_lease."""
         return self._lease.take_tick_lease(holder, now, until)
 
-    def release_tick_lease(self, holder: str, now: datetime, fleet: Mapping[str, Any]) -> None:
+    def release_tick_lease(self, holder: str, now: datetime, fleet: Mapping[str, Any] | None) -> None:
         """See JobStore.release_tick_lease."""
         self._lease.release_tick_lease(holder, now, fleet)
 

@@ -43,7 +43,7 @@ class TickLease:
         snapshot = self._connection.client.document(FLEET_STATE).get(**self._connection.limits())
         return (snapshot.to_dict() or {}).get("lease_holder") if snapshot.exists else None
 
-    def release_tick_lease(self, holder: str, now: datetime, fleet: Mapping[str, Any]) -> None:
+    def release_tick_lease(self, holder: str, now: datetime, fleet: Mapping[str, Any] | None) -> None:
         """See JobStore.release_tick_lease."""
         reference = self._connection.client.document(FLEET_STATE)
         with unavailable():
@@ -52,9 +52,8 @@ class TickLease:
                 return
             batch = self._connection.client.batch()
             unchanged = self._connection.client.write_option(last_update_time=snapshot.update_time)
-            batch.update(
-                reference, {"lease_until": None, "last_tick_at": now, "fleet": json.dumps(fleet)}, option=unchanged
-            )
+            left: dict[str, Any] = {} if fleet is None else {"last_tick_at": now, "fleet": json.dumps(fleet)}
+            batch.update(reference, {"lease_until": None, **left}, option=unchanged)
             try:
                 batch.commit(**self._connection.limits())
             except (google_errors.FailedPrecondition, google_errors.Aborted):

@@ -96,6 +96,17 @@ class ScalingConfig:
 
 
 @dataclass(frozen=True)
+class ScalingChoices:
+    """What the settings say. config: None when no group is configured to scale; observe_only: decide and change
+    nothing; manual_hold_sec: how long somebody else's change stands; daily_usd: None means no limit."""
+
+    config: ScalingConfig | None = None
+    observe_only: bool = False
+    manual_hold_sec: float = 900.0
+    daily_usd: float | None = None
+
+
+@dataclass(frozen=True)
 class GroupPlan:
     """What one scaled group should have, and what decided it: `up`, `down`, `hold`, or a limit that was reached."""
 

@@ -1,0 +1,34 @@
+"""The archive of what ticks saw and decided: one document a tick, with a time to live, never read by a tick."""
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from google.cloud import firestore
+
+from avatar_jobs.adapters.firestore_store.calls import SNAPSHOTS, FirestoreConnection, unavailable
+
+
+class SnapshotArchive:
+    """The part of the JobStore port that keeps snapshots."""
+
+    def __init__(self, connection: FirestoreConnection) -> None:
+        self._connection = connection
+
+    def archive_snapshot(self, at: datetime, record: Mapping[str, Any], expires_at: datetime) -> None:
+        """See JobStore.archive_snapshot."""
+        document = self._connection.client.collection(SNAPSHOTS).document(at.strftime("%Y%m%dT%H%M%S.%fZ"))
+        with unavailable():
+            document.set({"at": at, "expires_at": expires_at, "body": json.dumps(record)}, **self._connection.limits())
+
+    def archived_snapshots(self, since: datetime, until: datetime) -> Sequence[Mapping[str, Any]]:
+        """See JobStore.archived_snapshots."""
+        query = (
+            self._connection.client.collection(SNAPSHOTS)
+            .where(filter=firestore.FieldFilter("at", ">=", since))
+            .where(filter=firestore.FieldFilter("at", "<", until))
+            .order_by("at")
+        )
+        with unavailable():
+            return [json.loads(found.get("body")) for found in query.stream(**self._connection.limits())]

@@ -1,0 +1,271 @@
+"""The tick sizes the fleet: it looks once, changes only what changes, never fights, never assumes, and says why."""
+
+import json
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from avatar_jobs.domain.errors import AvatarError
+from avatar_jobs.settings import Environment, SettingsError
+from tests.functional.conftest import System
+from tests.functional.salad_side import report
+from tests.support.fake_salad import problem
+from tests.support.functions import API_KEY
+from tests.support.scripted_server import Answer
+
+GROUPS = [
+    {"name": "avatar-3060", "fixed": True, "warm_seconds": 60},
+    {"name": "avatar-3080", "min": 0, "max": 19, "warm_seconds": 45},
+]
+
+
+def group(name: str, replicas: int, running: int | None = None, **changes: Any) -> dict[str, Any]:
+    """A container group as `GET queue` shows it."""
+    running = replicas if running is None else running
+    counts = {
+        "allocating_count": replicas - running,
+        "creating_count": 0,
+        "running_count": running,
+        "stopping_count": 0,
+    }
+    state = {"status": "running", "instance_status_counts": counts}
+    resources = {"gpu_classes": ["class-3080"]}
+    container = {"resources": resources, "priority": "high"}
+    return {"name": name, "replicas": replicas, "current_state": state, "container": container, **changes}
+
+
+def salad_has(system: System, waiting: int | None, *groups: dict[str, Any]) -> None:
+    """What Salad tells of the queue from now on."""
+    told = {"name": "jobs", "current_queue_length": waiting, "container_groups": list(groups)}
+    system.salad.queue = Answer(200, json.dumps(told).encode())
+
+
+def patches(system: System) -> list[tuple[str, Any]]:
+    """The replicas that were asked for, in order."""
+    calls = [call for call in system.salad.received if call.method == "PATCH"]
+    return [(call.path.rsplit("/", 1)[1], json.loads(call.body)["replicas"]) for call in calls]
+
+
+def health(system: System) -> Any:
+    """GETs health."""
+    return system.function("job_status").call("GET", "/v1/avatar/health", headers={"X-Internal-API-Key": API_KEY}).json
+
+
+@pytest.fixture
+def scaled(system: System) -> System:
+    """A control plane that scales one group beside a fixed one."""
+    system.environment |= {"SCALE_GROUPS": json.dumps(GROUPS)}
+    salad_has(system, 0, group("avatar-3060", 1), group("avatar-3080", 0))
+    return system
+
+
+def minute(system: System) -> None:
+    """Lets a minute pass and ticks."""
+    system.move_clock(60)
+    assert system.tick().json["lease"] == "held"
+
+
+def test_a_queue_raises_the_fleet_at_once_and_only_what_changes_is_sent(scaled: System) -> None:
+    salad_has(scaled, 8, group("avatar-3060", 1), group("avatar-3080", 0))
+    scaled.tick()
+    assert patches(scaled) == [("avatar-3080", 5)]
+    salad_has(scaled, 8, group("avatar-3060", 1), group("avatar-3080", 5, running=0))
+    minute(scaled)
+    assert patches(scaled) == [("avatar-3080", 5)], "nothing to change, nothing sent"
+    scaling = health(scaled)["scaling"]
+    assert (scaling["rule"], scaling["need"], scaling["groups"]["avatar-3080"]) == (
+        "drain", 5.0, {"target": 5, "reason": "hold"},
+    )  # fmt: skip
+
+
+def test_running_jobs_are_our_own_count_and_hold_their_instances(scaled: System) -> None:
+    jobs = [scaled.submit().json for _ in range(3)]
+    salad_has(scaled, 0, group("avatar-3060", 1), group("avatar-3080", 4))
+    for tick in range(5):
+        for job in jobs:
+            report(scaled, job, seq=tick)
+        minute(scaled)
+    assert patches(scaled) == [("avatar-3080", 2)], "three run, one of them where an instance is always on"
+
+
+def test_after_the_hold_an_idle_fleet_goes_to_its_minimum(scaled: System) -> None:
+    salad_has(scaled, 8, group("avatar-3060", 1), group("avatar-3080", 0))
+    scaled.tick()
+    salad_has(scaled, 0, group("avatar-3060", 1), group("avatar-3080", 5))
+    minute(scaled)
+    minute(scaled)
+    assert patches(scaled) == [("avatar-3080", 5)], "the need of the last 180 s is remembered"
+    minute(scaled)
+    minute(scaled)
+    assert patches(scaled) == [("avatar-3080", 5), ("avatar-3080", 0)]
+
+
+def test_a_patch_that_fails_is_sent_again_by_the_next_tick(scaled: System) -> None:
+    salad_has(scaled, 8, group("avatar-3060", 1), group("avatar-3080", 0))
+    scaled.salad.patched = problem(500)
+    scaled.tick()
+    assert "500" in health(scaled)["scaling"]["failed"]["avatar-3080"]
+    scaled.salad.patched = None
+    minute(scaled)
+    assert patches(scaled) == [("avatar-3080", 5), ("avatar-3080", 5)]
+    assert health(scaled)["scaling"]["changed"] == {"avatar-3080": 5}
+
+
+def test_a_patch_whose_answer_was_lost_is_no_stranger(scaled: System) -> None:
+    salad_has(scaled, 8, group("avatar-3060", 1), group("avatar-3080", 0))
+    scaled.salad.patched = Answer(cut=True)
+    scaled.tick()
+    scaled.salad.patched = None
+    salad_has(scaled, 20, group("avatar-3060", 1), group("avatar-3080", 5))
+    minute(scaled)
+    assert health(scaled)["scaling"]["left_alone"] == {}
+    assert patches(scaled)[-1] == ("avatar-3080", 14)
+
+
+def test_somebody_elses_change_stands_for_its_time_and_is_reported(scaled: System) -> None:
+    salad_has(scaled, 8, group("avatar-3060", 1), group("avatar-3080", 0))
+    scaled.tick()
+    salad_has(scaled, 0, group("avatar-3060", 1), group("avatar-3080", 9))  # a person, not we
+    for _ in range(10):
+        minute(scaled)
+    assert patches(scaled) == [("avatar-3080", 5)]
+    assert health(scaled)["scaling"]["left_alone"] == {"avatar-3080": "changed by somebody else"}
+    for _ in range(6):
+        minute(scaled)
+    assert patches(scaled)[-1] == ("avatar-3080", 0)
+
+
+def test_a_group_with_salads_own_autoscaler_is_left_alone(scaled: System) -> None:
+    own = {"queue_autoscaler": {"desired_queue_length": 1, "min_replicas": 0, "max_replicas": 3}}
+    salad_has(scaled, 8, group("avatar-3060", 1), group("avatar-3080", 0, **own))
+    scaled.tick()
+    assert patches(scaled) == []
+    assert "autoscaler" in health(scaled)["scaling"]["left_alone"]["avatar-3080"]
+
+
+def test_a_stopped_group_is_started_after_its_replicas_are_set(scaled: System) -> None:
+    stopped = group("avatar-3080", 0)
+    stopped["current_state"]["status"] = "stopped"
+    salad_has(scaled, 8, group("avatar-3060", 1), stopped)
+    scaled.tick()
+    changes = [(call.method, call.path.rsplit("/", 1)[1]) for call in scaled.salad.received if call.method != "GET"]
+    assert changes == [("PATCH", "avatar-3080"), ("POST", "start")]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        problem(503),
+        Answer(200, b"<html>maintenance</html>", {"Content-Type": "text/html"}),
+        Answer(200, b'{"current_queue_length": "many", "container_groups": 7}'),
+        Answer(200, b'{"current_queue_length": -4, "container_groups": [{"name": "avatar-3080", "replicas": 1e9}]}'),
+        Answer(cut=True),
+    ],
+)
+def test_a_blind_tick_changes_nothing_and_ends_well(scaled: System, answer: Answer) -> None:
+    salad_has(scaled, 8, group("avatar-3060", 1), group("avatar-3080", 0))
+    scaled.tick()
+    scaled.salad.queue = answer
+    minute(scaled)
+    assert patches(scaled) == [("avatar-3080", 5)]
+    told = health(scaled)
+    assert told["scaling"]["reason"].startswith("blind")
+    assert told["last_tick_age_seconds"] < 5
+
+
+def test_observe_only_decides_and_changes_nothing(scaled: System) -> None:
+    scaled.environment["SCALE_OBSERVE_ONLY"] = "true"
+    salad_has(scaled, 8, group("avatar-3060", 1), group("avatar-3080", 0))
+    scaled.tick()
+    scaling = health(scaled)["scaling"]
+    assert (scaling["observe_only"], scaling["groups"]["avatar-3080"]["target"], patches(scaled)) == (True, 5, [])
+
+
+def test_without_groups_nothing_scales(system: System) -> None:
+    salad_has(system, 50, group("avatar-3080", 0))
+    system.tick()
+    assert (health(system)["scaling"], patches(system)) == (None, [])
+
+
+def test_past_the_daily_budget_the_scaled_groups_go_to_their_minimum(
+    scaled: System, capfd: pytest.CaptureFixture[str]
+) -> None:
+    scaled.environment["DAILY_BUDGET_USD"] = "0.05"
+    prices = {"items": [{"id": "class-3080", "prices": [{"priority": "high", "price": "0.30"}]}]}
+    scaled.salad.gpu_classes = Answer(200, json.dumps(prices).encode())
+    salad_has(scaled, 40, group("avatar-3060", 1), group("avatar-3080", 10))
+    scaled.tick()
+    assert patches(scaled) == [("avatar-3080", 19)]
+    salad_has(scaled, 40, group("avatar-3060", 1), group("avatar-3080", 19))
+    minute(scaled)  # 20 instances at 0.30 an hour: 0.10 a minute
+    assert patches(scaled)[-1] == ("avatar-3080", 0)
+    assert health(scaled)["scaling"]["groups"]["avatar-3080"]["reason"] == "daily budget spent"
+    assert '"daily_budget_spent"' in capfd.readouterr().out
+    assert len([call for call in scaled.salad.received if call.path.endswith("gpu-classes")]) == 1, "once an hour"
+    job = scaled.submit().json
+    assert scaled.read(job["id"]).json["status"] == "queued", "jobs wait; their deadlines are theirs"
+
+
+def test_ticks_that_were_missing_raise_an_alarm(scaled: System, capfd: pytest.CaptureFixture[str]) -> None:
+    scaled.tick()
+    scaled.move_clock(301)
+    scaled.tick()
+    (line,) = [json.loads(one) for one in capfd.readouterr().out.splitlines() if '"ticks_missing"' in one]
+    assert (line["severity"], line["seconds"] > 300) == ("ERROR", True)
+
+
+def test_what_was_seen_and_why_is_archived(scaled: System) -> None:
+    scaled.submit()
+    salad_has(scaled, 8, group("avatar-3060", 1), group("avatar-3080", 0))
+    scaled.move_clock(30)
+    scaled.tick()
+    now = scaled.clock()
+    (record,) = scaled.store().archived_snapshots(now - timedelta(minutes=5), now + timedelta(minutes=5))
+    assert (record["queue_length"], record["queued_jobs"], record["running_jobs"]) == (8, 1, 0)
+    assert 29 < record["oldest_wait_sec"] < 35
+    assert record["groups"]["avatar-3080"]["replicas"] == 0
+    assert record["scaling"]["changed"] == {"avatar-3080": 5}
+
+
+def test_a_store_that_cannot_count_costs_no_tick(scaled: System, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_self: Any) -> None:
+        raise AvatarError("no counts today")
+
+    monkeypatch.setattr("avatar_jobs.adapters.sqlite_store.SqliteJobStore.open_jobs", fail)
+    salad_has(scaled, 8, group("avatar-3060", 1), group("avatar-3080", 0))
+    scaled.tick()
+    assert patches(scaled) == [("avatar-3080", 6)], "eight waiting, and the one that is always on counts as busy"
+
+
+def test_one_message_names_every_fault_of_the_settings() -> None:
+    wrong = {
+        "SCALE_GROUPS": '[{"name": "a", "warm_seconds": 0}, {"name": "b", "warm_seconds": 5, "colour": "red"}, {}]',
+        "SCALE_RULE": "guess",
+        "SCALE_PRESET": "free",
+        "SCALE_HOLD_S": "4000",
+        "CURRENT_MAX_REPLICAS": "many",
+        "WINDOWED_UP_JOBS": "0.1",
+        "DAILY_BUDGET_USD": "-1",
+    }
+    environment = Environment(wrong)
+    environment.scaling()
+    with pytest.raises(SettingsError) as caught:
+        environment.check()
+    for name in (*wrong, "SCALE_GROUPS[0]", "SCALE_GROUPS[1]", "SCALE_GROUPS[2]", "colour", "WINDOWED_DOWN_JOBS"):
+        assert name in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"CURRENT_MAX_REPLICAS": "1", "ALWAYS_ON_MIN_REPLICAS_3060": "2"}, "always on"),
+        ({"CURRENT_MAX_REPLICAS": "3"}, "at least 4"),
+    ],
+)
+def test_a_budget_that_contradicts_the_groups_is_said(changes: dict[str, str], named: str) -> None:
+    groups = [GROUPS[0], {"name": "s", "min": 4, "max": 9, "warm_seconds": 45}]
+    environment = Environment({"SCALE_GROUPS": json.dumps(groups), **changes})
+    environment.scaling()
+    with pytest.raises(SettingsError, match=named):
+        environment.check()
