@@ -1,0 +1,85 @@
+"""The tables of the comparison, and whether what is promised of our rule holds. Pure text."""
+
+import statistics
+from collections.abc import Sequence
+
+from bench.scaling.runs import BEST_FIXED, CLAIRVOYANT, Figures, Results, mean
+from bench.tables import table, verdict
+
+DRAIN = "drain balanced"
+HEADERS = (
+    "policy", "p50 min", "p95 min", "p99 min", "$/1000 jobs", "$ a trace", "idle %", "churn", "killed", "lost", "open",
+    "J", "J/clairv.",
+)  # fmt: skip
+
+
+def rows_of(results: Results) -> list[str]:
+    """The policies, the clairvoyant first."""
+    names = list(dict.fromkeys(name for name, _ in results))
+    return [CLAIRVOYANT, *(name for name in names if name not in (CLAIRVOYANT, BEST_FIXED)), BEST_FIXED]
+
+
+def overall(results: Results, name: str, traces: Sequence[str]) -> Figures:
+    """A policy's mean over traces, each seed of each counting once."""
+    return mean(figures for trace in traces for figures in results[name, trace])
+
+
+def ratio(results: Results, name: str, traces: Sequence[str], against: str = CLAIRVOYANT) -> float:
+    """The geometric mean over traces of a policy's J against another's (so that A against B is 1 / B against A)."""
+    pairs = [(mean(results[name, trace]).score, mean(results[against, trace]).score) for trace in traces]
+    ratios = [ours / theirs for ours, theirs in pairs if ours and theirs]
+    return statistics.geometric_mean(ratios) if ratios else 1.0
+
+
+def summary(results: Results, traces: Sequence[str]) -> str:
+    """One row a policy."""
+    rows = []
+    for name in rows_of(results):
+        one = overall(results, name, traces)
+        rows.append(
+            [
+                name, f"{one.p50:.1f}", f"{one.p95:.1f}", f"{one.p99:.1f}", f"{one.per_1000:.2f}", f"{one.dollars:.2f}",
+                f"{100 * one.idle:.0f}", f"{one.churn:.0f}", f"{one.killed:.0f}", f"{one.lost:.0f}", f"{one.open:.0f}",
+                f"{one.score:.2f}", f"{ratio(results, name, traces):.2f}",
+            ]
+        )  # fmt: skip
+    return table(HEADERS, rows)
+
+
+def by_trace(results: Results, traces: Sequence[str]) -> str:
+    """p95 wait in minutes / dollars, a policy by a trace."""
+    rows = []
+    for name in rows_of(results):
+        means = [mean(results[name, trace]) for trace in traces]
+        rows.append([name, *(f"{one.p95:.1f}/{one.dollars:.2f}" for one in means)])
+    return table(["p95 min / $", *traces], rows)
+
+
+def better_on_both(results: Results, name: str, other: str, traces: Sequence[str]) -> list[str]:
+    """The traces on which a policy costs less and waits less at p95 than another one."""
+    found = []
+    for trace in traces:
+        ours, theirs = mean(results[name, trace]), mean(results[other, trace])
+        if ours.dollars < theirs.dollars and ours.p95 < theirs.p95:
+            found.append(trace)
+    return found
+
+
+def verdicts(results: Results, traces: Sequence[str], loaded: Sequence[str]) -> tuple[str, bool]:
+    """The promises, each with what was found, and whether all hold. loaded: the traces on which rules can differ."""
+    lines, all_met = [], True
+    for other in (name for name in rows_of(results) if name.startswith("windowed")):
+        better = better_on_both(results, DRAIN, other, loaded)
+        met = len(better) >= len(loaded) - 1
+        missing = ", ".join(trace for trace in loaded if trace not in better) or "none"
+        lines.append(f"{DRAIN} under {other} on dollars and p95: {len(better)} of {len(loaded)} "
+                     f"(not: {missing}): {verdict(met=met)}")  # fmt: skip
+        all_met &= met
+    for other in (name for name in rows_of(results) if name.startswith("native")):
+        found = ratio(results, DRAIN, loaded, other)
+        met = found <= 1.0
+        lines.append(f"J of {DRAIN} against {other}: {found:.2f}, at most 1: {verdict(met=met)}")
+        all_met &= met
+    lost = overall(results, DRAIN, traces).lost
+    lines.append(f"jobs lost by {DRAIN} on all traces: {lost:.0f}: {verdict(met=lost == 0)}")
+    return "\n".join(lines), all_met and lost == 0
