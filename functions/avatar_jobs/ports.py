@@ -201,6 +201,14 @@ class UploadKeys(Protocol):
         ...
 
 
+class TickWaker(Protocol):
+    """Whoever calls the tick every minute."""
+
+    def wake(self) -> None:
+        """Has the tick called now. Raises ProviderError."""
+        ...
+
+
 @dataclass(frozen=True)
 class StoredObject:
     """A file in the bucket: its size in bytes."""

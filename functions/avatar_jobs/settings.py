@@ -21,6 +21,7 @@ from avatar_jobs.domain.signatures import SECRET_PREFIX, secret_bytes
 
 MIN_TOKEN_SECRET = 32  # characters: 128 bits even of hex
 MIN_API_KEY = 16
+WAKE_JOB_FORM = re.compile(r"projects/[^/]+/locations/[^/]+/jobs/[^/]+")
 CLIENT_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 
 
@@ -226,6 +227,14 @@ class Environment:
         choices, faults = read_choices({name: self.text(name, default) for name, default in SCALING_DEFAULTS.items()})
         self._faults += faults
         return choices
+
+    def waking(self) -> tuple[str, str] | None:
+        """WAKE_JOB, the scheduler's job that calls the tick, and WAKE_API_URL; None without one."""
+        job = self.text("WAKE_JOB", "")
+        api_url = self.origin("WAKE_API_URL", "https://cloudscheduler.googleapis.com")
+        if job and not WAKE_JOB_FORM.fullmatch(job):
+            self._faults.append("WAKE_JOB must be projects/<project>/locations/<region>/jobs/<name>")
+        return (job, api_url) if job else None
 
     def submit_instances(self) -> int:
         """SUBMIT_MAX_INSTANCES: how many instances of submit_job share its part of Salad's calls."""

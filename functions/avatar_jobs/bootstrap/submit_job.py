@@ -1,5 +1,8 @@
 """Builds submit_job."""
 
+from threading import Thread
+
+from avatar_jobs.adapters.scheduler_waker import SchedulerWaker
 from avatar_jobs.bootstrap import common
 from avatar_jobs.bootstrap.dispatching import dispatcher, salad_client, upload_keys
 from avatar_jobs.domain.budget import SUBMIT_CALLS_A_MINUTE, CallBucket
@@ -10,6 +13,7 @@ from avatar_jobs.services.dispatching import LockedBucket
 from avatar_jobs.services.listing import Lister
 from avatar_jobs.services.rendering import JobRenderer
 from avatar_jobs.services.submitting import Submitter
+from avatar_jobs.services.waking import Waking
 from avatar_jobs.settings import Environment
 from avatar_jobs.web import ApiKeys, Endpoint
 
@@ -24,6 +28,7 @@ def build(environment: Environment) -> Endpoint:
     place, salad, bucket = environment.store(), environment.salad(), environment.outputs()
     dispatching, minting = environment.dispatching(), environment.minting()
     clients, rehearsal, instances = environment.clients(), environment.rehearsal(), environment.submit_instances()
+    wake = environment.waking()
     environment.check()
     store = common.job_store(place, log)
     share = LockedBucket(CallBucket(SUBMIT_CALLS_A_MINUTE / instances), common.utc_now)
@@ -33,6 +38,12 @@ def build(environment: Environment) -> Endpoint:
         store=store,
         dispatcher=sender,
         admission=Admission(store=store, clock=common.utc_now),
+        waking=Waking(
+            waker=SchedulerWaker(*wake) if wake else None,
+            clock=common.utc_now,
+            log=log,
+            start=lambda call: Thread(target=call, name="wake", daemon=True).start(),
+        ),
         clock=common.utc_now,
         log=log,
         draw_id=common.draw_id,

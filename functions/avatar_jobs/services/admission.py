@@ -27,6 +27,11 @@ class Admission:
         self._require(client, MAX_OPEN_OF_CLIENT, "Your client has")
         self._require(None, MAX_OPEN, "All clients together have")
 
+    def open_jobs(self) -> int:
+        """How many unfinished jobs all clients had at the last count, and what was accepted since."""
+        counted = self._counts.get(None)
+        return counted[1] if counted else 0
+
     def accepted(self, client: str) -> None:
         """Notes one job that was accepted since the last count."""
         for of in (client, None):

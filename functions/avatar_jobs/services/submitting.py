@@ -12,6 +12,7 @@ from avatar_jobs.domain.jobs import Job, JobInput
 from avatar_jobs.ports import AlreadyCreated, Clock, EventLog, JobStore
 from avatar_jobs.services.admission import Admission
 from avatar_jobs.services.dispatching import Dispatcher
+from avatar_jobs.services.waking import Waking
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,8 @@ class Accepted:
 
 
 class Submitter:
-    """draw_id: 128 random bits as text; retention: from a job's end until file and record are removed."""
+    """waking: has the tick run when a job comes into an idle system; draw_id: 128 random bits as text; retention: from
+    a job's end until file and record are removed."""
 
     def __init__(
         self,
@@ -42,6 +44,7 @@ class Submitter:
         store: JobStore,
         dispatcher: Dispatcher,
         admission: Admission,
+        waking: Waking,
         clock: Clock,
         log: EventLog,
         draw_id: Callable[[], str],
@@ -50,6 +53,7 @@ class Submitter:
         self._store = store
         self._dispatcher = dispatcher
         self._admission = admission
+        self._waking = waking
         self._retention = retention
         self._clock = clock
         self._log = log
@@ -89,6 +93,7 @@ class Submitter:
         created = self._store.create(job, record)
         if isinstance(created, AlreadyCreated):
             return self._replay(created.record, fingerprint(body))
+        self._waking.job_came(self._admission.open_jobs())
         self._admission.accepted(job.client)
         self._log("job_accepted", job_id=job.id, client=job.client, request_id=job.request_id, attempt=1)
         try:

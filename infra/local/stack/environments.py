@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 from infra.local.stack.plan import (
     BUCKET,
+    CONTAINER_GROUP,
     FIRESTORE_DATABASE,
     FIRESTORE_PROJECT,
     ORGANIZATION,
@@ -12,10 +13,14 @@ from infra.local.stack.plan import (
     PROJECT,
     QUEUE,
     REGION,
+    SCALED_GROUP,
     Plan,
     origin,
 )
+from infra.local.stack.scheduler_api import JOB
 from infra.package import FUNCTIONS
+
+WARM_SEC = 2.0  # what the preview takes for the sample
 
 MACHINE_VARIABLES = ("PATH", "HOME", "LANG", "TMPDIR")  # what any program needs to run here
 
@@ -24,6 +29,7 @@ MACHINE_VARIABLES = ("PATH", "HOME", "LANG", "TMPDIR")  # what any program needs
 FRAMEWORK_VARIABLES: Mapping[str, str] = {"THREADS": "64"}
 
 _ALL = frozenset(FUNCTIONS)
+_TICK = frozenset({"scale_tick"})
 _DISPATCHERS = frozenset({"submit_job", "scale_tick"})
 # variable -> the functions that get it; a function holds no secret that it does not use
 RECEIVERS: Mapping[str, frozenset[str]] = {
@@ -54,7 +60,14 @@ RECEIVERS: Mapping[str, frozenset[str]] = {
     "B2_MINT_APP_KEY": _DISPATCHERS,
     "B2_API_URL": _DISPATCHERS,
     "SUBMIT_MAX_INSTANCES": frozenset({"submit_job"}),
-    "TICK_PERIOD_SEC": frozenset({"scale_tick"}),
+    "WAKE_JOB": frozenset({"submit_job"}),
+    "WAKE_API_URL": frozenset({"submit_job"}),
+    "TICK_PERIOD_SEC": _TICK,
+    "SCALE_GROUPS": _TICK,
+    "CURRENT_MAX_REPLICAS": _TICK,
+    "ALWAYS_ON_MIN_REPLICAS_3060": _TICK,
+    "SCALE_DRAIN_S": _TICK,
+    "SCALE_HOLD_S": _TICK,
 }
 
 
@@ -99,7 +112,7 @@ def salad_environment(plan: Plan) -> dict[str, str]:
         "SALAD_SIM_API_KEY": plan.credentials.salad_api_key,
         "SALAD_SIM_ORGANIZATION": ORGANIZATION,
         "SALAD_SIM_PROJECT": PROJECT,
-        "SALAD_SIM_NODES": str(max(plan.settings.replicas, 16)),  # 16: room to scale beyond what was started
+        "SALAD_SIM_NODES": str(max(plan.settings.replicas + plan.settings.scaled_max, 16)),  # 16: room to scale by hand
         "SALAD_QUEUE_WORKER": plan.settings.queue_worker,
     }
 
@@ -147,6 +160,26 @@ def _function_values(plan: Plan, webhook_secret: str) -> dict[str, str]:
         "B2_API_URL": plan.b2,
         "SUBMIT_MAX_INSTANCES": "1",  # one process stands for all instances
         "TICK_PERIOD_SEC": str(settings.tick_sec),
+        "WAKE_JOB": JOB,
+        "WAKE_API_URL": origin(plan.ports.scheduler),
+        **(_scaling_values(plan) if settings.scaled_max else {}),
+    }
+
+
+def _scaling_values(plan: Plan) -> dict[str, str]:
+    """Beside the fixed group one that the tick sizes. Time runs as many times faster as the tick: drained within one,
+    held for three, as with the cloud's minute."""
+    settings = plan.settings
+    groups = [
+        {"name": CONTAINER_GROUP, "fixed": True, "warm_seconds": WARM_SEC},
+        {"name": SCALED_GROUP, "min": 0, "max": settings.scaled_max, "warm_seconds": WARM_SEC},
+    ]
+    return {
+        "SCALE_GROUPS": json.dumps(groups),
+        "CURRENT_MAX_REPLICAS": str(settings.replicas + settings.scaled_max),
+        "ALWAYS_ON_MIN_REPLICAS_3060": str(settings.replicas),
+        "SCALE_DRAIN_S": str(settings.tick_sec),
+        "SCALE_HOLD_S": str(3 * settings.tick_sec),
     }
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 from infra.local.stack.credentials import Credentials
 from infra.local.stack.settings import Settings
 
-ORGANIZATION, PROJECT, QUEUE, CONTAINER_GROUP = "rehearsal", "avatar", "avatar-jobs", "avatar-workers"
+ORGANIZATION, PROJECT, QUEUE = "rehearsal", "avatar", "avatar-jobs"
+CONTAINER_GROUP, SCALED_GROUP = "avatar-workers", "avatar-scaled"
 BUCKET, PREFIX, REGION = "avatar-outputs", "musetalk/outputs/", "us-west-004"
 FIRESTORE_PROJECT, FIRESTORE_DATABASE = "rehearsal", "(default)"
 
@@ -20,6 +21,7 @@ class Ports:
     b2: int
     media: int
     firestore: int
+    scheduler: int
     functions: dict[str, int]
 
 

@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from infra.local.stack.plan import Ports
 from infra.package import FUNCTIONS
 
-OTHER_SERVERS = 5  # gateway, salad, b2, media, firestore
+OTHER_SERVERS = 6  # gateway, salad, b2, media, firestore, the scheduler's API
 
 
 def choose_ports(gateway_port: int) -> Ports:
@@ -21,5 +21,6 @@ def choose_ports(gateway_port: int) -> Ports:
             listener = held.enter_context(socket.socket())
             listener.bind(("127.0.0.1", 0))
             free.append(int(listener.getsockname()[1]))
-    gateway, salad, b2, media, firestore, *functions = (port for port in free if port != gateway_port)
-    return Ports(gateway_port or gateway, salad, b2, media, firestore, dict(zip(FUNCTIONS, functions, strict=False)))
+    gateway, salad, b2, media, firestore, scheduler, *functions = (port for port in free if port != gateway_port)
+    others = (salad, b2, media, firestore, scheduler)
+    return Ports(gateway_port or gateway, *others, dict(zip(FUNCTIONS, functions, strict=False)))

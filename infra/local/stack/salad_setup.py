@@ -5,7 +5,7 @@ from typing import Any
 import requests
 
 from infra.local.stack.environments import worker_environment
-from infra.local.stack.plan import CONTAINER_GROUP, ORGANIZATION, PROJECT, QUEUE, Plan
+from infra.local.stack.plan import CONTAINER_GROUP, ORGANIZATION, PROJECT, QUEUE, SCALED_GROUP, Plan
 
 TIMEOUT_SEC = 10.0
 WORKER_PORT = 8000  # where the worker listens in its container; the simulator gives each replica a port of its own
@@ -26,13 +26,20 @@ def set_up_salad(plan: Plan) -> str:
         project = f"{organization}/projects/{PROJECT}"
         _call(session, "POST", f"{project}/queues", {"name": QUEUE})
         gpu_class_id = _gpu_class_id(_call(session, "GET", f"{organization}/gpu-classes"))
-        _call(session, "POST", f"{project}/containers", container_group(plan, gpu_class_id))
+        for group in container_groups(plan, gpu_class_id):
+            _call(session, "POST", f"{project}/containers", group)
         secret_key = _call(session, "GET", f"{organization}/webhook-secret-key")["secret_key"]
     return f"whsec_{secret_key}"
 
 
+def container_groups(plan: Plan, gpu_class_id: str) -> list[dict[str, Any]]:
+    """Gives the bodies that create the container groups: the fixed one, and the one that is scaled, if any is."""
+    fixed = container_group(plan, gpu_class_id)
+    return [fixed, {**fixed, "name": SCALED_GROUP, "replicas": 0}] if plan.settings.scaled_max else [fixed]
+
+
 def container_group(plan: Plan, gpu_class_id: str) -> dict[str, Any]:
-    """Gives the body that creates the container group."""
+    """Gives the body that creates the fixed container group."""
     return {
         "name": CONTAINER_GROUP,
         "autostart_policy": True,

@@ -18,6 +18,7 @@ class Scheduler:
         self._url = f"{origin}/tick"
         self._period_sec = period_sec
         self._stopping = threading.Event()
+        self._woken = threading.Event()
         # a daemon: a tick that hangs must not hold up the end of the launcher
         self._thread = threading.Thread(target=self._run, name="scheduler", daemon=True)
 
@@ -25,9 +26,14 @@ class Scheduler:
         """Starts calling, the first time at once."""
         self._thread.start()
 
+    def run_now(self) -> None:
+        """Has the next call made at once; while one is under way, right after it."""
+        self._woken.set()
+
     def stop(self) -> None:
         """Ends the calls; one that is under way is left to itself."""
         self._stopping.set()
+        self._woken.set()
 
     def join(self, limit_sec: float) -> None:
         """Waits up to limit_sec for a call that was under way at stop()."""
@@ -37,7 +43,11 @@ class Scheduler:
         with requests.Session() as session:
             session.trust_env = False
             next_at = time.monotonic()
-            while not self._stopping.wait(max(0.0, next_at - time.monotonic())):
+            while not self._stopping.is_set():
+                self._woken.wait(max(0.0, next_at - time.monotonic()))
+                self._woken.clear()
+                if self._stopping.is_set():
+                    return
                 self._tick(session)
                 # what was missed while a tick ran long is skipped, not caught up with
                 next_at = max(next_at + self._period_sec, time.monotonic())

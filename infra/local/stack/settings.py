@@ -27,7 +27,8 @@ class Settings:
     port: of the API, 0 takes a free one; tick_sec: seconds between two ticks; clients: at least two names;
     queue_worker: path of a queue worker program, empty for the stand-in; worker_command: what runs in the containers
     in place of the GPU worker, as a shell would split it, empty for the GPU worker itself; upload_keys: per_job (each
-    job brings a storage key for its own outputs) or node (workers have the bucket's key).
+    job brings a storage key for its own outputs) or node (workers have the bucket's key); scaled_max: how many replicas
+    the tick may add beside the fixed ones, 0: it scales nothing.
     """
 
     port: int
@@ -38,6 +39,7 @@ class Settings:
     queue_worker: str
     worker_command: str
     upload_keys: str
+    scaled_max: int
 
 
 def read_settings(environment: Mapping[str, str]) -> Settings:
@@ -45,7 +47,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
 
     PORT (0), STORE (sqlite), REPLICAS (2), TICK_SEC (5), CLIENTS (studio,campaigns), SALAD_QUEUE_WORKER (the stand-in),
     WORKER_COMMAND (the GPU worker; it gets the container group's environment and PORT, and serves /hc and /generate),
-    UPLOAD_KEYS (per_job).
+    UPLOAD_KEYS (per_job), SCALED_MAX (0).
     """
     found = {name: environment.get(name) or default for name, (default, _, _) in _RULES.items()}
     faults = [
@@ -64,6 +66,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         queue_worker=found["SALAD_QUEUE_WORKER"],
         worker_command=found["WORKER_COMMAND"],
         upload_keys=found["UPLOAD_KEYS"],
+        scaled_max=int(found["SCALED_MAX"]),
     )
 
 
@@ -105,5 +108,6 @@ _RULES: dict[str, tuple[str, str, Callable[[str], bool]]] = {
     ),
     "SALAD_QUEUE_WORKER": ("", "the path of a program", _is_program),
     "UPLOAD_KEYS": ("per_job", " or ".join(UPLOAD_KEYS), lambda text: text in UPLOAD_KEYS),
+    "SCALED_MAX": ("0", f"0-{MAX_REPLICAS}", lambda text: _is_whole(text, MAX_REPLICAS)),
     "WORKER_COMMAND": ("", "a command whose program can be found", _is_command),
 }

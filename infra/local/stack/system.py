@@ -12,6 +12,7 @@ from infra.local.stack.plan import Plan, origin
 from infra.local.stack.readiness import Readiness, StartError, answers, has_running_instance
 from infra.local.stack.salad_setup import SaladSetupError, set_up_salad
 from infra.local.stack.scheduler import Scheduler
+from infra.local.stack.scheduler_api import SchedulerApi
 from infra.package import FUNCTIONS, ROOT, PackagingError, package_all
 
 # Generous: on a cold, loaded machine four Python processes import Google's libraries at once.
@@ -31,6 +32,7 @@ class System:
         self._children = children
         self._readiness = Readiness(children, should_stop)
         self._scheduler = Scheduler(origin(plan.ports.functions["scale_tick"]), plan.settings.tick_sec)
+        self._scheduler_api = SchedulerApi(plan.ports.scheduler, self._scheduler)
 
     def start(self) -> None:
         """Returns when a job can be taken; raises StartError or StopRequested. Call it from the main thread."""
@@ -45,12 +47,14 @@ class System:
         self._start_module("gateway", "infra.local.gateway", environments.gateway_environment(self._plan))
         self._wait_for_api()
         self._scheduler.start()
+        self._scheduler_api.start()
         if self._plan.settings.replicas:
             self._readiness.wait("an instance", lambda: has_running_instance(self._plan.salad), INSTANCE_START_SEC)
 
     def stop(self) -> None:
         """Ends everything that was started."""
         self._scheduler.stop()
+        self._scheduler_api.stop()
         self._children.stop()
 
     def _start_outside_world(self) -> None:

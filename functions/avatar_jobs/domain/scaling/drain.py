@@ -23,7 +23,7 @@ def drain(now: float, seen: Sequence[Snapshot], config: ScalingConfig, current: 
         return wanted, "need"
     needs = [need_of(one, config) for one in recent(now, seen, config.hold_sec)]
     held = max([wanted, *(_whole(need) for need in needs if need is not None)])
-    kept = min(current, held)
+    kept = max(0, min(current, held))
     floor = round(config.floor * mean_need(now, seen, config, _tick_sec(seen))) if config.floor else 0
     if floor > kept:
         return floor, "floor"

@@ -1,0 +1,48 @@
+"""Has the tick run at once when a job comes into an idle system, instead of up to a minute later."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from threading import Lock
+
+from avatar_jobs.domain.errors import ProviderError
+from avatar_jobs.ports import Clock, EventLog, TickWaker
+
+PAUSE = timedelta(seconds=20)  # of one instance: a burst wakes the tick once, and the next minute is near anyway
+
+
+class Waking:
+    """waker: None where nobody can be asked; start: runs a call beside the request, whose answer never waits for it."""
+
+    def __init__(
+        self, *, waker: TickWaker | None, clock: Clock, log: EventLog, start: Callable[[Callable[[], None]], None]
+    ) -> None:
+        self._waker = waker
+        self._clock = clock
+        self._log = log
+        self._start = start
+        self._lock = Lock()
+        self._asked_at: datetime | None = None
+
+    def job_came(self, open_before: int) -> None:
+        """open_before: how many jobs were unfinished before this one; never raises."""
+        if self._waker is None or open_before > 0 or not self._is_time():
+            return
+        self._start(self._wake)
+
+    def _is_time(self) -> bool:
+        now = self._clock()
+        with self._lock:
+            if self._asked_at is not None and now - self._asked_at < PAUSE:
+                return False
+            self._asked_at = now
+            return True
+
+    def _wake(self) -> None:
+        if self._waker is None:
+            return
+        try:
+            self._waker.wake()
+        except ProviderError as error:
+            self._log("tick_not_woken", level="warning", reason=str(error))
+        else:
+            self._log("tick_woken")

@@ -1,0 +1,95 @@
+"""A job that comes into an idle system has the tick run at once: seldom, beside the request, never at its expense."""
+
+import json
+import socket
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from avatar_jobs.adapters.scheduler_waker import SchedulerWaker
+from avatar_jobs.domain.errors import ProviderError
+from avatar_jobs.services.waking import Waking
+from tests.functional.conftest import System
+from tests.support.scripted_server import Answer, ScriptedServer, eventually, scripted_server
+
+JOB = "projects/p/locations/l/jobs/tick"
+
+
+def said(capfd: pytest.CaptureFixture[str], event: str) -> None:
+    """Waits until the event was logged: the call is made beside the request."""
+    told = []
+
+    def is_told() -> bool:
+        told.append(capfd.readouterr().out)
+        return f'"{event}"' in "".join(told)
+
+    eventually(is_told, 15, event)
+
+
+@pytest.fixture
+def scheduler() -> Iterator[ScriptedServer]:
+    """Stands for Cloud Scheduler's API."""
+    with scripted_server(Answer(200, json.dumps({"name": JOB}).encode())) as server:
+        yield server
+
+
+@pytest.fixture
+def waking(system: System, scheduler: ScriptedServer) -> System:
+    """The control plane with a scheduler to ask."""
+    system.environment |= {"WAKE_JOB": JOB, "WAKE_API_URL": scheduler.url}
+    return system
+
+
+def test_the_first_job_wakes_the_tick_and_the_next_ones_do_not(
+    waking: System, scheduler: ScriptedServer, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert waking.submit().status == 202
+    said(capfd, "tick_woken")
+    assert [(call.method, call.path.partition("?")[0]) for call in scheduler.received] == [("POST", f"/v1/{JOB}:run")]
+    for _ in range(3):
+        waking.submit()
+    waking.move_clock(60)
+    waking.submit()  # a minute later the system is not idle
+    assert len(scheduler.received) == 1
+
+
+@pytest.mark.parametrize("answer", [Answer(500), Answer(403), Answer(cut=True), Answer(200, b"<html>")])
+def test_a_scheduler_that_fails_costs_no_submission(
+    waking: System, scheduler: ScriptedServer, answer: Answer, capfd: pytest.CaptureFixture[str]
+) -> None:
+    scheduler.default = answer
+    assert waking.submit().status == 202
+    said(capfd, "tick_not_woken")
+
+
+def test_one_instance_asks_at_most_once_in_twenty_seconds() -> None:
+    now, asked = [datetime(2026, 1, 1, tzinfo=UTC)], []
+
+    class FakeWaker:
+        def wake(self) -> None:
+            asked.append(now[0])
+
+    waking = Waking(waker=FakeWaker(), clock=lambda: now[0], log=lambda *_, **__: None, start=lambda call: call())
+    for seconds in (0, 5, 14, 1, 19, 1):
+        now[0] += timedelta(seconds=seconds)
+        waking.job_came(0)
+    waking.job_came(3)
+    assert [(moment - asked[0]).total_seconds() for moment in asked] == [0, 20, 40]
+
+
+def test_without_a_scheduler_nothing_is_asked(system: System) -> None:
+    assert system.submit().status == 202
+
+
+def test_an_unreachable_scheduler_is_one_error(free_port: int) -> None:
+    with pytest.raises(ProviderError, match="scheduler"):
+        SchedulerWaker(JOB, f"http://127.0.0.1:{free_port}").wake()
+
+
+@pytest.fixture
+def free_port() -> int:
+    """A port where nobody listens."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
