@@ -70,6 +70,9 @@ class Scenario:
     resubmit_sec: float = 60.0  # Salad's verdict, then the next tick sends it, at the tail
     has_deletion_cost: bool = True  # our worker raises it while it is busy: idle instances go first
     queue_counts_running: bool = False  # the other reading of current_queue_length
+    grudge_sec: float = (
+        0.0  # whoever scales in starts from the slow half of the nodes for so long; Salad says no such thing
+    )
     faults: Faults = field(default_factory=Faults)
 
     @property
@@ -97,5 +100,6 @@ SCENARIOS: Mapping[str, Scenario] = {
     "counts-running": Scenario(queue_counts_running=True),
     "slow": Scenario(startup=tuple((share, SLOW * seconds) for share, seconds in STARTUP)),
     "fast": Scenario(startup=tuple((share, FAST * seconds) for share, seconds in STARTUP)),
-    "churny": Scenario(interruptions_hour=5 * 0.011),
+    "interrupted": Scenario(interruptions_hour=5 * 0.011),
+    "churn-hurts": Scenario(grudge_sec=900.0),  # asking and cancelling are not free after all
 }

@@ -22,6 +22,7 @@ STYLE: dict[Any, Any] = {
     "grid.alpha": 0.3,
 }
 SHOWN_DAY, SHOWN_SEED = "overnight", 10
+SHOWN_HOURS = (3.5, 8.0)  # around the hour of the batch; nothing happens in the rest of that night
 SHOWN = ("drain balanced", "native, counts running", "windowed, step 3")
 
 
@@ -77,7 +78,7 @@ def _day(scenario: Scenario) -> Figure:
         )
         axes.plot(hours, [sample.running for sample in outcome.samples], color="tab:blue", label="instances running")
         axes.set_title(f"{name}: ${outcome.dollars:.2f}, p95 {outcome.wait_min(0.95):.1f} min", fontsize=9)
-        axes.set(ylim=(0, 60))
+        axes.set(ylim=(0, 80), xlim=SHOWN_HOURS)
     all_axes[0].legend(fontsize=8)
     all_axes[-1].set(xlabel=f"hours of one day `{SHOWN_DAY}`")
     return figure

@@ -7,6 +7,8 @@ from dataclasses import replace
 from functools import partial
 
 from avatar_jobs.domain.scaling import ScalingConfig, Snapshot, WindowedConfig, decide
+from avatar_jobs.domain.scaling.configuring import PRESETS, Preset
+from bench.scaling.candidate import drain_on_load
 from bench.scaling.simulate import Rule
 
 Targets = Mapping[str, int]
@@ -17,11 +19,9 @@ def ours(now: float, history: Sequence[Snapshot], config: ScalingConfig) -> Targ
     return decide(now, history, config).targets
 
 
-def drain(
-    now: float, history: Sequence[Snapshot], config: ScalingConfig, *, drain_sec: float, hold_sec: float, floor: float
-) -> Targets:
+def drain(now: float, history: Sequence[Snapshot], config: ScalingConfig, *, preset: Preset) -> Targets:
     """Our rule with the figures of one preset."""
-    return ours(now, history, replace(config, drain_sec=drain_sec, hold_sec=hold_sec, floor=floor))
+    return ours(now, history, replace(config, **preset._asdict()))
 
 
 def windowed(now: float, history: Sequence[Snapshot], config: ScalingConfig, *, step: int) -> Targets:
@@ -117,12 +117,9 @@ def _clamped(wanted: float, config: ScalingConfig) -> Targets:
     return {group.name: max(group.minimum, min(math.ceil(wanted), group.maximum, config.budget))}
 
 
-OURS: Mapping[str, Rule] = {
-    "drain balanced": partial(drain, drain_sec=60, hold_sec=180, floor=0),
-    "drain eco": partial(drain, drain_sec=90, hold_sec=120, floor=0),
-    "drain warm": partial(drain, drain_sec=60, hold_sec=300, floor=1),
-}
+OURS: Mapping[str, Rule] = {f"drain {name}": partial(drain, preset=preset) for name, preset in PRESETS.items()}
 OTHERS: Mapping[str, Rule] = {
+    "candidate: drain on load": drain_on_load,
     "queue delay (RunPod-like)": queue_delay,
     "KEDA/HPA ratio": keda,
     "native, pending only": partial(native, counts_running=False),

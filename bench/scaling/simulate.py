@@ -43,6 +43,7 @@ class Simulation:
         self.events: list[tuple[float, int, Callable[..., None], Any]] = []
         self.order = itertools.count()
         self.now = 0.0
+        self.shrunk_at = -math.inf
         self.history: list[Snapshot] = []
         self.samples: list[Sample] | None = [] if samples else None
         self.churn = self.killed = self.interrupted = 0
@@ -120,7 +121,10 @@ class Simulation:
                 self._start(instance)
 
     def _allocate(self, instance: Instance) -> None:
-        self._after(quantile(self.scenario.startup, self.starts.random()), self._start, instance)
+        share = self.starts.random()
+        if self.now - self.shrunk_at < self.scenario.grudge_sec:
+            share = (1 + share) / 2
+        self._after(quantile(self.scenario.startup, share), self._start, instance)
 
     def _start(self, instance: Instance) -> None:
         if instance.is_gone:
@@ -187,6 +191,8 @@ class Simulation:
         if change > 0:
             group.ask(change)
             return
+        if change < 0:
+            self.shrunk_at = self.now
         chosen = group.victims(-change, self.victims, has_deletion_cost=self.scenario.has_deletion_cost)
         for instance in chosen:
             self.killed += instance.job is not None

@@ -13,6 +13,7 @@ import bench.scaling  # noqa: F401  puts functions/ on the path, as `python -m b
 from avatar_jobs.domain.scaling import GroupCounts, ScalingConfig, Snapshot
 from bench.scaling import policies, report
 from bench.scaling.__main__ import main
+from bench.scaling.candidate import drain_on_load
 from bench.scaling.clairvoyant import Foresight, Plan
 from bench.scaling.model import ALWAYS_ON, HOUR, SCALED, SCENARIOS, Faults, Scenario, price_hour
 from bench.scaling.runs import figures_of, mean
@@ -199,6 +200,15 @@ def test_a_queue_length_that_counts_running_jobs_is_understood_when_the_config_s
     )
 
 
+def test_the_candidate_keeps_what_a_quarter_hour_of_load_needs() -> None:
+    steady = [seen(60.0 * minute, 0, 6, 7) for minute in range(16)]
+    busy, calm = [*steady, seen(960.0, 0, 0, 7)], [seen(60.0 * minute, 0, 0, 7) for minute in range(16)]
+    assert drain_on_load(960.0, busy, CONFIG)[SCALED.name] == 5  # 6 ran, 15 of 16 minutes, a tenth more, one always on
+    assert drain_on_load(900.0, calm, CONFIG)[SCALED.name] == 0
+    growing = [seen(60.0 * minute, 4 * minute, 1, 0) for minute in range(16)]
+    assert drain_on_load(900.0, growing, CONFIG)[SCALED.name] == 19
+
+
 def test_who_knows_the_arrivals_asks_before_they_come() -> None:
     trace = Trace("batch", (1000.0,) * 8, 2 * HOUR)
     rule = Foresight(trace, Plan(900, 1.0, 1.0))
@@ -256,10 +266,11 @@ def test_the_verdict_fails_when_a_job_was_lost_or_the_first_systems_rule_is_bett
     good = figures_of(simulate(make_trace("steady40", 1), CALM, DRAIN, 1))
     worse = replace(good, dollars=good.dollars + 1, p95=good.p95 + 1, score=good.score + 1)
     results = {(report.DRAIN, "a"): [good], ("windowed", "a"): [worse], ("native", "a"): [worse]}
-    assert not report.verdicts(results, ["a"], ["a", "a"])[1] or good.lost == 0
     assert report.verdicts(results, ["a"], ["a"])[1]
     lost = {**results, (report.DRAIN, "a"): [replace(good, lost=1)]}
     assert not report.verdicts(lost, ["a"], ["a"])[1]
+    beaten = {**results, ("native", "a"): [replace(good, score=good.score / 2)]}
+    assert not report.verdicts(beaten, ["a"], ["a"])[1]
     swapped = {**results, ("windowed", "a"): [good], (report.DRAIN, "a"): [worse]}
     assert not report.verdicts(swapped, ["a", "a"], ["a", "a"])[1]
 
