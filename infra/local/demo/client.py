@@ -43,6 +43,11 @@ class JobApi:
         job: dict[str, Any] = answer.json()
         return job
 
+    def health(self) -> dict[str, Any]:
+        """Gives how the system stands."""
+        health: dict[str, Any] = self._call("GET", f"{self._api}/v1/avatar/health").json()
+        return health
+
     def _call(self, method: str, url: str, body: dict[str, Any] | None = None) -> requests.Response:
         try:
             return self._session.request(method, url, json=body, timeout=CALL_SEC)

@@ -30,7 +30,7 @@ def running_rehearsal(log: Path) -> Iterator[dict[str, Any]]:
         process = subprocess.Popen(
             [sys.executable, "-m", "infra.local.stack"],
             cwd=ROOT,
-            env=dict(os.environ),
+            env={"SCALED_MAX": "2", **os.environ},  # room for the tick to size the fleet
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=log_file,

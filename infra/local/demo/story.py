@@ -96,7 +96,19 @@ def _tell(video: Medium, audio: Medium, limit_sec: int) -> None:
             _refuse(job_faults(job))
             _check_callback(receiver, ready["callback_secrets"][client], job)
             _check_video(job, audio)
+            say("\n" + fleet_line(api.health()))
             say("\nthe finished job:\n" + as_json(api.job(job["id"])))
+
+
+def fleet_line(health: dict[str, Any]) -> str:
+    """The fleet and the last scaling decision in one line; health: the API's answer."""
+    instances, scaling = health["fleet"] or {}, health["scaling"] or {}
+    groups = scaling.get("groups") or {}
+    plans = ", ".join(f"{name} {one['target']} ({one['reason']})" for name, one in groups.items()) or "nothing to scale"
+    need = scaling.get("need")
+    return (
+        f"fleet: {instances.get('running', 0)} running; {scaling.get('rule', 'no rule')} sees a need of {need}: {plans}"
+    )
 
 
 def _url(item: Medium, sample_url: str, own_url: str) -> str:

@@ -1,0 +1,53 @@
+"""`python -m infra.scaling explain` tells from the archive what the rule saw and why it did what it did."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from PIL import Image
+
+from tests.functional.conftest import System
+from tests.functional.test_scaling import group, minute, salad_has, scaled
+
+__all__ = ["scaled"]  # the fixture
+ROOT = Path(__file__).parents[2]
+
+
+def explain(system: System, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Runs the command on the system's store."""
+    own = {name: system.environment[name] for name in ("STORE", "SQLITE_PATH")}
+    command = [sys.executable, "-m", "infra.scaling", "explain", *arguments]
+    environment = {"PATH": os.environ["PATH"], **own}
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_the_table_says_what_was_seen_done_and_why_and_the_picture_shows_it(scaled: System, tmp_path: Path) -> None:
+    scaled.move_clock(-600)  # the command reads the real clock
+    salad_has(scaled, 8, group("avatar-3060", 1), group("avatar-3080", 0))
+    minute(scaled)
+    salad_has(scaled, 8, group("avatar-3060", 1), group("avatar-3080", 5, running=2))
+    minute(scaled)
+    picture = tmp_path / "day.png"
+    done = explain(scaled, "--since", "30m", "--png", str(picture))
+    assert done.returncode == 0, done.stderr
+    heading, first, second, where = done.stdout.splitlines()
+    assert heading.split()[:3] == ["time", "(UTC)", "queue"]
+    assert "avatar-3080 -> 5" in first
+    assert "avatar-3080: hold" in second
+    assert second.split()[2:10] == ["8", "0", "0", "-", "5", "5", "5", "2"]
+    assert where == f"picture: {picture}"
+    with Image.open(picture) as image:
+        colours = {colour for _, colour in image.convert("RGB").getcolors(100_000) or []}
+    assert {(31, 119, 180), (255, 127, 14)} <= colours, "the lines of queue and replicas"
+
+    only = explain(scaled, "--since", "30m", "--changes")
+    assert len(only.stdout.splitlines()) == 2
+
+
+def test_nothing_seen_and_a_wrong_call_are_said(scaled: System) -> None:
+    scaled.store().fleet_state()
+    nothing = explain(scaled, "--since", "30m")
+    assert (nothing.returncode, "No tick" in nothing.stderr) == (1, True)
+    wrong = explain(scaled, "--since", "soon")
+    assert (wrong.returncode, "30m, 2h or 7d" in wrong.stderr) == (2, True)
