@@ -22,7 +22,7 @@ $(VENV): requirements-dev.txt
 demo: $(VENV) ## one job from request to callback on this machine (VIDEO= AUDIO= your own files, STORE=firestore)
 	@exec $(BIN)/python -m infra.local.demo $(if $(VIDEO),--video '$(VIDEO)') $(if $(AUDIO),--audio '$(AUDIO)')
 
-local: $(VENV) ## the whole system on loopback until you stop it (PORT= STORE= REPLICAS= TICK_SEC= CLIENTS= SALAD_QUEUE_WORKER= WORKER_COMMAND=)
+local: $(VENV) ## the whole system on loopback until you stop it (PORT= STORE= REPLICAS= TICK_SEC= CLIENTS= SALAD_QUEUE_WORKER= WORKER_COMMAND= UPLOAD_KEYS=)
 	@exec $(BIN)/python -m infra.local.stack
 
 test: check ## everything that CI runs

@@ -1,0 +1,56 @@
+"""What a job's storage keys cost: two writes and one read after the end, and one call of B2 to make, one to delete."""
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from avatar_jobs.adapters.sqlite_store import SqliteJobStore
+from tests.contract.b2_sim_server import RunningB2, running_b2_sim
+from tests.functional.conftest import System
+from tests.functional.test_upload_keys import end_the_job, job_keys, keyed
+
+__all__ = ["keyed"]  # the fixture
+
+
+@pytest.fixture
+def b2(tmp_path: Path) -> Iterator[RunningB2]:
+    """A storage account."""
+    with running_b2_sim(tmp_path / "b2") as running:
+        yield running
+
+
+def test_a_key_costs_one_call_to_make_and_one_to_delete_beside_the_authorization_of_an_instance(
+    keyed: System, b2: RunningB2
+) -> None:
+    for _ in range(3):
+        keyed.submit()
+    submitting = {"b2_authorize_account": 1, "b2_list_buckets": 1, "b2_create_key": 3}
+    assert b2.state()["calls"] == submitting
+    end_the_job(keyed)
+    keyed.tick()
+    assert b2.state()["calls"] == submitting | {
+        "b2_authorize_account": 2,  # the tick is an instance of its own
+        "b2_create_key": 4,
+        "b2_delete_key": 1,
+    }
+
+
+def test_the_deletion_of_a_jobs_keys_takes_two_writes_and_no_read_beside_the_agenda(
+    keyed: System, b2: RunningB2, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    end_the_job(keyed)
+    counted: Counter[str] = Counter()
+    for name in ("get", "_write", "create"):
+        original = getattr(SqliteJobStore, name)
+
+        def counting(self: Any, *args: Any, original: Any = original, name: str = name) -> Any:
+            counted[name] += 1
+            return original(self, *args)
+
+        monkeypatch.setattr(SqliteJobStore, name, counting)
+    keyed.tick()
+    assert job_keys(b2) == []
+    assert counted == {"_write": 2}
