@@ -78,7 +78,8 @@ class Scaler:
             "last_set": last_set_record(last_set),
             "snapshots": remembered(history),
         }
-        return Scaled(fleet, _archive(snapshot, seen.jobs, now, scaling, spend.usd))
+        usd = None if self._choices.daily_usd is None else round(spend.usd, 6)  # without prices nothing is known
+        return Scaled(fleet, _archive(snapshot, seen.jobs, now, scaling, usd))
 
     def _rate(self, snapshot: Snapshot, seen: Observed, now: datetime, share: CallShare) -> float:
         """Dollars an hour of the fleet as it runs; 0 where no budget asks for it, or no price is known yet."""
@@ -143,12 +144,14 @@ def _after(todo: Steps, changed: Mapping[str, int], failed: Mapping[str, str]) -
     return after | {name: LastSet(replicas) for name, replicas in changed.items()}
 
 
-def _archive(snapshot: Snapshot, jobs: OpenJobs | None, now: datetime, scaling: Any, usd: float) -> dict[str, Any]:
+def _archive(
+    snapshot: Snapshot, jobs: OpenJobs | None, now: datetime, scaling: Any, usd: float | None
+) -> dict[str, Any]:
     oldest = jobs.oldest_queued_at if jobs else None
     return {
         **to_record(snapshot),
         "queued_jobs": jobs.queued if jobs else None,
         "oldest_wait_sec": round((now - oldest).total_seconds(), 3) if oldest else None,
-        "spend_usd": round(usd, 6),
+        "spend_usd": usd,
         "scaling": scaling,
     }
