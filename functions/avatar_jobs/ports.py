@@ -184,6 +184,10 @@ class SaladApi(Protocol):
         """Starts a stopped container group."""
         ...
 
+    def get_quotas(self) -> Mapping[str, Any]:
+        """Reads the organisation's quotas."""
+        ...
+
     def list_gpu_classes(self) -> Mapping[str, Any]:
         """Reads the GPU classes with their prices, dollars an hour as text by priority: {"items": [...]}."""
         ...

@@ -269,3 +269,17 @@ def test_a_budget_that_contradicts_the_groups_is_said(changes: dict[str, str], n
     environment.scaling()
     with pytest.raises(SettingsError, match=named):
         environment.check()
+
+
+def test_the_organisations_quota_is_learned_from_a_refusal_and_kept_to(scaled: System) -> None:
+    salad_has(scaled, 30, group("avatar-3060", 1), group("avatar-3080", 0))
+    scaled.salad.patched = problem(400)
+    scaled.salad.quotas = Answer(200, b'{"container_groups_quotas": {"container_replicas_quota": 7}}')
+    scaled.tick()
+    assert patches(scaled) == [("avatar-3080", 19)]
+    scaled.salad.patched = None
+    minute(scaled)
+    minute(scaled)
+    assert patches(scaled)[1:2] == [("avatar-3080", 6)], "seven granted, one of them always on"
+    asked = [call for call in scaled.salad.received if call.path.endswith("/quotas")]
+    assert len(asked) == 1, "only after a refusal"

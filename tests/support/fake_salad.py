@@ -25,6 +25,7 @@ class FakeSalad(ScriptedServer):
         self.listed: Answer | None = None
         self.patched: Answer | None = None  # what a change of replicas gets instead of its success
         self.gpu_classes = Answer(200, b'{"items": []}')
+        self.quotas = Answer(200, b"{}")
 
     @property
     def sent(self) -> list[Received]:
@@ -44,10 +45,10 @@ class FakeSalad(ScriptedServer):
         """Scripted answers for creating; the fake's own state for everything else."""
         if call.method == "PATCH":
             return self.patched or Answer(200, call.body)
-        if call.path.endswith("/start"):
-            return Answer(202, b"")
-        if call.path.endswith("/gpu-classes"):
-            return self.gpu_classes
+        of_the_fleet = {"/start": Answer(202, b""), "/quotas": self.quotas, "/gpu-classes": self.gpu_classes}
+        for end, answer in of_the_fleet.items():
+            if call.path.endswith(end):
+                return answer
         if call.method == "POST":
             answer = super().answer_to(call)
             if answer.status == 201 and not answer.cut and answer is self.default:

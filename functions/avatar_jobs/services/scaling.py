@@ -10,6 +10,7 @@ from avatar_jobs.domain.errors import ProviderError
 from avatar_jobs.domain.fleet import instances_by_state
 from avatar_jobs.domain.scaling import Plan, ScalingChoices, Snapshot, decide
 from avatar_jobs.domain.scaling.acting import LastSet, Step, Steps, group_states, steps
+from avatar_jobs.domain.scaling.quota import replicas_quota, within_quota
 from avatar_jobs.domain.scaling.records import (
     explanation,
     history_with,
@@ -19,10 +20,12 @@ from avatar_jobs.domain.scaling.records import (
     snapshot_of,
     to_record,
 )
+from avatar_jobs.domain.scaling.seeing import sound
 from avatar_jobs.domain.scaling.spending import SPENT, dollars_an_hour, prices_of, spent_by, within_budget
 from avatar_jobs.ports import Clock, EventLog, OpenJobs, SaladApi
 
 PRICES_LIFETIME = timedelta(hours=1)  # Salad changes prices rarely; one more call an hour
+REFUSED = (400, 403, 409, 422)  # Salad understood and will not: often the organisation's quota
 NO_CALL = "the tick's share of calls is spent"
 
 
@@ -63,19 +66,23 @@ class Scaler:
         spend = spent_by(seen.before.get("spend"), now, seen.gap_sec, self._rate(snapshot, seen, now, share))
         scaling: dict[str, Any] | None = None
         last_set: Mapping[str, LastSet] = last_set_of(seen.before.get("last_set"))
+        quota = sound(seen.before.get("quota"))
         if config is not None:
+            config = within_quota(config, quota)
             plan = within_budget(decide(snapshot.at, history, config), config, spend, self._choices.daily_usd)
             if plan.reason == SPENT:
                 self._log("daily_budget_spent", level="alarm", usd=round(spend.usd, 2), limit=self._choices.daily_usd)
             acted, last_set = self._act(plan, seen.queue, last_set, now, share)
             scaling = {**explanation(plan, config), **acted, "observe_only": self._choices.observe_only}
             self._log("scaling_decided", **scaling, spend_usd=round(spend.usd, 4))
+            quota = self._quota_after(acted["refused"], quota, share)
         fleet = {
             "queue_length": snapshot.queue_length,
             "instances": instances_by_state(seen.queue) if seen.queue is not None else None,
             "scaling": scaling,
             "spend": {"day": spend.day, "usd": round(spend.usd, 6)},
             "last_set": last_set_record(last_set),
+            "quota": quota,
             "snapshots": remembered(history),
         }
         usd = None if self._choices.daily_usd is None else round(spend.usd, 6)  # without prices nothing is known
@@ -92,6 +99,18 @@ class Scaler:
                 self._log("prices_not_read", level="warning", reason=str(error))
         return dollars_an_hour(snapshot, prices_of(seen.queue, self._prices[1])) if self._prices else 0.0
 
+    def _quota_after(self, is_refused: bool, known: int | None, share: CallShare) -> int | None:
+        """What Salad grants the organisation: asked for only after it refused a change, whose reason that may be."""
+        if not is_refused or not share.take():
+            return known
+        try:
+            quota = replicas_quota(self._salad.get_quotas())
+        except ProviderError as error:
+            self._log("quotas_not_read", level="warning", reason=str(error))
+            return known
+        self._log("quotas_read", replicas=quota)
+        return quota
+
     def _act(
         self,
         plan: Plan,
@@ -102,37 +121,41 @@ class Scaler:
     ) -> tuple[dict[str, Any], Mapping[str, LastSet]]:
         """Makes the calls that are due; gives what became of them, and what each group was last set to."""
         if queue is None:
-            return {"changed": {}, "failed": {}, "left_alone": {}}, last_set
+            return {"changed": {}, "failed": {}, "left_alone": {}, "refused": False}, last_set
         todo = steps(plan, group_states(queue), last_set, now.timestamp(), self._choices.manual_hold_sec)
         changed: dict[str, int] = {}
         failed: dict[str, str] = {}
+        is_refused = False
         for step in () if self._choices.observe_only else todo.due:
             problem = self._take(step, share)
             if problem is not None:
-                failed[step.name] = problem
-                self._log("scaling_failed", level="alarm", group=step.name, replicas=step.replicas, reason=problem)
+                failed[step.name] = str(problem)
+                is_refused = is_refused or problem.status in REFUSED
+                self._log("scaling_failed", level="alarm", group=step.name, replicas=step.replicas, reason=str(problem))
             elif step.replicas is not None:
                 changed[step.name] = step.replicas
         for name, why in todo.left_alone.items():
             self._log("scaling_left_alone", level="warning", group=name, reason=why)
-        return {"changed": changed, "failed": failed, "left_alone": dict(todo.left_alone)}, _after(
-            todo, changed, failed
-        )
+        outcome = {"changed": changed, "failed": failed, "left_alone": dict(todo.left_alone), "refused": is_refused}
+        return outcome, _after(todo, changed, failed)
 
-    def _take(self, step: Step, share: CallShare) -> str | None:
+    def _take(self, step: Step, share: CallShare) -> ProviderError | None:
         """Changes one group; gives what went wrong. The replicas first: a group that starts must not start too many."""
         try:
             if step.replicas is not None:
-                if not share.take():
-                    return NO_CALL
+                _require_call(share)
                 self._salad.set_replicas(step.name, step.replicas)
             if step.start:
-                if not share.take():
-                    return NO_CALL
+                _require_call(share)
                 self._salad.start_container_group(step.name)
         except ProviderError as error:
-            return str(error)
+            return error
         return None
+
+
+def _require_call(share: CallShare) -> None:
+    if not share.take():
+        raise ProviderError(NO_CALL, status=None, retryable=True, may_have_happened=False)
 
 
 def _after(todo: Steps, changed: Mapping[str, int], failed: Mapping[str, str]) -> Mapping[str, LastSet]:

@@ -47,6 +47,8 @@ DEFAULTS: Mapping[str, str] = MappingProxyType(
         "DAILY_BUDGET_USD": "",
         "WINDOWED_UP_JOBS": "2",
         "WINDOWED_DOWN_JOBS": "0.5",
+        "WINDOWED_UP_WINDOW_S": "900",
+        "WINDOWED_DOWN_WINDOW_S": "3600",
         "WINDOWED_STEP": "1",
         "WINDOWED_UP_COOLDOWN_S": "300",
         "WINDOWED_DOWN_COOLDOWN_S": "900",
@@ -74,6 +76,8 @@ def read_choices(texts: Mapping[str, str]) -> tuple[ScalingChoices, list[str]]:
         windowed=WindowedConfig(
             up_jobs=reader.number("WINDOWED_UP_JOBS", 0, 1000),
             down_jobs=reader.number("WINDOWED_DOWN_JOBS", 0, 1000),
+            up_window_sec=reader.number("WINDOWED_UP_WINDOW_S", 60, HISTORY_SEC),
+            down_window_sec=reader.number("WINDOWED_DOWN_WINDOW_S", 60, HISTORY_SEC),
             step=reader.whole("WINDOWED_STEP", 1, SALAD_MAX_REPLICAS),
             up_cooldown_sec=reader.number("WINDOWED_UP_COOLDOWN_S", 0, HISTORY_SEC),
             down_cooldown_sec=reader.number("WINDOWED_DOWN_COOLDOWN_S", 0, HISTORY_SEC),

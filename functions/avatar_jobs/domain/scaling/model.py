@@ -52,6 +52,8 @@ class WindowedConfig:
 
     up_jobs: float = 2.0  # jobs waiting a replica over 15 minutes: more adds a step
     down_jobs: float = 0.5  # over 60 minutes: less takes a step away
+    up_window_sec: float = 900.0
+    down_window_sec: float = 3600.0
     step: int = 1
     up_cooldown_sec: float = 300.0
     down_cooldown_sec: float = 900.0

@@ -4,23 +4,23 @@ import itertools
 from collections.abc import Sequence
 
 from avatar_jobs.domain.scaling.model import ScalingConfig, Snapshot
-from avatar_jobs.domain.scaling.seeing import MEANS_SEC, mean_queue, replicas_now, running_instances
+from avatar_jobs.domain.scaling.seeing import mean_queue, replicas_now, running_instances
 
 
 def windowed(now: float, seen: Sequence[Snapshot], config: ScalingConfig, current: int) -> tuple[int, str]:
     """Gives (replicas wanted of all scaled groups, why). seen: oldest first."""
     rule, latest = config.windowed, seen[-1]
     replicas = max(1, running_instances(latest, config.groups))
-    short, long = (mean_queue(now, seen, seconds) or 0.0 for seconds in MEANS_SEC)
+    short, long = (mean_queue(now, seen, seconds) or 0.0 for seconds in (rule.up_window_sec, rule.down_window_sec))
     since_change = now - _changed_at(seen, config)
     if short / replicas > rule.up_jobs:
         if since_change < rule.up_cooldown_sec:
             return current, "cooldown"
-        return current + rule.step, "mean of 15 minutes"
+        return current + rule.step, "mean queue over the window for growing"
     if long / replicas < rule.down_jobs and current > 0:
         if since_change < rule.down_cooldown_sec:
             return current, "cooldown"
-        return max(0, current - rule.step), "mean of 60 minutes"
+        return max(0, current - rule.step), "mean queue over the window for shrinking"
     return current, "hold"
 
 
