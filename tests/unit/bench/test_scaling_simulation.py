@@ -209,6 +209,16 @@ def test_the_candidate_keeps_what_a_quarter_hour_of_load_needs() -> None:
     assert drain_on_load(900.0, growing, CONFIG)[SCALED.name] == 19
 
 
+def test_a_lone_group_whose_nodes_come_late_is_waited_for_and_not_cut_down() -> None:
+    late = replace(
+        CALM, startup=((0, 2400), (1, 2400))
+    )  # twice the stuck rule's 20 minutes, and no group to hand on to
+    outcome = simulate(make_trace("batch450", 1), late, DRAIN, 1, samples=True)
+    waiting = [one for one in outcome.samples if one.pending > 100]
+    assert max(one.at for one in waiting) - min(one.at for one in waiting) > 2400
+    assert {one.replicas for one in waiting} == {19}
+
+
 def test_who_knows_the_arrivals_asks_before_they_come() -> None:
     trace = Trace("batch", (1000.0,) * 8, 2 * HOUR)
     rule = Foresight(trace, Plan(900, 1.0, 1.0))

@@ -46,6 +46,8 @@ def is_stuck(group: GroupConfig, history: Sequence[Snapshot], stuck_sec: float) 
 
 def _limit(group: GroupConfig, history: Sequence[Snapshot], config: ScalingConfig) -> tuple[int, str]:
     limit, why = group.maximum, "maximum"
+    if group is config.scaled[-1]:  # nobody to hand on to: waiting for its nodes is all that is left, and is not billed
+        return max(group.minimum, limit), why
     counts = counts_of(history[-1], group)
     running = sound(counts.running) if counts is not None else None
     if running is not None and is_stuck(group, history, config.stuck_sec) and running + 1 < limit:
