@@ -283,3 +283,34 @@ def test_the_organisations_quota_is_learned_from_a_refusal_and_kept_to(scaled: S
     assert patches(scaled)[1:2] == [("avatar-3080", 6)], "seven granted, one of them always on"
     asked = [call for call in scaled.salad.received if call.path.endswith("/quotas")]
     assert len(asked) == 1, "only after a refusal"
+
+
+def test_in_a_burst_that_takes_the_whole_share_of_calls_the_fleet_still_grows(
+    scaled: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("avatar_jobs.services.ticking.TICK_CALLS_A_MINUTE", 3)
+    scaled.salad.answers.extend([problem(429)] * 10)
+    for _ in range(10):
+        scaled.submit()
+    scaled.move_clock(60)
+    salad_has(scaled, 8, group("avatar-3060", 1), group("avatar-3080", 0))
+    sent = len(scaled.salad.sent)
+    done = scaled.tick().json["done"]
+    assert (done["dispatched"], done["left_for_the_next_tick"]) == (1, 9)
+    assert len(scaled.salad.sent) == sent + 1
+    assert patches(scaled) == [("avatar-3080", 5)]
+
+
+def test_a_fault_of_ours_in_the_decision_does_not_stop_what_jobs_wait_for(
+    scaled: System, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def broken(*_: Any) -> None:
+        raise ZeroDivisionError("a bug")
+
+    monkeypatch.setattr("avatar_jobs.services.scaling.decide", broken)
+    scaled.salad.answers.append(problem(429))
+    job = scaled.submit().json
+    minute(scaled)
+    assert scaled.read(job["id"]).json["phase"] == "dispatched"
+    assert '"scaling_broke"' in capfd.readouterr().out
+    assert health(scaled)["last_tick_age_seconds"] < 5

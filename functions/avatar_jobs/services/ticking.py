@@ -60,9 +60,10 @@ class Ticker:
         self._bucket = CallBucket(TICK_CALLS_A_MINUTE)  # kept from tick to tick: a short period must not multiply it
 
     def tick(self) -> TickReport:
-        """Does one round: looks, does what is due, sizes the fleet, writes down what it saw and why it did what it did.
+        """Does one round: looks, sizes the fleet, does what is due, writes down what it saw and why it did what it did.
 
-        Raises StorageUnavailableError when lease or agenda cannot be read.
+        The fleet comes before what is due: a burst takes the tick's whole share of calls for minutes, and just then the
+        fleet must grow. Raises StorageUnavailableError when lease or agenda cannot be read.
         """
         holder, began = self._draw_id(), self._clock()
         if not self._store.take_tick_lease(holder, began, began + self._period * LEASE_SHARE):
@@ -74,14 +75,14 @@ class Ticker:
         try:
             state = self._store.fleet_state()
             self._warn_if_late(state, began)
-            queue = self._observe(work)
+            sized = self._size(self._observe(work), state, work)
             for stored in self._store.due(began, DUE_LIMIT):
                 if self._clock() >= stop_at:
                     work.done["left_for_the_next_tick"] += 1
                     continue
                 self._serve(stored, work)
-            fleet = self._scale(queue, state, work)
             self._finish(work, stop_at)
+            fleet = sized
         finally:
             self._store.release_tick_lease(holder, self._clock(), fleet)
         self._log("tick_finished", seconds=(self._clock() - began).total_seconds(), **work.done)
@@ -92,7 +93,15 @@ class Ticker:
         if age >= TOO_LATE:
             self._log("ticks_missing", level="alarm", seconds=age.total_seconds())
 
-    def _scale(self, queue: Mapping[str, Any] | None, state: FleetState, work: Round) -> Mapping[str, Any] | None:
+    def _size(self, queue: Mapping[str, Any] | None, state: FleetState, work: Round) -> Mapping[str, Any]:
+        """Sizes the fleet; a fault of ours in it must not stop what jobs wait for."""
+        try:
+            return self._scale(queue, state, work)
+        except Exception as error:  # noqa: BLE001  the fence between scaling and housekeeping
+            self._log("scaling_broke", level="alarm", reason=f"{type(error).__name__}: {error}"[:300])
+            return state.fleet
+
+    def _scale(self, queue: Mapping[str, Any] | None, state: FleetState, work: Round) -> Mapping[str, Any]:
         """Sizes the fleet and archives what was seen; a store that fails here costs the record alone."""
         now = self._clock()
         try:
