@@ -26,8 +26,9 @@ class SchedulerApi:
         self._thread.start()
 
     def stop(self) -> None:
-        """Ends the server."""
-        self._server.shutdown()
+        """Ends the server, begun or not."""
+        if self._thread.is_alive():  # shutdown() waits for the loop's end, forever where no loop began
+            self._server.shutdown()
         self._server.server_close()
 
 
