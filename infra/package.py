@@ -40,13 +40,13 @@ def package_files(functions_directory: Path, function: str) -> dict[str, Path]:
 
 
 def write_package(files: dict[str, Path], target: Path) -> None:
-    """Writes the zip; the same files give the same bytes (with the same zlib)."""
-    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
+    """Writes the zip; the same files give the same bytes on every machine, so nothing is compressed: zlibs differ."""
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive:
         for name, path in files.items():
             entry = zipfile.ZipInfo(name, FIXED_DATE)
             entry.create_system = UNIX
             entry.external_attr = FILE_MODE << 16
-            entry.compress_type = zipfile.ZIP_DEFLATED
+            entry.compress_type = zipfile.ZIP_STORED
             archive.writestr(entry, path.read_bytes())
 
 

@@ -1,0 +1,40 @@
+# The functions' zips, as `make package` wrote them: a name that carries the hash makes a change deploy.
+
+locals {
+  packages = { for key in keys(local.names) : key => "${path.module}/${var.packages_dir}/${key}.zip" }
+}
+
+resource "google_storage_bucket" "source" {
+  name     = "${var.project_id}-${var.prefix}-functions"
+  location = var.region
+
+  uniform_bucket_level_access = true
+  public_access_prevention    = "enforced"
+  force_destroy               = !var.deletion_protection
+
+  versioning {
+    enabled = true
+  }
+
+  # What a deploy replaced stays for a month, to roll back to.
+  lifecycle_rule {
+    action {
+      type = "Delete"
+    }
+    condition {
+      days_since_noncurrent_time = 30
+    }
+  }
+
+  depends_on = [google_project_service.services]
+}
+
+resource "google_storage_bucket_object" "packages" {
+  for_each = { for key, path in local.packages : key => path if contains(keys(local.deployed), key) }
+
+  name           = "${each.key}-${filesha256(each.value)}.zip"
+  bucket         = google_storage_bucket.source.name
+  source         = each.value
+  source_md5hash = filemd5(each.value)
+  content_type   = "application/zip"
+}

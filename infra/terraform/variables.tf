@@ -1,0 +1,211 @@
+# What one deployment chooses: project, places, callers. Other files have the variables of B2, scaling and monitoring.
+
+variable "api_invokers" {
+  description = "Who may call submit_job and job_status, as IAM members (apps' service accounts or groups); beside that, each app needs its API key."
+  type        = list(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for member in var.api_invokers : can(regex("^(serviceAccount|group|user|domain|principal|principalSet):.+", member))])
+    error_message = "Each of api_invokers must be an IAM member such as serviceAccount:app@project.iam.gserviceaccount.com; allUsers is not taken, because only the webhook is public."
+  }
+}
+
+variable "backup_retention_days" {
+  description = "How many days a daily backup of the database is kept, 1 to 98 (Firestore's limit)."
+  type        = number
+  default     = 7
+  nullable    = false
+
+  validation {
+    condition     = var.backup_retention_days >= 1 && var.backup_retention_days <= 98 && floor(var.backup_retention_days) == var.backup_retention_days
+    error_message = "backup_retention_days must be a whole number from 1 to 98."
+  }
+}
+
+variable "budget" {
+  description = "A monthly budget of the Google project (never of Salad or B2) that warns at 50, 90 and 100 %; needs rights on the billing account."
+  type = object({
+    billing_account = string
+    monthly_usd     = number
+  })
+  default = null
+
+  validation {
+    condition     = var.budget == null || (can(regex("^[0-9A-F]{6}-[0-9A-F]{6}-[0-9A-F]{6}$", var.budget.billing_account)) && try(var.budget.monthly_usd, 0) >= 1)
+    error_message = "budget needs billing_account in the form 012345-6789AB-CDEF01, and monthly_usd of at least 1."
+  }
+}
+
+variable "deletion_protection" {
+  description = "Whether database, secrets and bucket refuse to be destroyed; set to false and apply before `terraform destroy`."
+  type        = bool
+  default     = true
+  nullable    = false
+}
+
+variable "domain" {
+  description = "Host name of the one base URL (an HTTPS load balancer in front of three functions); null: each function has its own URL alone."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.domain == null || can(regex("^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\\.)+[a-z]{2,63}$", var.domain))
+    error_message = "domain must be a host name in small letters such as avatar.example.com, without https:// and without a path."
+  }
+}
+
+variable "firestore_location" {
+  description = "Where the database lies: a region or a multi-region (eur3, nam5); can never be changed. Null: the region of the functions."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.firestore_location == null || can(regex("^(eur3|nam5|nam7|[a-z]+-[a-z]+[0-9]+)$", var.firestore_location))
+    error_message = "firestore_location must be a region such as europe-west1, or one of eur3, nam5, nam7."
+  }
+}
+
+variable "fleet_file" {
+  description = "The file that describes queue and container groups at Salad, which `python -m infra.salad.fleet` applies; relative to this folder."
+  type        = string
+  default     = "../salad/fleet.yaml"
+  nullable    = false
+}
+
+variable "labels" {
+  description = "Labels on every resource that takes them, beside `app`."
+  type        = map(string)
+  default     = {}
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for key, value in var.labels : can(regex("^[a-z][a-z0-9_-]{0,62}$", key)) && can(regex("^[a-z0-9_-]{0,63}$", value))])
+    error_message = "Keys and values of labels must be of a-z, 0-9, '_' and '-', at most 63 characters, keys beginning with a letter."
+  }
+}
+
+variable "output_lifetime_days" {
+  description = "How many days after its end a job's video can be fetched, 1 to 3650."
+  type        = number
+  default     = 30
+  nullable    = false
+
+  validation {
+    condition     = var.output_lifetime_days >= 1 && var.output_lifetime_days <= 3650 && floor(var.output_lifetime_days) == var.output_lifetime_days
+    error_message = "output_lifetime_days must be a whole number from 1 to 3650."
+  }
+}
+
+variable "output_url_mode" {
+  description = "`signed`: links presigned for an hour at each answer; `public`: plain file URLs of a public bucket."
+  type        = string
+  default     = "signed"
+  nullable    = false
+
+  validation {
+    condition     = contains(["signed", "public"], var.output_url_mode)
+    error_message = "output_url_mode must be signed or public."
+  }
+}
+
+variable "packages_dir" {
+  description = "The folder with the four zips of `make package`; relative to this folder."
+  type        = string
+  default     = "../../build"
+  nullable    = false
+}
+
+variable "prefix" {
+  description = "First part of every resource's name; two deployments in one project need two."
+  type        = string
+  default     = "avatar"
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9-]{1,11}$", var.prefix)) && !endswith(var.prefix, "-")
+    error_message = "prefix must be 2 to 12 characters of a-z, 0-9 and '-', beginning with a letter and not ending with '-': service accounts allow 30 in all."
+  }
+}
+
+variable "project_id" {
+  description = "The Google Cloud project; it exists already, with a billing account."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9-]{4,28}[a-z0-9]$", var.project_id))
+    error_message = "project_id must be the project's id (6 to 30 characters of a-z, 0-9 and '-'), not its name and not its number."
+  }
+}
+
+# A variable, not a data source: that one asks two APIs which an empty project has not enabled.
+variable "project_number" {
+  description = "The project's number (`gcloud projects describe PROJECT --format='value(projectNumber)'`); stable URLs and secrets' full names are built from it."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[0-9]{6,20}$", var.project_number))
+    error_message = "project_number must be the project's number, digits alone; the id belongs in project_id."
+  }
+}
+
+variable "region" {
+  description = "Where the functions and the scheduler's job run."
+  type        = string
+  nullable    = false
+
+  # A list, because a misspelt region is otherwise found only after half of the apply. Cloud Run's regions of 2026.
+  validation {
+    condition = contains([
+      "africa-south1", "asia-east1", "asia-east2", "asia-northeast1", "asia-northeast2", "asia-northeast3",
+      "asia-south1", "asia-south2", "asia-southeast1", "asia-southeast2", "australia-southeast1",
+      "australia-southeast2", "europe-central2", "europe-north1", "europe-north2", "europe-southwest1",
+      "europe-west1", "europe-west10", "europe-west12", "europe-west2", "europe-west3", "europe-west4",
+      "europe-west6", "europe-west8", "europe-west9", "me-central1", "me-central2", "me-west1",
+      "northamerica-northeast1", "northamerica-northeast2", "northamerica-south1", "southamerica-east1",
+      "southamerica-west1", "us-central1", "us-east1", "us-east4", "us-east5", "us-south1", "us-west1", "us-west2",
+      "us-west3", "us-west4",
+    ], var.region)
+    error_message = "region must be a region of Cloud Run such as europe-west1; a zone (europe-west1-b) or a multi-region (eu) is not one."
+  }
+}
+
+variable "runtime" {
+  description = "The functions' Python: the one that CI tests beside 3.11."
+  type        = string
+  default     = "python313"
+  nullable    = false
+
+  # python310 and older get no patches any more; python314 installs with another tool, which nobody tried here.
+  validation {
+    condition     = can(regex("^python31[1-3]$", var.runtime))
+    error_message = "runtime must be python311, python312 or python313."
+  }
+}
+
+variable "submit_max_instances" {
+  description = "How many instances of submit_job may run; they share 120 calls a minute to Salad (SUBMIT_MAX_INSTANCES)."
+  type        = number
+  default     = 10
+  nullable    = false
+
+  validation {
+    condition     = var.submit_max_instances >= 1 && var.submit_max_instances <= 100 && floor(var.submit_max_instances) == var.submit_max_instances
+    error_message = "submit_max_instances must be a whole number from 1 to 100: with more, an instance has less than a call a minute."
+  }
+}
+
+variable "submit_min_instances" {
+  description = "How many instances of submit_job wait warm, paid for also when nobody calls; 1 spares the first app a cold start."
+  type        = number
+  default     = 0
+  nullable    = false
+
+  validation {
+    condition     = var.submit_min_instances >= 0 && var.submit_min_instances <= var.submit_max_instances
+    error_message = "submit_min_instances must be from 0 to submit_max_instances."
+  }
+}
