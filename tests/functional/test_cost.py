@@ -56,7 +56,7 @@ def steps_of_a_tick(system: System, monkeypatch: pytest.MonkeyPatch) -> tuple[Co
         return connection
 
     with monkeypatch.context() as patched:
-        patched.setattr("avatar_jobs.adapters.sqlite_store.sqlite3.connect", counting_connect)
+        patched.setattr("avatar_jobs.adapters.sqlite_store.store.sqlite3.connect", counting_connect)
         names = ("get", "due", "_write", "count_open", "list_jobs", "overview", "take_tick_lease", "fleet_state")
         for name in (*names, "open_jobs", "archive_snapshot", "archived_snapshots", "release_tick_lease"):
             original = getattr(SqliteJobStore, name)

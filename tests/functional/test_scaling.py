@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from avatar_jobs.domain.errors import AvatarError
-from avatar_jobs.settings import Environment, SettingsError
 from tests.functional.conftest import System
 from tests.functional.salad_side import report
 from tests.support.fake_salad import problem
@@ -236,39 +235,6 @@ def test_a_store_that_cannot_count_costs_no_tick(scaled: System, monkeypatch: py
     salad_has(scaled, 8, group("avatar-3060", 1), group("avatar-3080", 0))
     scaled.tick()
     assert patches(scaled) == [("avatar-3080", 6)], "eight waiting, and the one that is always on counts as busy"
-
-
-def test_one_message_names_every_fault_of_the_settings() -> None:
-    wrong = {
-        "SCALE_GROUPS": '[{"name": "a", "warm_seconds": 0}, {"name": "b", "warm_seconds": 5, "colour": "red"}, {}]',
-        "SCALE_RULE": "guess",
-        "SCALE_PRESET": "free",
-        "SCALE_HOLD_S": "4000",
-        "CURRENT_MAX_REPLICAS": "many",
-        "WINDOWED_UP_JOBS": "0.1",
-        "DAILY_BUDGET_USD": "-1",
-    }
-    environment = Environment(wrong)
-    environment.scaling()
-    with pytest.raises(SettingsError) as caught:
-        environment.check()
-    for name in (*wrong, "SCALE_GROUPS[0]", "SCALE_GROUPS[1]", "SCALE_GROUPS[2]", "colour", "WINDOWED_DOWN_JOBS"):
-        assert name in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    ("changes", "named"),
-    [
-        ({"CURRENT_MAX_REPLICAS": "1", "ALWAYS_ON_MIN_REPLICAS_3060": "2"}, "always on"),
-        ({"CURRENT_MAX_REPLICAS": "3"}, "at least 4"),
-    ],
-)
-def test_a_budget_that_contradicts_the_groups_is_said(changes: dict[str, str], named: str) -> None:
-    groups = [GROUPS[0], {"name": "s", "min": 4, "max": 9, "warm_seconds": 45}]
-    environment = Environment({"SCALE_GROUPS": json.dumps(groups), **changes})
-    environment.scaling()
-    with pytest.raises(SettingsError, match=named):
-        environment.check()
 
 
 def test_the_organisations_quota_is_learned_from_a_refusal_and_kept_to(scaled: System) -> None:

@@ -241,9 +241,8 @@ def test_he_cannot_forge_salads_webhook(loot: Loot) -> None:
         headers = {
             "webhook-id": "msg_thief", "webhook-timestamp": str(int(now.timestamp())), "webhook-signature": signature,
         }  # fmt: skip
-        return (
-            loot.system.function("salad_webhook").call("POST", "/v1/webhooks/salad", body=body, headers=headers).status
-        )
+        function = loot.system.function("salad_webhook")
+        return function.call("POST", "/v1/webhooks/salad", body=body, headers=headers).status
 
     assert post("whsec_" + base64.b64encode(loot.key["app_key"].encode()).decode()) == 401
     assert loot.system.read(loot.other["job_id"], key=OTHER_KEY).json["attempt"] == 1

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from avatar_jobs.adapters.sqlite_store.schema import SCHEMA
 from avatar_jobs.domain.errors import StorageUnavailableError
 from avatar_jobs.domain.idempotency import IdempotencyRecord
 from avatar_jobs.domain.jobs import Job, JobStatus
@@ -18,26 +19,7 @@ from avatar_jobs.optimistic import update_optimistically
 from avatar_jobs.ports import AlreadyCreated, Created, FleetState, JobFilter, OpenJobs, Overview, StoredJob, Updated
 
 BUSY_SEC = 4.5  # how long a writer waits for another one's lock: inside the port's 5 s
-
 SWITCH_TRIES = 20  # some 5 s with the store's own back-off
-
-SCHEMA = """
-CREATE TABLE IF NOT EXISTS jobs (
-    id TEXT PRIMARY KEY, client TEXT NOT NULL, status TEXT NOT NULL, created_at TEXT NOT NULL,
-    next_action_at TEXT, expires_at TEXT, version INTEGER NOT NULL, body TEXT NOT NULL
-) STRICT;
-CREATE INDEX IF NOT EXISTS jobs_due ON jobs (next_action_at) WHERE next_action_at IS NOT NULL;
-CREATE INDEX IF NOT EXISTS jobs_by_client ON jobs (client, created_at DESC, id DESC);
-CREATE INDEX IF NOT EXISTS jobs_by_status ON jobs (status, created_at);
-CREATE TABLE IF NOT EXISTS idempotency (
-    client TEXT NOT NULL, key TEXT NOT NULL, body TEXT NOT NULL, PRIMARY KEY (client, key)
-) STRICT;
-CREATE TABLE IF NOT EXISTS fleet (
-    id TEXT PRIMARY KEY, lease_holder TEXT, lease_until TEXT, last_tick_at TEXT, body TEXT
-) STRICT;
-CREATE TABLE IF NOT EXISTS snapshots (at TEXT PRIMARY KEY, expires_at TEXT NOT NULL, body TEXT NOT NULL) STRICT;
-INSERT OR IGNORE INTO fleet (id) VALUES ('state');
-"""
 
 
 def _text(moment: datetime | None) -> str | None:
