@@ -1,7 +1,6 @@
 """What every test gets: a clean environment, the OpenAPI validator, and the Firestore emulator where it exists."""
 
 import os
-import socket
 from collections.abc import Iterator
 from unittest import mock
 
@@ -10,9 +9,17 @@ from google.auth.credentials import AnonymousCredentials
 from google.cloud import firestore
 
 from infra.local import firestore_emulator as firestore_emulator_process
+from infra.local.ports import reserved_port
 from tests.support.openapi import OpenApiValidator
 
 KEPT = ("PATH", "HOME", "LANG", "TMPDIR", "SALAD_QUEUE_WORKER", "FIRESTORE_EMULATOR_JAR", "JAVA_HOME", "CI")
+
+LONG = ("e2e", "deploy")  # folders
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Brings the files that take minutes to the front: started last, one would keep the run waiting at its end."""
+    items.sort(key=lambda item: item.path.parent.name not in LONG)
 
 
 @pytest.fixture(autouse=True)
@@ -51,9 +58,7 @@ def warm_up(address: str) -> None:
 @pytest.fixture(scope="session")
 def firestore_emulator(emulator_command: list[str]) -> Iterator[str]:
     """host:port of one emulator for the whole run."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = reserved_port()
     process = firestore_emulator_process.start(emulator_command, port, os.environ)
     try:
         firestore_emulator_process.wait_until_ready(process, port)

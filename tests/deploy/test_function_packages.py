@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import requests
 
+from infra.local.ports import reserved_port
 from infra.local.stack.credentials import draw_credentials
 from infra.local.stack.environments import function_environment
 from infra.local.stack.plan import Plan
@@ -36,9 +37,7 @@ def started(function: str, package: Path, directory: Path, *, without: str = "")
         archive.extractall(directory)
     if without:
         shutil.rmtree(directory / without)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = reserved_port()
     settings = read_settings({})
     plan = Plan(settings, draw_credentials(settings.clients), choose_ports(0), directory)
     process = subprocess.Popen(

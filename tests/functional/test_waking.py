@@ -1,7 +1,6 @@
 """A job that comes into an idle system has the tick run at once: seldom, beside the request, never at its expense."""
 
 import json
-import socket
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
@@ -10,6 +9,7 @@ import pytest
 from avatar_jobs.adapters.scheduler_waker import SchedulerWaker
 from avatar_jobs.domain.errors import ProviderError
 from avatar_jobs.services.waking import Waking
+from infra.local.ports import reserved_port
 from tests.functional.conftest import System
 from tests.support.scripted_server import Answer, ScriptedServer, eventually, scripted_server
 
@@ -82,14 +82,6 @@ def test_without_a_scheduler_nothing_is_asked(system: System) -> None:
     assert system.submit().status == 202
 
 
-def test_an_unreachable_scheduler_is_one_error(free_port: int) -> None:
+def test_an_unreachable_scheduler_is_one_error() -> None:
     with pytest.raises(ProviderError, match="scheduler"):
-        SchedulerWaker(JOB, f"http://127.0.0.1:{free_port}").wake()
-
-
-@pytest.fixture
-def free_port() -> int:
-    """A port where nobody listens."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
+        SchedulerWaker(JOB, f"http://127.0.0.1:{reserved_port()}").wake()

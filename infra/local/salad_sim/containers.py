@@ -1,7 +1,6 @@
 """Runs one instance's container: the worker and the queue worker as processes of one process group."""
 
 import signal
-import socket
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from http.client import HTTPConnection, HTTPException
@@ -63,13 +62,6 @@ class Container:
         processes.kill_group(self.pid)
         self._worker.wait()
         self._queue_worker.wait()
-
-
-def free_port() -> int:
-    """A port of loopback that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _probe(settings: Mapping[str, Any], port: int, told: Callable[[bool], None], ended: threading.Event) -> None:

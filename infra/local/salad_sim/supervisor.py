@@ -6,8 +6,9 @@ import threading
 from collections.abc import Mapping
 from pathlib import Path
 
+from infra.local.ports import reserved_port
 from infra.local.salad_sim import fleet_actions, imds, queue_actions
-from infra.local.salad_sim.containers import Container, free_port
+from infra.local.salad_sim.containers import Container
 from infra.local.salad_sim.fleet import Instance, InstanceState
 from infra.local.salad_sim.logs import log
 from infra.local.salad_sim.settings import Settings
@@ -67,7 +68,7 @@ class Supervisor:
             self._stop(instance)
 
     def _start(self, instance: Instance) -> None:
-        port = free_port()
+        port = reserved_port()
         with self._world.changed:
             group = self._world.groups.get(instance.group_name)
             body = group.body if group is not None else {}
