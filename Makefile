@@ -2,14 +2,26 @@
 SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: state-table help demo local test check format lint types imports unit package lock clean
+.PHONY: state-table help demo local test check format lint types imports deployed deployed-tests unit package lock clean
 
 PYTHON ?= python3
 BIN := .venv/bin
 VENV := .venv/.installed
 TERRAFORM_VENV := .venv-terraform/.installed
-# uv installs in seconds what takes pip a minute, but does not read pip's configuration: pip is there for when uv finds no way.
-install = $(BIN)/uv pip install --quiet --python $(1)/bin/python $(addprefix -r ,$(2)) >&2 \
+DEPLOYED_VENV := .venv-deployed/.installed
+# The functions' runtime, as infra/terraform sets it, and this machine's Python of that version; a pyenv shim may be there
+# without one behind it, so each is asked.
+RUNTIME = $(shell sed -n 's/^ *default *= "python3\([0-9]*\)"$$/3.\1/p' infra/terraform/variables.tf)
+PYTHON_DEPLOYED ?= $(shell for python in python$(RUNTIME) "$${PYENV_ROOT:-$$HOME/.pyenv}"/versions/$(RUNTIME).*/bin/python; do \
+	"$$python" -c 'import sys; sys.exit("%d.%d" % sys.version_info[:2] != "$(RUNTIME)")' 2>/dev/null && echo "$$python" && break; done)
+NOT_DEPLOYED = NOT TESTED ON THE DEPLOYED RUNTIME: no Python $(RUNTIME) here; make PYTHON_DEPLOYED=/path/to/python$(RUNTIME) ...
+# Most tests wait (for processes, for their start and end), so more run at once than a small machine has cores. A file stays
+# with one of them, for its servers are started once; long files first, as tests/conftest.py orders them.
+TESTS_AT_ONCE ?= 4
+PYTEST_AT_ONCE = -n $(TESTS_AT_ONCE) --dist loadfile --no-loadscope-reorder
+# uv installs in seconds what takes pip a minute, but does not read pip's configuration: pip is there for when uv finds no
+# way. Bytecode is compiled here as pip does, or a library's old syntax would warn in a test, and a warning is an error.
+install = $(BIN)/uv pip install --quiet --compile-bytecode --python $(1)/bin/python $(addprefix -r ,$(2)) >&2 \
 	|| $(1)/bin/python -m pip install --quiet --disable-pip-version-check $(addprefix -r ,$(2)) >&2
 
 help: ## list the commands
@@ -18,15 +30,22 @@ help: ## list the commands
 # Standard output belongs to the commands, so setting up talks on standard error.
 $(VENV): requirements-dev.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11 ...")' >&2
-	@echo "setting up .venv from requirements-dev.txt (once, about a minute)" >&2
+	@echo "setting up .venv from requirements-dev.txt (once, at most some minutes)" >&2
 	@$(PYTHON) -m venv .venv >&2
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt >&2
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check "$$(grep ^uv== requirements-dev.txt)" >&2
+	@$(call install,.venv,requirements-dev.txt)
 	@touch $@
 
 $(TERRAFORM_VENV): requirements-terraform.txt | $(VENV)
 	@echo "setting up .venv-terraform from requirements-terraform.txt (once, some seconds)" >&2
 	@$(BIN)/python -m venv .venv-terraform >&2
 	@$(call install,.venv-terraform,requirements-terraform.txt)
+	@touch $@
+
+$(DEPLOYED_VENV): functions/requirements.txt requirements-dev.txt | $(VENV)
+	@echo "setting up .venv-deployed from functions/requirements.txt and requirements-dev.txt (once)" >&2
+	@$(PYTHON_DEPLOYED) -m venv .venv-deployed >&2
+	@$(call install,.venv-deployed,functions/requirements.txt requirements-dev.txt)
 	@touch $@
 
 demo: $(VENV) ## one job from request to callback on this machine (VIDEO= AUDIO= your own files, STORE=firestore)
@@ -37,7 +56,7 @@ local: $(VENV) ## the whole system on loopback until you stop it (PORT= STORE= R
 
 test: check ## everything that CI runs
 
-check: format lint types imports unit ## format, lint, types, import rules, tests with coverage
+check: format lint types imports deployed unit ## format, lint, types, import rules, tests on both Pythons, coverage
 
 format: $(VENV)
 	@$(BIN)/ruff format --check .
@@ -51,8 +70,16 @@ types: $(VENV)
 imports: $(VENV)
 	@PYTHONPATH=functions:. $(BIN)/lint-imports
 
-unit: $(VENV) $(TERRAFORM_VENV)
-	@$(BIN)/python -m pytest --cov --cov-report=term:skip-covered
+# Before `unit`, so that the summary of the whole suite is what a run ends with.
+deployed: $(VENV) ## unit and contract tests on the functions' deployed runtime, where this machine has it
+	@$(if $(PYTHON_DEPLOYED),$(MAKE) deployed-tests,echo "$(NOT_DEPLOYED)" >&2)
+
+deployed-tests: $(DEPLOYED_VENV)
+	@echo "unit and contract tests on the deployed runtime, $$(.venv-deployed/bin/python --version)"
+	@.venv-deployed/bin/python -m pytest $(PYTEST_AT_ONCE) tests/unit tests/contract
+
+unit: $(VENV) $(TERRAFORM_VENV) ## the whole suite with coverage
+	@$(BIN)/python -m pytest $(PYTEST_AT_ONCE) --cov --cov-report=term:skip-covered
 
 package: $(VENV) ## one deterministic zip a function, under build/
 	@$(BIN)/python -m infra.package --out build
