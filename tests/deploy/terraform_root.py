@@ -1,7 +1,9 @@
 """Runs the real terraform over a temporary copy of infra/terraform, with the stand-in for Google's provider."""
 
+import gzip
 import json
 import os
+import re
 import shutil
 import subprocess
 from dataclasses import dataclass
@@ -31,7 +33,7 @@ def install_stand_in(folder: Path) -> Path:
     """Puts the stand-in into a mirror below the folder; gives the CLI configuration that points there."""
     plugin = folder / "mirror" / PLUGIN
     plugin.mkdir(parents=True)
-    shutil.copy(STAND_IN / "google-7.45.0.json.gz", plugin / "google.json.gz")
+    (plugin / "google.json.gz").write_bytes(gzip.compress(json.dumps(_facts_in_use()).encode()))
     shutil.copy(STAND_IN / "rules.py", plugin)
     program = plugin / "terraform-provider-google_v7.45.0"
     program.write_text(f"#!{PYTHON}\n{(STAND_IN / 'provider.py').read_text()}")
@@ -39,6 +41,15 @@ def install_stand_in(folder: Path) -> Path:
     configuration = folder / "terraformrc"
     configuration.write_text(MIRROR.format(mirror=folder / "mirror"))
     return configuration
+
+
+def _facts_in_use() -> dict[str, Any]:
+    """The provider's facts of the types that the root names: all 1,344 take a second more at every start."""
+    facts = json.loads(gzip.decompress((STAND_IN / "google-7.45.0.json.gz").read_bytes()))
+    text = "".join(path.read_text() for path in (ROOT / "infra" / "terraform").glob("*.tf"))
+    used = set(re.findall(r'^resource "(google_\w+)"', text, re.MULTILINE))
+    kept = {part: {name: one for name, one in facts[part].items() if name in used} for part in ("resources", "rules")}
+    return {**facts, **kept, "data": {}}
 
 
 @dataclass(frozen=True)
