@@ -3,6 +3,7 @@
 import re
 import subprocess
 
+from infra.docs.terraform_readme import README, tables, with_tables
 from infra.package import ROOT
 from tests.deploy.terraform_root import TerraformRoot
 
@@ -48,6 +49,11 @@ def test_every_variable_and_output_is_described() -> None:
             assert description, f"{kind} {name} says nothing"
             assert description[1].endswith("."), f"{kind} {name}"
             assert kind == "output" or re.search(r"^  type +=", block, re.MULTILINE), f"{name} takes anything"
+
+
+def test_the_readmes_tables_are_those_of_the_files() -> None:
+    page = README.read_text()
+    assert with_tables(page, tables(FOLDER)) == page, "run python -m infra.docs.terraform_readme"
 
 
 def test_every_file_opens_with_its_purpose_and_is_short() -> None:

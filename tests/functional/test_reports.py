@@ -58,6 +58,21 @@ def test_a_report_with_a_bad_token_is_a_401(system: System, authorization: str) 
     assert (reply.status, reply.json["code"]) == (401, "unauthenticated")
 
 
+@pytest.mark.parametrize(("forwarded", "status"), [("rt1", 200), ("Bearer x", 401)])
+def test_behind_a_front_with_an_identity_of_its_own_the_token_comes_in_the_forwarded_header(
+    system: System, forwarded: str, status: int
+) -> None:
+    job = system.submit().json
+    token = f"Bearer {signatures.report_token(TOKEN_SECRET, job['id'], 1)}" if forwarded == "rt1" else forwarded
+    reply = system.function("salad_webhook").call(
+        "POST",
+        f"/v1/worker/jobs/{job['id']}/reports",
+        json_body={"schema_version": 1, "attempt": 1, "run_id": "r", "seq": 0, "phase": "starting", "progress": 0},
+        headers={"Authorization": "Bearer identity-of-the-front", "X-Forwarded-Authorization": token},
+    )
+    assert reply.status == status
+
+
 def test_a_token_opens_its_own_job_and_attempt_alone_and_expires(system: System) -> None:
     mine, other = system.submit().json, system.submit().json
     token = signatures.report_token(TOKEN_SECRET, mine["id"], 1)
