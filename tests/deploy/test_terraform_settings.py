@@ -8,6 +8,7 @@ import pytest
 from avatar_jobs.bootstrap import job_status, salad_webhook, scale_tick, submit_job
 from avatar_jobs.settings import Environment
 from infra.package import FUNCTIONS
+from tests.deploy.deployed import deployed_environment
 from tests.deploy.terraform_root import TerraformRoot, resources
 
 BUILDERS = {
@@ -27,15 +28,6 @@ NOT_SET = {
 }
 # Set for what stands around our code.
 NOT_OURS = {"THREADS": "functions-framework", "LOG_EXECUTION_ID": "the cloud's own logging"}
-
-SECRETS = {
-    "API_CLIENTS": '{"app": {"api_keys": ["key-of-sixteen-chars"], "callback_secrets": ["whsec_c2VjcmV0c2VjcmV0"]}}',
-    "REPORT_TOKEN_SECRETS": "a-report-token-secret-of-32-chars",
-    "SALAD_WEBHOOK_SECRETS": "whsec_c2VjcmV0c2VjcmV0",
-    "SALAD_API_KEY": "fake-salad-key",
-    "B2_APP_KEY": "fake-b2-key",
-    "B2_MINT_APP_KEY": "fake-mint-key",
-}
 
 
 class Recording(Mapping[str, str]):
@@ -58,14 +50,6 @@ class Recording(Mapping[str, str]):
 
     def __len__(self) -> int:
         return len(self._variables)
-
-
-def deployed_environment(plan: dict[str, Any], function: str) -> dict[str, str]:
-    """What the cloud gives a function: the plan's variables, and a fake value for each secret variable."""
-    service = resources(plan, "google_cloudfunctions2_function")[function]["service_config"][0]
-    secrets = {one["key"]: SECRETS[one["key"]] for one in service["secret_environment_variables"]}
-    assert secrets.keys() & service["environment_variables"].keys() == set()
-    return {**service["environment_variables"], **secrets}
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
