@@ -2,11 +2,8 @@
 
 import os
 from collections.abc import Iterator
-from unittest import mock
 
 import pytest
-from google.auth.credentials import AnonymousCredentials
-from google.cloud import firestore
 
 from infra.local import firestore_emulator as firestore_emulator_process
 from infra.local.ports import reserved_port
@@ -47,14 +44,6 @@ def emulator_command() -> list[str]:
         pytest.skip(f"NO FIRESTORE EMULATOR, the Firestore half of the tests did not run: {error}")
 
 
-def warm_up(address: str) -> None:
-    """Makes the emulator's first, slow call with all the time it wants; the store's own calls have 5 s."""
-    with mock.patch.dict(os.environ, {"FIRESTORE_EMULATOR_HOST": address}):
-        client = firestore.Client(project="warm-up", credentials=AnonymousCredentials())
-        client.document("warm/up").get(timeout=60)
-        client.close()
-
-
 @pytest.fixture(scope="session")
 def firestore_emulator(emulator_command: list[str]) -> Iterator[str]:
     """host:port of one emulator for the whole run."""
@@ -62,7 +51,6 @@ def firestore_emulator(emulator_command: list[str]) -> Iterator[str]:
     process = firestore_emulator_process.start(emulator_command, port, os.environ)
     try:
         firestore_emulator_process.wait_until_ready(process, port)
-        warm_up(f"127.0.0.1:{port}")
         yield f"127.0.0.1:{port}"
     finally:
         firestore_emulator_process.stop(process)

@@ -12,7 +12,9 @@ from infra.local.processes import NEW_GROUP, kill_group, spawn
 
 MAIN_CLASS = "com.google.cloud.datastore.emulator.firestore.CloudFirestore"  # as the SDK's own start script has it
 JAR_IN_SDK = Path("platform", "cloud-firestore-emulator", "cloud-firestore-emulator.jar")
-START_SEC = 30  # up in one second on an idle machine; a loaded one with a cold disk takes longer
+START_SEC = 60  # up in two seconds on an idle machine; a loaded one with a cold disk takes longer
+FIRST_CALLS_SEC = 15  # a second on an idle machine
+DATABASE = "projects/warm-up/databases/(default)"
 POLL_SEC = 0.1
 
 
@@ -52,12 +54,12 @@ def start(command: Sequence[str], port: int, environment: Mapping[str, str]) -> 
 
 
 def wait_until_ready(process: subprocess.Popen[bytes], port: int, wait_sec: float = START_SEC) -> None:
-    """Returns when the emulator takes connections; raises EmulatorError when it ends before or is too slow."""
+    """Returns when the emulator is warm; raises EmulatorError when it ends before or is too slow."""
     deadline = time.monotonic() + wait_sec
     while time.monotonic() < deadline:
         if process.poll() is not None:
             raise EmulatorError(f"the Firestore emulator ended with exit code {process.returncode}; see its log")
-        if answers(port):
+        if is_warm(port):
             return
         time.sleep(POLL_SEC)
     raise EmulatorError(f"the Firestore emulator did not answer on port {port} within {wait_sec} s")
@@ -76,6 +78,34 @@ def _jar_candidates(environment: Mapping[str, str]) -> list[Path]:
     if gcloud := shutil.which("gcloud", path=environment.get("PATH")):
         roots.insert(0, Path(gcloud).resolve().parents[1])  # <root>/bin/gcloud
     return [root / JAR_IN_SDK for root in dict.fromkeys(roots)]
+
+
+def is_warm(port: int) -> bool:
+    """Says whether the emulator has done a transaction and a query.
+
+    Java loads what they need at the first of them, which takes seconds on a busy machine: longer than the store waits.
+    """
+    if not answers(port):
+        return False
+    # imported here: a second of work that a rehearsal on SQLite need not do
+    import grpc
+    from google.api_core.exceptions import GoogleAPICallError
+    from google.cloud.firestore_v1.services.firestore import FirestoreClient
+    from google.cloud.firestore_v1.services.firestore.transports import FirestoreGrpcTransport
+
+    with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+        client = FirestoreClient(transport=FirestoreGrpcTransport(channel=channel))
+        try:
+            started = client.begin_transaction(request={"database": DATABASE}, timeout=FIRST_CALLS_SEC)
+            write = {"update": {"name": f"{DATABASE}/documents/warm/up"}}
+            request = {"database": DATABASE, "transaction": started.transaction, "writes": [write]}
+            client.commit(request=request, timeout=FIRST_CALLS_SEC)
+            query = {"from": [{"collection_id": "warm"}]}
+            parent = f"{DATABASE}/documents"
+            list(client.run_query(request={"parent": parent, "structured_query": query}, timeout=FIRST_CALLS_SEC))
+        except GoogleAPICallError:
+            return False
+    return True
 
 
 def answers(port: int) -> bool:

@@ -83,7 +83,7 @@ def test_the_unpacked_zip_serves_with_only_the_variables_that_the_cloud_sets(
         "K_SERVICE": f"avatar-{function}",
         "K_REVISION": "r-1",
         "K_CONFIGURATION": "c",
-        "HOME": "/nonexistent",
+        "HOME": str(tmp_path / "home"),
     }
     environment = {**of_cloud_run, **deployed_environment(plan, function)}
     with started(function, packages[function], tmp_path, environment) as (port, exit_code):

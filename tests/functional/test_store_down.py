@@ -3,6 +3,7 @@
 import socket
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -37,8 +38,8 @@ def test_every_function_answers_503_within_six_seconds(
     assert system.salad.sent == []
 
 
-def test_a_sqlite_file_that_cannot_be_opened_is_a_503(system: System) -> None:
-    system.environment["SQLITE_PATH"] = "/nonexistent/jobs.sqlite"
+def test_a_sqlite_file_that_cannot_be_opened_is_a_503(system: System, tmp_path: Path) -> None:
+    system.environment["SQLITE_PATH"] = str(tmp_path / "no folder" / "jobs.sqlite")
     reply = system.submit()
     assert (reply.status, reply.json["code"]) == (503, "storage_unavailable")
     assert system.salad.sent == []

@@ -74,7 +74,7 @@ class System:
         self._wait_for("media", f"{plan.media}/face.mp4")
         if plan.settings.store == "firestore":
             self._readiness.wait(
-                "firestore", lambda: firestore_emulator.answers(plan.ports.firestore), firestore_emulator.START_SEC
+                "firestore", lambda: firestore_emulator.is_warm(plan.ports.firestore), firestore_emulator.START_SEC
             )
 
     def _start_module(self, name: str, module: str, settings: Mapping[str, str]) -> None:
