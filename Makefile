@@ -11,7 +11,7 @@ TERRAFORM_VENV := .venv-terraform/.installed
 DEPLOYED_VENV := .venv-deployed/.installed
 # The functions' runtime, as infra/terraform sets it, and this machine's Python of that version; a pyenv shim may be there
 # without one behind it, so each is asked.
-RUNTIME = $(shell sed -n 's/^ *default *= "python3\([0-9]*\)"$$/3.\1/p' infra/terraform/variables.tf)
+RUNTIME = $(shell cat infra/terraform/*.tf | sed -n 's/^ *default *= "python3\([0-9]*\)"$$/3.\1/p')
 PYTHON_DEPLOYED ?= $(shell for python in python$(RUNTIME) "$${PYENV_ROOT:-$$HOME/.pyenv}"/versions/$(RUNTIME).*/bin/python; do \
 	"$$python" -c 'import sys; sys.exit("%d.%d" % sys.version_info[:2] != "$(RUNTIME)")' 2>/dev/null && echo "$$python" && break; done)
 NOT_DEPLOYED = NOT TESTED ON THE DEPLOYED RUNTIME: no Python $(RUNTIME) here; make PYTHON_DEPLOYED=/path/to/python$(RUNTIME) ...
@@ -72,6 +72,7 @@ imports: $(VENV)
 
 # Before `unit`, so that the summary of the whole suite is what a run ends with.
 deployed: $(VENV) ## unit and contract tests on the functions' deployed runtime, where this machine has it
+	@$(if $(RUNTIME),,$(error infra/terraform names no runtime))
 	@$(if $(PYTHON_DEPLOYED),$(MAKE) deployed-tests,echo "$(NOT_DEPLOYED)" >&2)
 
 deployed-tests: $(DEPLOYED_VENV)

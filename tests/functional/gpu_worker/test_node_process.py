@@ -233,6 +233,15 @@ def facts_of(pid: int, *places: Path) -> dict[str, int]:
     }
 
 
+def facts_at_rest(pid: int, *places: Path) -> dict[str, int]:
+    """What it keeps: the least of each fact in a second, for an answered request's connection closes in its time."""
+    seen = []
+    for _ in range(10):
+        time.sleep(0.1)
+        seen.append(facts_of(pid, *places))
+    return {name: min(facts[name] for facts in seen) for name in seen[0]}
+
+
 def test_fifty_jobs_leave_what_five_leave(start, b2, rig, tmp_path, metadata):
     temporary = tmp_path / "tmp"
     temporary.mkdir()
@@ -241,7 +250,7 @@ def test_fifty_jobs_leave_what_five_leave(start, b2, rig, tmp_path, metadata):
     def run(first, last):
         for number in range(first, last):
             assert worker.generate(rig.job(job_id=f"job-{number}"))[1]["status"] == "ok"
-        return facts_of(worker.child.pid, tmp_path / "work", temporary)
+        return facts_at_rest(worker.child.pid, tmp_path / "work", temporary)
 
     after_five = run(0, 5)
     after_fifty = run(5, 50)
