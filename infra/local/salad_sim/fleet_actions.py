@@ -12,6 +12,8 @@ from infra.local.salad_sim.world import ActionError, World, merged
 # A change of one of these makes a new version, and every instance is replaced by one of that version.
 _PROBES = ("readiness_probe", "liveness_probe", "startup_probe")
 _VERSIONED = ("container", "networking", *_PROBES)
+# What may be absent, and has no other way to become so: a null in a patch removes it.
+_REMOVABLE = (*_PROBES, "country_codes", "command")
 
 
 def create_group(world: World, body: dict[str, Any], quota: int) -> ContainerGroup:
@@ -49,7 +51,7 @@ def update_group(world: World, name: str, patch: dict[str, Any], quota: int) -> 
     """Merges a patch into the group; raises ActionError."""
     with world.changed:
         group = get_group(world, name)
-        body = merged(group.body, _without_null(patch, may_vanish=_PROBES))
+        body = merged(group.body, _without_null(patch, may_vanish=_REMOVABLE))
         _check_quota(world, body, quota)
         is_new_version = any(body.get(field) != group.body.get(field) for field in _VERSIONED)
         world.groups[name] = replace(
@@ -205,9 +207,9 @@ def _change(world: World, instance_id: str, **fields: Any) -> Instance:
 
 
 def _without_null(patch: dict[str, Any], may_vanish: Sequence[str] = ()) -> dict[str, Any]:
-    """The patch without its nulls: every field but a probe must keep a value, so a null leaves it as it is."""
+    """The patch without its nulls, which leave a field as it is, but for those that may vanish."""
     return {
-        name: _without_null(value) if isinstance(value, dict) else value
+        name: _without_null(value, may_vanish) if isinstance(value, dict) else value
         for name, value in patch.items()
         if value is not None or name in may_vanish
     }

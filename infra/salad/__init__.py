@@ -1,0 +1,1 @@
+"""What this project keeps at SaladCloud: one queue and its container groups."""

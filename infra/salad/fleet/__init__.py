@@ -1,0 +1,1 @@
+"""Brings the queue and the container groups at SaladCloud to what fleet.yaml says."""
