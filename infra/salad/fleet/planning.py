@@ -1,6 +1,7 @@
 """Compares what the file wants with what Salad has: what to create, change, leave and refuse. Pure."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from infra.salad.fleet.model import (
     ENVIRONMENT,
@@ -16,6 +17,7 @@ from infra.salad.fleet.model import (
 )
 
 CREDENTIALS = "registry_credentials"
+PROBE_KINDS = ("http", "tcp", "exec", "grpc")
 # A change of one of these makes Salad replace every instance of the group at once.
 REPLACING = frozenset({"image", "command", "priority", "gpu_classes", "cpu", "memory_mb", "shm_mb", "storage_mb"})
 
@@ -100,6 +102,17 @@ def _refusals(desired: DesiredGroup, live: LiveGroup) -> Iterator[str]:
             f"{live.name}: Salad's own autoscaler is on, a second writer of replicas beside the tick; its API cannot "
             f"switch it off, so do that in Salad's portal, or destroy this group and apply again"
         )
+    for name in PROBES:
+        kinds = [_kind(fields.get(name)) for fields in (live.fields, desired.fields)]
+        if None not in kinds and kinds[0] != kinds[1]:
+            yield (
+                f"{live.name}: {name} is of the kind {kinds[0]}, the file says {kinds[1]}; Salad's API cannot change "
+                f"that, so add a group under another name and destroy this one"
+            )
+
+
+def _kind(probe: Mapping[str, Any] | None) -> str | None:
+    return next((kind for kind in PROBE_KINDS if kind in probe), None) if probe else None
 
 
 def _drift(desired: DesiredGroup, live: LiveGroup) -> Iterator[str]:

@@ -37,8 +37,8 @@ def plan_text(view: View) -> str:
         lines.append(f"? group {name}: on our queue, not in the file; left alone (destroy --group {name} removes it)")
     lines += ["", table(view["prices"], PRICE_COLUMNS)]
     lines.append(
-        f"fleet: at least ${usd['least_hour']} an hour (${usd['least_day']} a day), at most ${usd['most_hour']} an hour "
-        f"(${usd['most_day']} a day); only running instances are billed"
+        f"fleet: at least ${usd['least_hour']} an hour (${usd['least_day']} a day), "
+        f"at most ${usd['most_hour']} an hour (${usd['most_day']} a day); only running instances are billed"
     )
     beside = f", other groups have {quota['others']}" if quota["others"] else ""
     lines.append(f"quota: {quota['replicas']} replicas, the fleet may have {quota['fleet']}{beside}")
