@@ -1,0 +1,93 @@
+"""Runs the fleet command in this process against a running simulator, and holds what it sends against Salad's file."""
+
+import io
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from infra.salad.fleet.command import Surroundings, _transport, run
+from infra.salad.fleet.settings import Settings
+from tests.contract.salad_sim_driver import API_KEY, Simulator
+from tests.support.salad_fleet import SPEC, operation_of, text_of
+
+SECRETS = {"WORKER_TOKEN": "hunter2-in-the-environment", "REGISTRY_PASSWORD": "hunter2-of-the-registry"}
+WRITING = ("create_", "update_", "delete_", "start_", "stop_")
+
+
+class Said(NamedTuple):
+    """What one call of the command gave back."""
+
+    code: int
+    out: str
+    err: str
+
+
+class RecordingTransport:
+    """The real transport; every body that it sends must be one that Salad's file allows."""
+
+    def __init__(self, settings: Settings, sent: list[tuple[str, Any]]) -> None:
+        self._real = _transport(settings)
+        self._base = settings.url
+        self._sent = sent
+
+    def call(
+        self,
+        method: str,
+        url: str,
+        expected: int,
+        body: Mapping[str, Any] | None = None,
+        content_type: str | None = None,
+    ) -> Any:
+        """Checks, records, sends."""
+        operation = operation_of(method, url.removeprefix(self._base).partition("?")[0])
+        assert str(expected) in operation.responses
+        if operation.request_schemas:
+            kind = content_type or "application/json"
+            assert SPEC.request_faults(operation, kind, json.loads(json.dumps(body))) == []
+        else:
+            assert body is None
+        self._sent.append((operation.id, body))
+        return self._real.call(method, url, expected, body, content_type)
+
+
+@dataclass
+class Fleet:
+    """The command, its file, and everything that it has sent and written."""
+
+    salad: Simulator
+    folder: Path
+    sent: list[tuple[str, Any]] = field(default_factory=list)
+    pauses: list[float] = field(default_factory=list)
+    written: list[str] = field(default_factory=list)
+    environment: dict[str, str] = field(default_factory=dict)
+
+    def __call__(self, *arguments: str, content: Mapping[str, Any] | None = None, answer: str = "") -> Said:
+        """Runs the command on a file's content (the last one without it); answer: what the person types."""
+        path = self.folder / "fleet.yaml"
+        if content is not None:
+            path.write_text(text_of(content))
+        out, err = io.StringIO(), io.StringIO()
+        plain = {"SALAD_API_URL": f"{self.salad.origin}/api/public", "SALAD_API_KEY": API_KEY, **SECRETS}
+        around = Surroundings(
+            environment={**plain, **self.environment},
+            answers=io.StringIO(answer),
+            out=out,
+            err=err,
+            pause=self.pauses.append,
+            jitter=lambda: 0.0,
+            transport=lambda settings: RecordingTransport(settings, self.sent),
+        )
+        code = run([*arguments, "--file", str(path)], around)
+        self.written += [out.getvalue(), err.getvalue()]
+        return Said(code, out.getvalue(), err.getvalue())
+
+    def writes(self) -> dict[str, int]:
+        """The simulator's own count of calls that change something."""
+        calls = self.salad.state()["calls"]
+        return {name: count for name, count in calls.items() if name.startswith(WRITING)}
+
+    def groups(self) -> dict[str, dict[str, Any]]:
+        """The groups at Salad by name."""
+        return {one["name"]: one for one in self.salad.call("list_container_groups").json()["items"]}

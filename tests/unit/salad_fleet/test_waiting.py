@@ -1,0 +1,97 @@
+"""Waiting for Salad: bounded, and what it took without keeping is told."""
+
+from typing import Any
+
+import pytest
+
+from infra.salad.fleet import applying, destroying
+from infra.salad.fleet.model import LiveGroup, LiveState, Plan
+from infra.salad.fleet.planning import make_plan
+from infra.salad.fleet.salad import SaladError
+from tests.support.salad_fleet import FIXED, PlainSalad, fleet_of, group
+
+
+class Forgetful:
+    """A Salad that answers every change with a yes and shows the new value after so many looks."""
+
+    def __init__(self, before: PlainSalad, plan: Plan, looks: int) -> None:
+        self._before = before
+        self._plan = plan
+        self._looks = looks
+
+    def update_group(self, name: str, patch: dict[str, Any]) -> None:
+        """Takes it."""
+
+    def look(self, queue: str) -> LiveState:
+        """The old state until the looks are over."""
+        self._looks -= 1
+        if self._looks == 0:
+            self._before.apply(self._plan)
+        return self._before.state()
+
+
+def plan_for_new_image(salad: PlainSalad) -> Plan:
+    salad.apply(make_plan(fleet_of(group()), salad.state()))
+    return make_plan(fleet_of(group(image="registry/worker:2")), salad.state())
+
+
+def test_a_change_that_shows_a_moment_later_is_waited_for() -> None:
+    salad, pauses = PlainSalad(), list[float]()
+    plan = plan_for_new_image(salad)
+    applying.carry_out(plan, Forgetful(salad, plan, 3), lambda text: None, pauses.append)  # type: ignore[arg-type]
+    assert pauses == [2.0, 2.0]
+
+
+def test_a_change_that_salad_does_not_keep_is_no_success() -> None:
+    salad, pauses = PlainSalad(), list[float]()
+    plan = plan_for_new_image(salad)
+    with pytest.raises(SaladError, match="still shows another value .workers: image.") as caught:
+        applying.carry_out(plan, Forgetful(salad, plan, 99), lambda text: None, pauses.append)  # type: ignore[arg-type]
+    assert len(pauses) == applying.LOOKS - 1
+    assert "Done before that: group workers changed" in str(caught.value)
+
+
+class Sticky:
+    """A Salad whose groups take so many looks to go."""
+
+    def __init__(self, looks: int) -> None:
+        self._looks = looks
+        self.calls: list[str] = []
+
+    def stop_group(self, name: str) -> None:
+        """Notes it."""
+        self.calls.append(f"stop {name}")
+
+    def delete_group(self, name: str) -> None:
+        """Notes it."""
+        self.calls.append(f"delete {name}")
+
+    def group(self, name: str) -> object:
+        """There until the looks are over."""
+        self._looks -= 1
+        return None if self._looks <= 0 else object()
+
+
+def doomed_group(*, stopped: bool) -> LiveGroup:
+    salad = PlainSalad()
+    salad.apply(make_plan(fleet_of(group(scaling=FIXED)), salad.state()))
+    if stopped:
+        salad.stop_group("workers")
+    return salad.state().groups["workers"]
+
+
+@pytest.mark.parametrize("stopped", [True, False])
+def test_a_group_is_stopped_deleted_and_waited_for(stopped: bool) -> None:
+    salad, pauses, said = Sticky(3), list[float](), list[str]()
+    doomed = destroying.Doomed((doomed_group(stopped=stopped),), None)
+    destroying.carry_out(doomed, salad, said.append, pauses.append)  # type: ignore[arg-type]
+    assert salad.calls == ([] if stopped else ["stop workers"]) + ["delete workers"]
+    assert (pauses, said) == ([2.0, 2.0], ["group workers destroyed"])
+
+
+def test_the_wait_for_a_group_that_stays_ends() -> None:
+    pauses: list[float] = []
+    doomed = destroying.Doomed((doomed_group(stopped=True),), None)
+    with pytest.raises(SaladError, match="group workers is still there 300 s after it was deleted; run destroy again"):
+        destroying.carry_out(doomed, Sticky(10_000), lambda text: None, pauses.append)  # type: ignore[arg-type]
+    assert sum(pauses) == 298.0
