@@ -45,7 +45,7 @@ def test_a_change_that_shows_a_moment_later_is_waited_for() -> None:
 def test_a_change_that_salad_does_not_keep_is_no_success() -> None:
     salad, pauses = PlainSalad(), list[float]()
     plan = plan_for_new_image(salad)
-    with pytest.raises(SaladError, match="still shows another value .workers: image.") as caught:
+    with pytest.raises(SaladError, match=r"still shows another value .workers: image.") as caught:
         applying.carry_out(plan, Forgetful(salad, plan, 99), lambda text: None, pauses.append)  # type: ignore[arg-type]
     assert len(pauses) == applying.LOOKS - 1
     assert "Done before that: group workers changed" in str(caught.value)
