@@ -1,6 +1,6 @@
 """The calls to Salad that the fleet needs, with bounded retries where repeating is harmless."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 from avatar_jobs.adapters.salad_client.transport import MERGE_PATCH
 from avatar_jobs.domain.errors import ProviderError
+from infra.jobs.text import cell
 from infra.salad.fleet.live import gpu_class, live_group, live_queue
 from infra.salad.fleet.model import LiveGroup, LiveState
 
@@ -115,18 +116,19 @@ class Salad:
         self._repeat(f"start_container_group {name}", partial(self._post, f"{self._group(name)}/start"))
 
     def stop_group(self, name: str) -> None:
-        """Stops a container group and its instances; one that is gone is stopped."""
-        self._gone_is_fine(f"stop_container_group {name}", partial(self._post, f"{self._group(name)}/stop"))
+        """Stops a container group and its instances; one that is gone or refuses to stop can still be deleted."""
+        send = partial(self._post, f"{self._group(name)}/stop")
+        self._let_pass((400, 404, 409), f"stop_container_group {name}", send)
 
     def delete_group(self, name: str) -> None:
         """Asks Salad to remove a container group; one that is gone is removed."""
         send = partial(self._transport.call, "DELETE", self._group(name), 202)
-        self._gone_is_fine(f"delete_container_group {name}", send)
+        self._let_pass((404,), f"delete_container_group {name}", send)
 
     def delete_queue(self, name: str) -> None:
         """Asks Salad to remove the queue with its history; one that is gone is removed."""
         send = partial(self._transport.call, "DELETE", self._queue(name), 202)
-        self._gone_is_fine(f"delete_queue {name}", send)
+        self._let_pass((404,), f"delete_queue {name}", send)
 
     def open_jobs(self, queue: str) -> Iterator[str]:
         """The statuses of the queue's unfinished jobs, out of at most MAX_PAGES pages of its history."""
@@ -173,11 +175,11 @@ class Salad:
         except (KeyError, TypeError, ValueError) as error:
             raise SaladError(f"Salad's container group lacks a field that its API promises ({error!r})") from error
 
-    def _gone_is_fine(self, operation: str, send: Callable[[], Any]) -> None:
+    def _let_pass(self, statuses: Sequence[int], operation: str, send: Callable[[], Any]) -> None:
         try:
             self._repeat(operation, send)
         except SaladError as error:
-            if _status(error) != 404:
+            if _status(error) not in statuses:
                 raise
 
     def _repeat(self, operation: str, send: Callable[[], Any]) -> Any:
@@ -209,7 +211,7 @@ class Salad:
     def _wait_or_give_up(self, operation: str, error: ProviderError, tried: int) -> None:
         asked = error.retry_after_sec or 0.0
         if error.status in KEY_STATUSES or not error.retryable or tried == TRIES or asked > MAX_PAUSE_SEC:
-            raise SaladError(self._sentence(operation, error)) from error
+            raise SaladError(cell(self._sentence(operation, error))) from error
         least = max(asked, FIRST_PAUSE_SEC * 2 ** (tried - 1))
         pause = least * (1 + self._retrying.jitter() / 2)  # never less than what Salad asked for
         if pause >= TOLD_PAUSE_SEC:

@@ -192,3 +192,11 @@ def test_bounds_and_lists_are_those_of_salads_file() -> None:
 def test_settings_that_cannot_work_are_refused(environment: dict[str, str], fault: str) -> None:
     with pytest.raises(SettingsError, match=re.escape(fault)):
         read_settings(environment)
+
+
+def test_the_readme_explains_every_field_and_every_option() -> None:
+    page = (ROOT / "infra/salad/README.md").read_text()
+    fields = {*FleetFile.model_fields, *Group.model_fields, "defaults"}
+    assert {name for name in fields if f"`{name}`" not in page} == set()
+    options = set(re.findall(r'"(--[a-z-]+)"', (ROOT / "infra/salad/fleet/arguments.py").read_text()))
+    assert {name for name in options if f"| `{name}" not in page} == set()

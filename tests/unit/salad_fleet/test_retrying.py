@@ -169,3 +169,14 @@ def test_open_jobs_are_looked_for_page_by_page_within_a_bound() -> None:
     assert list(Harness(full, last).salad.open_jobs("jobs")) == ["running", "pending"]
     endless = Harness(*[full] * MAX_PAGES)
     assert "too many to look through" in sentence(lambda: list(endless.salad.open_jobs("jobs")))
+
+
+def test_a_group_that_cannot_be_stopped_is_deleted_all_the_same() -> None:
+    harness = Harness(failure(400, retryable=False))
+    harness.salad.stop_group("workers")
+    assert len(harness.transport.calls) == 1
+
+
+def test_what_salad_says_cannot_steer_the_terminal() -> None:
+    error = ProviderError("Salad said \x1b[2J", status=400, retryable=False, may_have_happened=False)
+    assert sentence(lambda: Harness(error).salad.update_group("workers", {})).endswith("Salad said ?[2J")
