@@ -2,7 +2,8 @@
 
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -91,3 +92,18 @@ class Fleet:
     def groups(self) -> dict[str, dict[str, Any]]:
         """The groups at Salad by name."""
         return {one["name"]: one for one in self.salad.call("list_container_groups").json()["items"]}
+
+
+@contextmanager
+def empty_project(salad: Simulator, folder: Path) -> Iterator[Fleet]:
+    """The command on an empty project; afterwards nothing that it wrote may hold a secret."""
+    for one in salad.state()["groups"]:
+        salad.call("delete_container_group", container_group_name=one["name"])
+    for one in salad.call("list_queues").json()["items"]:
+        salad.call("delete_queue", queue_name=one["name"])
+    salad.control("POST", "/reset")
+    fleet = Fleet(salad, folder)
+    yield fleet
+    everything = "".join(fleet.written)
+    for secret in (API_KEY, *SECRETS.values()):
+        assert secret not in everything

@@ -66,6 +66,8 @@ def run(arguments: Sequence[str], around: Surroundings | None = None) -> int:
         return _refuse(asked, around, scrub(_of_file(asked.file, error)), WRONG_CALL)
     except SaladError as error:
         return _refuse(asked, around, scrub(str(error)), NOT_POSSIBLE)
+    except KeyboardInterrupt:
+        return _refuse(asked, around, "Interrupted. Run it again: it does what is left.", NOT_POSSIBLE)
 
 
 class _Run:
