@@ -195,7 +195,7 @@ def test_a_fleet_with_open_jobs_is_destroyed_by_force_alone(fleet: Fleet) -> Non
     fleet("apply", "--yes", content=document(group("scaled")))
     job = fleet.salad.submit({})
     refused = fleet("destroy", "--yes")
-    assert (refused.code, "at least 1 jobs that wait or run" in refused.err) == (1, True)
+    assert (refused.code, "has jobs that wait or run (at least 1)" in refused.err) == (1, True)
     assert fleet.salad.job(job)["status"] == "pending"
     assert fleet("destroy", "--yes", "--force").code == 0
 
@@ -211,7 +211,7 @@ def test_a_new_image_loses_no_job_that_runs_or_waits(fleet: Fleet, way: str) -> 
     wait_for(lambda: [one for one in fleet.salad.instances() if one["job_id"] == jobs[0]])
     if way == "in place":
         said = fleet("apply", "--yes", content=content("registry/worker:2"))
-        assert "Salad replaces all 1 instances of this group at once" in said.out
+        assert "Salad replaces every instance of this group at once (1 now)" in said.out
     else:
         tick = {"mode": "tick", "min": 1, "max": 1, "warm_seconds": 1}
         newer = group("newer", image="registry/worker:2", probes=PROBES, scaling=tick)

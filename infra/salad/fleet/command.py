@@ -139,9 +139,9 @@ class _Run:
         if not self._asked.force:
             destroying.refuse_open_jobs(doomed, self._salad)
         for group in doomed.groups:
-            self._write(f"- group {group.name}: {group.status}, {group.instances} instances")
+            self._write(f"- group {group.name}: {group.status}, instances: {group.instances}")
         if doomed.queue is not None:
-            self._write(f"- queue {doomed.queue.name}: {doomed.queue.length} jobs wait; its history goes with it")
+            self._write(f"- queue {doomed.queue.name}: jobs that wait: {doomed.queue.length}; its history goes with it")
         wanted = name or self._file.project
         if not self._asked.yes and self._reply(f"Type {wanted} to destroy this: ") != wanted:
             raise SaladError(f"Nothing was destroyed; type {wanted}, or say --yes where nobody can answer.")

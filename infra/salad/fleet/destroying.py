@@ -47,7 +47,7 @@ def refuse_open_jobs(doomed: Doomed, salad: Salad) -> None:
     waiting = doomed.queue.length or sum(1 for _ in salad.open_jobs(doomed.queue.name))
     if waiting:
         raise SaladError(
-            f"the queue {doomed.queue.name} has at least {waiting} jobs that wait or run; "
+            f"the queue {doomed.queue.name} has jobs that wait or run (at least {waiting}); "
             f"let them end, or say --force to lose them"
         )
 

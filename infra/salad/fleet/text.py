@@ -51,7 +51,7 @@ def status_text(view: View) -> str:
     """`status`."""
     lines = [table(view["groups"], STATUS_COLUMNS)]
     length = view["queue_length"]
-    lines.append(f"queue {view['queue']}: " + ("does not exist" if length is None else f"{length} jobs wait"))
+    lines.append(f"queue {view['queue']}: " + ("does not exist" if length is None else f"jobs that wait: {length}"))
     lines.append(
         f"${view['usd_hour_now']} an hour now; {view['replicas_used']} of {view['quota']} replicas of the quota"
     )
@@ -67,7 +67,7 @@ def _group(group: View) -> Iterator[str]:
     yield from (f"    {_change(change)}" for change in group["changes"])
     if group["replaced_instances"]:
         yield (
-            f"    Salad replaces all {group['replaced_instances']} instances of this group at once; a job that runs "
+            f"    Salad replaces every instance of this group at once ({group['replaced_instances']} now); a job that runs "
             f"there begins again on another instance and loses one of Salad's tries"
         )
     yield from (f"    refused: {reason}" for reason in group["refusals"])

@@ -11,7 +11,6 @@ import pytest
 from infra.salad.fleet.command import Surroundings, run
 from tests.support.salad_fleet import document, text_of
 
-
 WITH_KEY = {"SALAD_API_KEY": "the-key"}
 
 
