@@ -67,8 +67,8 @@ def _group(group: View) -> Iterator[str]:
     yield from (f"    {_change(change)}" for change in group["changes"])
     if group["replaced_instances"]:
         yield (
-            f"    Salad replaces every instance of this group at once ({group['replaced_instances']} now); a job that runs "
-            f"there begins again on another instance and loses one of Salad's tries"
+            f"    Salad replaces every instance of this group at once ({group['replaced_instances']} now); a job that "
+            f"runs there begins again on another instance and loses one of Salad's tries"
         )
     yield from (f"    refused: {reason}" for reason in group["refusals"])
     yield from (f"    drift: {reason}" for reason in group["drift"])
