@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from avatar_jobs.domain.events import CallbackTried
+from avatar_jobs.domain.jobs import CallbackState
 from avatar_jobs.domain.retrying import callback_delay
 from avatar_jobs.domain.signatures import signed_headers
 from avatar_jobs.domain.times import to_text
@@ -68,6 +69,7 @@ class CallbackDeliverer:
             attempt=job.attempt.number,
             delivered=answer.delivered,
             http_status=answer.http_status,
+            state=_state(tried),
         )
         return answer.delivered
 
@@ -82,3 +84,10 @@ class CallbackDeliverer:
             http_status=answer.http_status,
             next_attempt_at=now + wait if wait else None,
         )
+
+
+def _state(tried: CallbackTried) -> str:
+    """What the callback is after the try, as the job shows it."""
+    if tried.delivered:
+        return CallbackState.DELIVERED.value
+    return (CallbackState.RETRYING if tried.next_attempt_at else CallbackState.FAILED).value

@@ -2,6 +2,7 @@
 
 from avatar_jobs.domain.errors import JobErrorCode
 from avatar_jobs.domain.events import AttemptClosed, AttemptFailed, Event, JobRefused, ResultClaimed, RunStopped
+from avatar_jobs.domain.figures import job_figures
 from avatar_jobs.domain.jobs import ClaimedResult, Job, JobError
 from avatar_jobs.domain.results import Promised, Refused, Rubbish, Superseded, read_result
 from avatar_jobs.domain.salad_jobs import SaladJob
@@ -75,6 +76,8 @@ class Finisher:
             attempt=job.attempt.number,
             status=job.status.value,
             code=job.error.code.value if job.error else None,
+            **job_figures(job),
+            cost_usd=job.metrics.cost_usd if job.metrics else None,
         )
         self._callbacks.deliver(ended, FIRST_TRY_SEC)
 

@@ -21,7 +21,7 @@ from avatar_jobs.domain.scaling.records import (
     to_record,
 )
 from avatar_jobs.domain.scaling.seeing import sound
-from avatar_jobs.domain.scaling.spending import SPENT, dollars_an_hour, prices_of, spent_by, within_budget
+from avatar_jobs.domain.scaling.spending import SPENT, Spend, dollars_an_hour, prices_of, spent_by, within_budget
 from avatar_jobs.ports import Clock, EventLog, OpenJobs, SaladApi
 
 PRICES_LIFETIME = timedelta(hours=1)  # Salad changes prices rarely; one more call an hour
@@ -85,8 +85,8 @@ class Scaler:
             "quota": quota,
             "snapshots": remembered(history),
         }
-        usd = None if self._choices.daily_usd is None else round(spend.usd, 6)  # without prices nothing is known
-        return Scaled(fleet, _archive(snapshot, seen.jobs, now, scaling, usd))
+        known = None if self._choices.daily_usd is None else spend  # without prices nothing is known
+        return Scaled(fleet, _archive(snapshot, seen.jobs, now, scaling, known))
 
     def _rate(self, snapshot: Snapshot, seen: Observed, now: datetime, share: CallShare) -> float:
         """Dollars an hour of the fleet as it runs; 0 where no budget asks for it, or no price is known yet."""
@@ -168,13 +168,14 @@ def _after(todo: Steps, changed: Mapping[str, int], failed: Mapping[str, str]) -
 
 
 def _archive(
-    snapshot: Snapshot, jobs: OpenJobs | None, now: datetime, scaling: Any, usd: float | None
+    snapshot: Snapshot, jobs: OpenJobs | None, now: datetime, scaling: Any, spend: Spend | None
 ) -> dict[str, Any]:
     oldest = jobs.oldest_queued_at if jobs else None
     return {
         **to_record(snapshot),
         "queued_jobs": jobs.queued if jobs else None,
         "oldest_wait_sec": round((now - oldest).total_seconds(), 3) if oldest else None,
-        "spend_usd": usd,
+        "spend_usd": round(spend.usd, 6) if spend else None,
+        "spend_added_usd": round(spend.added, 6) if spend else None,
         "scaling": scaling,
     }

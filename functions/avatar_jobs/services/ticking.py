@@ -9,11 +9,12 @@ from typing import Any
 from avatar_jobs.domain.agenda import due_timer
 from avatar_jobs.domain.budget import TICK_CALLS_A_MINUTE, CallBucket, CallShare
 from avatar_jobs.domain.errors import AvatarError, ProviderError
+from avatar_jobs.domain.figures import agenda_figures, fleet_figures, gap_figures
 from avatar_jobs.ports import Clock, EventLog, FleetState, JobStore, SaladApi, StoredJob
 from avatar_jobs.services.callback_rounds import CallbackRounds
 from avatar_jobs.services.housekeeping import Housekeeper, Round
 from avatar_jobs.services.reconciling import Reconciler, SaladUnhelpfulError
-from avatar_jobs.services.scaling import Observed, Scaler
+from avatar_jobs.services.scaling import Observed, Scaled, Scaler
 
 WORK_SHARE, WORK_LIMIT = 0.8, timedelta(seconds=50)  # of the period; what is left is for the store's last writes
 LEASE_SHARE = 0.9  # a tick that dies frees the lease before the next but one comes
@@ -74,34 +75,40 @@ class Ticker:
         fleet: Mapping[str, Any] | None = None
         try:
             state = self._store.fleet_state()
-            self._warn_if_late(state, began)
-            sized = self._size(self._observe(work), state, work)
-            for stored in self._store.due(began, DUE_LIMIT):
+            gap = began - state.last_tick_at if state.last_tick_at else None
+            self._warn_if_late(gap)
+            scaled = self._size(self._observe(work), state, work)
+            due = self._store.due(began, DUE_LIMIT)
+            for stored in due:
                 if self._clock() >= stop_at:
                     work.done["left_for_the_next_tick"] += 1
                     continue
                 self._serve(stored, work)
             self._finish(work, stop_at)
-            fleet = sized
+            fleet = scaled.fleet
         finally:
             self._store.release_tick_lease(holder, self._clock(), fleet)
-        self._log("tick_finished", seconds=(self._clock() - began).total_seconds(), **work.done)
+        figures = {
+            **gap_figures(gap, self._period),
+            **fleet_figures(scaled.archive),
+            **agenda_figures((one.job for one in due), began),
+        }
+        self._log("tick_finished", seconds=(self._clock() - began).total_seconds(), **figures, **work.done)
         return TickReport(had_lease=True, done=work.done)
 
-    def _warn_if_late(self, state: FleetState, now: datetime) -> None:
-        age = now - state.last_tick_at if state.last_tick_at else timedelta(0)
-        if age >= TOO_LATE:
-            self._log("ticks_missing", level="alarm", seconds=age.total_seconds())
+    def _warn_if_late(self, gap: timedelta | None) -> None:
+        if gap is not None and gap >= TOO_LATE:
+            self._log("ticks_missing", level="alarm", seconds=gap.total_seconds())
 
-    def _size(self, queue: Mapping[str, Any] | None, state: FleetState, work: Round) -> Mapping[str, Any]:
+    def _size(self, queue: Mapping[str, Any] | None, state: FleetState, work: Round) -> Scaled:
         """Sizes the fleet; a fault of ours in it must not stop what jobs wait for."""
         try:
             return self._scale(queue, state, work)
         except Exception as error:  # noqa: BLE001  the fence between scaling and housekeeping
             self._log("scaling_broke", level="alarm", reason=f"{type(error).__name__}: {error}"[:300])
-            return state.fleet
+            return Scaled(state.fleet, archive={})
 
-    def _scale(self, queue: Mapping[str, Any] | None, state: FleetState, work: Round) -> Mapping[str, Any]:
+    def _scale(self, queue: Mapping[str, Any] | None, state: FleetState, work: Round) -> Scaled:
         """Sizes the fleet and archives what was seen; a store that fails here costs the record alone."""
         now = self._clock()
         try:
@@ -115,7 +122,7 @@ class Ticker:
             self._store.archive_snapshot(now, scaled.archive, now + SNAPSHOT_LIFETIME)
         except AvatarError as error:
             self._log("snapshot_not_archived", level="warning", reason=str(error))
-        return scaled.fleet
+        return scaled
 
     def _observe(self, work: Round) -> Mapping[str, Any] | None:
         """One look at queue and fleet, the first of the tick's calls. A queue that is gone is a fault of the system:

@@ -16,10 +16,11 @@ SPENT = "daily budget spent"
 
 @dataclass(frozen=True)
 class Spend:
-    """US dollars of one UTC day, so far."""
+    """US dollars of one UTC day, so far; added: what the last tick added, which may belong to the day before."""
 
     day: str
     usd: float
+    added: float = 0.0
 
 
 def spent_by(before: Any, now: datetime, gap_sec: float, dollars_an_hour: float) -> Spend:
@@ -30,7 +31,8 @@ def spent_by(before: Any, now: datetime, gap_sec: float, dollars_an_hour: float)
     day = now.strftime("%Y-%m-%d")
     usd = before.get("usd") if isinstance(before, dict) and before.get("day") == day else 0.0
     known = float(usd) if isinstance(usd, int | float) and not isinstance(usd, bool) and usd >= 0 else 0.0
-    return Spend(day, known + dollars_an_hour * min(max(0.0, gap_sec), MAX_GAP_SEC) / HOUR_SEC)
+    added = dollars_an_hour * min(max(0.0, gap_sec), MAX_GAP_SEC) / HOUR_SEC
+    return Spend(day, known + added, added)
 
 
 def dollars_an_hour(snapshot: Snapshot, prices: Mapping[str, float]) -> float:

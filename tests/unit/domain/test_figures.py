@@ -1,0 +1,97 @@
+"""The figures in log lines, of which the cloud makes its metrics: right where known, left out where not."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from avatar_jobs.domain.figures import agenda_figures, fleet_figures, gap_figures, job_figures
+from avatar_jobs.domain.jobs import JobStatus, Timer
+from tests.support.factories import NOW, a_job
+
+MINUTE = timedelta(minutes=1)
+
+
+@pytest.mark.parametrize(
+    ("status", "started", "expected"),
+    [
+        (JobStatus.SUCCEEDED, 40, {"wait_seconds": 40.0, "run_seconds": 60.0}),
+        (JobStatus.FAILED, 40, {"wait_seconds": 40.0, "run_seconds": 60.0}),
+        (JobStatus.CANCELLED, 40, {"wait_seconds": 40.0, "run_seconds": 60.0}),
+        (JobStatus.FAILED, None, {"wait_seconds": 100.0}),  # it waited in vain: the longest waits are among these
+        (JobStatus.CANCELLED, None, {}),
+    ],
+)
+def test_a_finished_job_tells_how_long_it_waited_and_ran(
+    status: JobStatus, started: int | None, expected: dict[str, float]
+) -> None:
+    job = a_job().model_copy(
+        update={
+            "status": status,
+            "created_at": NOW,
+            "started_at": None if started is None else NOW + timedelta(seconds=started),
+            "finished_at": NOW + timedelta(seconds=100),
+        }
+    )
+    assert job_figures(job) == expected
+
+
+def test_an_unfinished_job_tells_nothing() -> None:
+    assert job_figures(a_job()) == {}
+
+
+def test_the_agenda_tells_how_many_callbacks_are_due_and_how_late_the_first_is() -> None:
+    late, later, not_yet, other = (
+        a_job().model_copy(update={"timers": timers})
+        for timers in (
+            {Timer.CALLBACK: NOW - timedelta(seconds=5)},
+            {Timer.CALLBACK: NOW - timedelta(seconds=300), Timer.PURGE: NOW},
+            {Timer.CALLBACK: NOW + timedelta(seconds=5), Timer.SILENCE: NOW},
+            {Timer.DISPATCH: NOW},
+        )
+    )
+    told = agenda_figures([late, later, not_yet, other], NOW)
+    assert told == {"due_jobs": 4, "callbacks_due": 2, "callback_overdue_seconds": 300.0}
+    assert agenda_figures([], NOW) == {"due_jobs": 0, "callbacks_due": 0, "callback_overdue_seconds": 0.0}
+
+
+@pytest.mark.parametrize(("seconds", "missed"), [(-1, 0), (5, 0), (59, 0), (65, 0), (100, 1), (301, 4)])
+def test_the_gap_tells_the_ticks_that_were_missed(seconds: int, missed: int) -> None:
+    told = gap_figures(timedelta(seconds=seconds), MINUTE)
+    assert told == {"gap_seconds": max(0, seconds), "ticks_missed": missed}
+
+
+def test_before_the_first_tick_there_is_no_gap() -> None:
+    assert gap_figures(None, MINUTE) == {}
+
+
+def seen(**changes: Any) -> dict[str, Any]:
+    """What a tick archives."""
+    groups = {"fixed": {"replicas": 1, "running": 1}, "scaled": {"replicas": 2, "running": None}}
+    return {
+        "queued_jobs": 3, "running_jobs": 1, "oldest_wait_sec": 12.5, "groups": groups, "spend_usd": 2.0,
+        "spend_added_usd": 0.01, "scaling": {"groups": {"scaled": {"target": 5, "reason": "up"}}}, **changes,
+    }  # fmt: skip
+
+
+def test_the_fleet_tells_jobs_waits_replicas_and_dollars() -> None:
+    assert fleet_figures(seen()) == {
+        "jobs_queued": 3, "jobs_running": 1, "oldest_wait_seconds": 12.5, "replicas_wanted": 6, "replicas_running": 1,
+        "spend_today_usd": 2.0, "spend_added_usd": 0.01,
+    }  # fmt: skip
+
+
+def test_an_empty_queue_has_a_wait_of_nought_and_an_uncounted_one_has_none() -> None:
+    assert fleet_figures(seen(queued_jobs=0, oldest_wait_sec=None))["oldest_wait_seconds"] == 0.0
+    assert "oldest_wait_seconds" not in fleet_figures(seen(queued_jobs=None, oldest_wait_sec=None))
+
+
+@pytest.mark.parametrize("scaling", [None, {"groups": {}}])
+def test_where_nothing_is_decided_the_fleet_is_wanted_as_it_is_set(scaling: Any) -> None:
+    assert fleet_figures(seen(scaling=scaling))["replicas_wanted"] == 3
+
+
+def test_what_a_blind_tick_does_not_know_is_left_out() -> None:
+    assert fleet_figures({}) == {}
+    blind = fleet_figures(seen(groups=None, spend_usd=None, spend_added_usd=None))
+    assert set(blind) == {"jobs_queued", "jobs_running", "oldest_wait_seconds"}
