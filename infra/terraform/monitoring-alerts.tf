@@ -1,0 +1,144 @@
+# What wakes somebody: each alert says what it means and which section of the runbook to open.
+
+locals {
+  metric_types = { for key in keys(local.log_metrics) : key => "logging.googleapis.com/user/${google_logging_metric.events[key].name}" }
+  channels     = concat(var.notification_channels, [for one in google_monitoring_notification_channel.emails : one.id])
+
+  # aligner: of each 5 minutes; a distribution's highest value is its 99th percentile, as nearly as buckets tell.
+  threshold_alerts = {
+    oldest_job_too_old = {
+      metric   = "oldest_wait", aligner = "ALIGN_PERCENTILE_99", above = var.alert_limits.oldest_job_minutes * 60, for = "600s"
+      severity = "ERROR", anchor = "jobs-stay-queued", says = "A job waits longer than planned, for ten minutes now."
+    }
+    callback_backlog = {
+      metric   = "callbacks_due", aligner = "ALIGN_PERCENTILE_99", above = var.alert_limits.callbacks_due, for = "900s"
+      severity = "WARNING", anchor = "callbacks-fail", says = "More callbacks are due in each tick than apps take."
+    }
+    signatures_refused = {
+      metric   = "signatures_refused", aligner = "ALIGN_DELTA", above = var.alert_limits.refused_signatures, for = "0s"
+      severity = "WARNING", anchor = "webhook-signatures-fail", says = "Webhooks or reports come with signatures that do not verify."
+    }
+    spend_above_plan = {
+      metric   = "spend_today", aligner = "ALIGN_PERCENTILE_99", above = var.alert_limits.daily_spend_usd, for = "0s"
+      severity = "ERROR", anchor = "the-fleet-has-the-wrong-size", says = "GPUs have cost more today (UTC) than planned."
+    }
+  }
+}
+
+resource "google_monitoring_notification_channel" "emails" {
+  for_each = toset(var.alert_emails)
+
+  display_name = each.key
+  type         = "email"
+  labels       = { email_address = each.key }
+
+  depends_on = [google_project_service.services]
+}
+
+resource "google_monitoring_alert_policy" "thresholds" {
+  for_each = local.threshold_alerts
+
+  display_name          = "${var.prefix}: ${replace(each.key, "_", " ")}"
+  combiner              = "OR"
+  severity              = each.value.severity
+  notification_channels = local.channels
+
+  conditions {
+    display_name = each.value.says
+
+    condition_threshold {
+      filter          = "metric.type=\"${local.metric_types[each.value.metric]}\" AND resource.type=\"cloud_run_revision\""
+      comparison      = "COMPARISON_GT"
+      threshold_value = each.value.above
+      duration        = each.value.for
+
+      aggregations {
+        alignment_period     = each.value.aligner == "ALIGN_DELTA" ? "600s" : "300s"
+        per_series_aligner   = each.value.aligner
+        cross_series_reducer = each.value.aligner == "ALIGN_DELTA" ? "REDUCE_SUM" : "REDUCE_MAX"
+      }
+    }
+  }
+
+  documentation {
+    subject = "${var.prefix}: ${each.value.says}"
+    content = "${each.value.says}\n\nLook first: `python -m infra.jobs health`. Then: ${var.runbook_url}#${each.value.anchor}"
+  }
+
+  alert_strategy {
+    auto_close = "3600s"
+  }
+}
+
+# A series that never was cannot be absent: before the first tick, `terraform output functions_deployed` and the
+# scheduler's page tell; from the first on, this does. The tick itself tells of a gap when it comes back (ticks_missing).
+resource "google_monitoring_alert_policy" "no_tick" {
+  display_name          = "${var.prefix}: no tick"
+  combiner              = "OR"
+  severity              = "CRITICAL"
+  notification_channels = local.channels
+
+  conditions {
+    display_name = "No tick has ended for 5 minutes."
+
+    condition_absent {
+      filter   = "metric.type=\"${local.metric_types.ticks}\" AND resource.type=\"cloud_run_revision\""
+      duration = "300s"
+
+      aggregations {
+        alignment_period     = "60s"
+        per_series_aligner   = "ALIGN_DELTA"
+        cross_series_reducer = "REDUCE_SUM"
+      }
+    }
+  }
+
+  documentation {
+    subject = "${var.prefix}: no tick for 5 minutes"
+    content = "Nothing is repaired and the fleet is not sized.\n\nLook first: `python -m infra.jobs health`. Then: ${var.runbook_url}#no-tick-runs"
+  }
+
+  alert_strategy {
+    auto_close = "3600s"
+  }
+}
+
+resource "google_monitoring_alert_policy" "failure_ratio" {
+  display_name          = "${var.prefix}: jobs fail"
+  combiner              = "OR"
+  severity              = "ERROR"
+  notification_channels = local.channels
+
+  conditions {
+    display_name = "Too many of the hour's finished jobs have failed."
+
+    condition_threshold {
+      filter             = "metric.type=\"${local.metric_types.jobs_finished}\" AND resource.type=\"cloud_run_revision\" AND metric.labels.status=\"failed\""
+      denominator_filter = "metric.type=\"${local.metric_types.jobs_finished}\" AND resource.type=\"cloud_run_revision\""
+      comparison         = "COMPARISON_GT"
+      threshold_value    = var.alert_limits.failure_ratio
+      duration           = "300s"
+
+      aggregations {
+        alignment_period     = "3600s"
+        per_series_aligner   = "ALIGN_DELTA"
+        cross_series_reducer = "REDUCE_SUM"
+      }
+
+      denominator_aggregations {
+        alignment_period     = "3600s"
+        per_series_aligner   = "ALIGN_DELTA"
+        cross_series_reducer = "REDUCE_SUM"
+      }
+    }
+  }
+
+  documentation {
+    subject = "${var.prefix}: jobs fail"
+    content = "The dashboard's errors by code say whose fault it is.\n\nLook first: `python -m infra.jobs list --status failed`. Then: ${var.runbook_url}#a-poisoned-input"
+  }
+
+  alert_strategy {
+    auto_close = "3600s"
+  }
+}

@@ -1,0 +1,49 @@
+# One page for three in the morning: what waits, what runs, what fails, what it costs.
+
+locals {
+  # metric, how its points of a minute become one, and the labels that split it
+  charts = [
+    { title = "Jobs by outcome (10 min)", metric = "jobs_finished", aligner = "ALIGN_DELTA", reducer = "REDUCE_SUM", by = ["status"] },
+    { title = "Errors by code (10 min)", metric = "jobs_finished", aligner = "ALIGN_DELTA", reducer = "REDUCE_SUM", by = ["code"] },
+    { title = "Age of the oldest queued job, s", metric = "oldest_wait", aligner = "ALIGN_PERCENTILE_99", reducer = "REDUCE_MAX", by = [] },
+    { title = "Wait from request to start, median, s", metric = "job_wait", aligner = "ALIGN_PERCENTILE_50", reducer = "REDUCE_MEAN", by = [] },
+    { title = "Wait from request to start, p95, s", metric = "job_wait", aligner = "ALIGN_PERCENTILE_95", reducer = "REDUCE_MAX", by = [] },
+    { title = "Jobs queued", metric = "jobs_queued", aligner = "ALIGN_PERCENTILE_99", reducer = "REDUCE_MAX", by = [] },
+    { title = "Jobs running", metric = "jobs_running", aligner = "ALIGN_PERCENTILE_99", reducer = "REDUCE_MAX", by = [] },
+    { title = "Replicas wanted", metric = "replicas_wanted", aligner = "ALIGN_PERCENTILE_99", reducer = "REDUCE_MAX", by = [] },
+    { title = "Replicas running", metric = "replicas_running", aligner = "ALIGN_PERCENTILE_99", reducer = "REDUCE_MAX", by = [] },
+    { title = "Dollars of a video (where the worker knows)", metric = "job_cost", aligner = "ALIGN_PERCENTILE_50", reducer = "REDUCE_MEAN", by = [] },
+    { title = "Dollars of GPUs today (UTC)", metric = "spend_today", aligner = "ALIGN_PERCENTILE_99", reducer = "REDUCE_MAX", by = [] },
+    { title = "Ticks in 10 min (10 is well)", metric = "ticks", aligner = "ALIGN_DELTA", reducer = "REDUCE_SUM", by = [] },
+    { title = "Callbacks due in a tick", metric = "callbacks_due", aligner = "ALIGN_PERCENTILE_99", reducer = "REDUCE_MAX", by = [] },
+  ]
+
+  # Cloud Run's own: what callers of the functions see.
+  service_charts = [
+    { title = "Requests by status and function", type = "run.googleapis.com/request_count", aligner = "ALIGN_RATE", reducer = "REDUCE_SUM", by = ["resource.label.service_name", "metric.label.response_code_class"] },
+    { title = "Latency p95 by function, ms", type = "run.googleapis.com/request_latencies", aligner = "ALIGN_PERCENTILE_95", reducer = "REDUCE_MAX", by = ["resource.label.service_name"] },
+  ]
+
+  widgets = concat(
+    [for one in local.charts : {
+      title   = one.title
+      filter  = "metric.type=\"${local.metric_types[one.metric]}\" AND resource.type=\"cloud_run_revision\""
+      aligner = one.aligner
+      reducer = one.reducer
+      by      = [for label in one.by : "metric.label.${label}"]
+    }],
+    [for one in local.service_charts : {
+      title   = one.title
+      filter  = "metric.type=\"${one.type}\" AND resource.type=\"cloud_run_revision\" AND resource.label.service_name=starts_with(\"${var.prefix}-\")"
+      aligner = one.aligner
+      reducer = one.reducer
+      by      = one.by
+    }],
+  )
+}
+
+resource "google_monitoring_dashboard" "overview" {
+  dashboard_json = templatefile("${path.module}/dashboards/overview.json.tftpl", { prefix = var.prefix, widgets = local.widgets })
+
+  depends_on = [google_project_service.services]
+}
