@@ -2,24 +2,25 @@
 
 locals {
   metric_types = { for key in keys(local.log_metrics) : key => "logging.googleapis.com/user/${google_logging_metric.events[key].name}" }
+  runbook      = coalesce(var.runbook_url, "docs/runbook.md")
   channels     = concat(var.notification_channels, [for one in google_monitoring_notification_channel.emails : one.id])
 
-  # aligner: of each 5 minutes; a distribution's highest value is its 99th percentile, as nearly as buckets tell.
+  # Of a distribution the mean over some minutes, which no bucket distorts; of counted lines their sum.
   threshold_alerts = {
     oldest_job_too_old = {
-      metric   = "oldest_wait", aligner = "ALIGN_PERCENTILE_99", above = var.alert_limits.oldest_job_minutes * 60, for = "600s"
+      metric   = "oldest_wait", above = var.alert_limits.oldest_job_minutes * 60, for = "600s"
       severity = "ERROR", anchor = "jobs-stay-queued", says = "A job waits longer than planned, for ten minutes now."
     }
     callback_backlog = {
-      metric   = "callbacks_due", aligner = "ALIGN_PERCENTILE_99", above = var.alert_limits.callbacks_due, for = "900s"
+      metric   = "callbacks_due", above = var.alert_limits.callbacks_due, for = "900s"
       severity = "WARNING", anchor = "callbacks-fail", says = "More callbacks are due in each tick than apps take."
     }
     signatures_refused = {
-      metric   = "signatures_refused", aligner = "ALIGN_DELTA", above = var.alert_limits.refused_signatures, for = "0s"
+      metric   = "signatures_refused", above = var.alert_limits.refused_signatures, for = "0s"
       severity = "WARNING", anchor = "webhook-signatures-fail", says = "Webhooks or reports come with signatures that do not verify."
     }
     spend_above_plan = {
-      metric   = "spend_today", aligner = "ALIGN_PERCENTILE_99", above = var.alert_limits.daily_spend_usd, for = "0s"
+      metric   = "spend_today", above = var.alert_limits.daily_spend_usd, for = "0s"
       severity = "ERROR", anchor = "the-fleet-has-the-wrong-size", says = "GPUs have cost more today (UTC) than planned."
     }
   }
@@ -36,7 +37,8 @@ resource "google_monitoring_notification_channel" "emails" {
 }
 
 resource "google_monitoring_alert_policy" "thresholds" {
-  for_each = local.threshold_alerts
+  # Prices are read where there is a budget alone; without one, an alert on spend would be silent for ever.
+  for_each = { for key, one in local.threshold_alerts : key => one if key != "spend_above_plan" || var.scaling.daily_budget_usd != null }
 
   display_name          = "${var.prefix}: ${replace(each.key, "_", " ")}"
   combiner              = "OR"
@@ -53,16 +55,16 @@ resource "google_monitoring_alert_policy" "thresholds" {
       duration        = each.value.for
 
       aggregations {
-        alignment_period     = each.value.aligner == "ALIGN_DELTA" ? "600s" : "300s"
-        per_series_aligner   = each.value.aligner
-        cross_series_reducer = each.value.aligner == "ALIGN_DELTA" ? "REDUCE_SUM" : "REDUCE_MAX"
+        alignment_period     = each.value.metric == "signatures_refused" ? "600s" : "300s"
+        per_series_aligner   = "ALIGN_DELTA"
+        cross_series_reducer = each.value.metric == "signatures_refused" ? "REDUCE_SUM" : "REDUCE_MEAN"
       }
     }
   }
 
   documentation {
     subject = "${var.prefix}: ${each.value.says}"
-    content = "${each.value.says}\n\nLook first: `python -m infra.jobs health`. Then: ${var.runbook_url}#${each.value.anchor}"
+    content = "${each.value.says}\n\nLook first: `python -m infra.jobs health`. Then: ${local.runbook}#${each.value.anchor}"
   }
 
   alert_strategy {
@@ -95,11 +97,11 @@ resource "google_monitoring_alert_policy" "no_tick" {
 
   documentation {
     subject = "${var.prefix}: no tick for 5 minutes"
-    content = "Nothing is repaired and the fleet is not sized.\n\nLook first: `python -m infra.jobs health`. Then: ${var.runbook_url}#no-tick-runs"
+    content = "Nothing is repaired and the fleet is not sized.\n\nLook first: `python -m infra.jobs health`. Then: ${local.runbook}#no-tick-runs"
   }
 
   alert_strategy {
-    auto_close = "3600s"
+    auto_close = "604800s" # the longest: ticks that stay away must not close it
   }
 }
 
@@ -135,7 +137,7 @@ resource "google_monitoring_alert_policy" "failure_ratio" {
 
   documentation {
     subject = "${var.prefix}: jobs fail"
-    content = "The dashboard's errors by code say whose fault it is.\n\nLook first: `python -m infra.jobs list --status failed`. Then: ${var.runbook_url}#a-poisoned-input"
+    content = "The dashboard's errors by code say whose fault it is.\n\nLook first: `python -m infra.jobs list --status failed`. Then: ${local.runbook}#a-poisoned-input"
   }
 
   alert_strategy {

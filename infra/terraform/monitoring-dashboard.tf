@@ -5,17 +5,17 @@ locals {
   charts = [
     { title = "Jobs by outcome (10 min)", metric = "jobs_finished", aligner = "ALIGN_DELTA", reducer = "REDUCE_SUM", by = ["status"] },
     { title = "Errors by code (10 min)", metric = "jobs_finished", aligner = "ALIGN_DELTA", reducer = "REDUCE_SUM", by = ["code"] },
-    { title = "Age of the oldest queued job, s", metric = "oldest_wait", aligner = "ALIGN_PERCENTILE_99", reducer = "REDUCE_MAX", by = [] },
-    { title = "Wait from request to start, median, s", metric = "job_wait", aligner = "ALIGN_PERCENTILE_50", reducer = "REDUCE_MEAN", by = [] },
-    { title = "Wait from request to start, p95, s", metric = "job_wait", aligner = "ALIGN_PERCENTILE_95", reducer = "REDUCE_MAX", by = [] },
-    { title = "Jobs queued", metric = "jobs_queued", aligner = "ALIGN_PERCENTILE_99", reducer = "REDUCE_MAX", by = [] },
-    { title = "Jobs running", metric = "jobs_running", aligner = "ALIGN_PERCENTILE_99", reducer = "REDUCE_MAX", by = [] },
-    { title = "Replicas wanted", metric = "replicas_wanted", aligner = "ALIGN_PERCENTILE_99", reducer = "REDUCE_MAX", by = [] },
-    { title = "Replicas running", metric = "replicas_running", aligner = "ALIGN_PERCENTILE_99", reducer = "REDUCE_MAX", by = [] },
-    { title = "Dollars of a video (where the worker knows)", metric = "job_cost", aligner = "ALIGN_PERCENTILE_50", reducer = "REDUCE_MEAN", by = [] },
-    { title = "Dollars of GPUs today (UTC)", metric = "spend_today", aligner = "ALIGN_PERCENTILE_99", reducer = "REDUCE_MAX", by = [] },
+    { title = "Age of the oldest queued job, s", metric = "oldest_wait", aligner = "ALIGN_DELTA", reducer = "REDUCE_MEAN", by = [] },
+    { title = "Wait from request to start, median, s", metric = "job_wait", aligner = "ALIGN_DELTA", reducer = "REDUCE_PERCENTILE_50", by = [] },
+    { title = "Wait from request to start, p95, s", metric = "job_wait", aligner = "ALIGN_DELTA", reducer = "REDUCE_PERCENTILE_95", by = [] },
+    { title = "Jobs queued", metric = "jobs_queued", aligner = "ALIGN_DELTA", reducer = "REDUCE_MEAN", by = [] },
+    { title = "Jobs running", metric = "jobs_running", aligner = "ALIGN_DELTA", reducer = "REDUCE_MEAN", by = [] },
+    { title = "Replicas wanted", metric = "replicas_wanted", aligner = "ALIGN_DELTA", reducer = "REDUCE_MEAN", by = [] },
+    { title = "Replicas running", metric = "replicas_running", aligner = "ALIGN_DELTA", reducer = "REDUCE_MEAN", by = [] },
+    { title = "Dollars of GPUs in 10 min", metric = "spend_added", aligner = "ALIGN_DELTA", reducer = "REDUCE_MEAN", by = [] },
+    { title = "Dollars of GPUs today (UTC)", metric = "spend_today", aligner = "ALIGN_DELTA", reducer = "REDUCE_MEAN", by = [] },
     { title = "Ticks in 10 min (10 is well)", metric = "ticks", aligner = "ALIGN_DELTA", reducer = "REDUCE_SUM", by = [] },
-    { title = "Callbacks due in a tick", metric = "callbacks_due", aligner = "ALIGN_PERCENTILE_99", reducer = "REDUCE_MAX", by = [] },
+    { title = "Callbacks due in a tick", metric = "callbacks_due", aligner = "ALIGN_DELTA", reducer = "REDUCE_MEAN", by = [] },
   ]
 
   # Cloud Run's own: what callers of the functions see.
@@ -27,14 +27,14 @@ locals {
   widgets = concat(
     [for one in local.charts : {
       title   = one.title
-      filter  = "metric.type=\"${local.metric_types[one.metric]}\" AND resource.type=\"cloud_run_revision\""
+      filter  = "metric.type=\"${local.metric_types[one.metric]}\" AND resource.type=\"cloud_run_revision\"${contains(one.by, "code") ? " AND metric.label.status=\"failed\"" : ""}"
       aligner = one.aligner
       reducer = one.reducer
       by      = [for label in one.by : "metric.label.${label}"]
     }],
     [for one in local.service_charts : {
       title   = one.title
-      filter  = "metric.type=\"${one.type}\" AND resource.type=\"cloud_run_revision\" AND resource.label.service_name=starts_with(\"${var.prefix}-\")"
+      filter  = "metric.type=\"${one.type}\" AND resource.type=\"cloud_run_revision\" AND resource.label.service_name=one_of(${join(",", [for name in values(local.names) : "\"${name}\""])})"
       aligner = one.aligner
       reducer = one.reducer
       by      = one.by
@@ -42,8 +42,14 @@ locals {
   )
 }
 
+locals {
+  # Log metrics in PromQL: the name's signs other than letters and digits are underscores.
+  promql_prefix = "logging_googleapis_com:user_${replace(var.prefix, "-", "_")}_"
+  usd_a_video   = "sum(increase(${local.promql_prefix}spend_added_sum[1d])) / sum(increase(${local.promql_prefix}jobs_finished{status=\"succeeded\"}[1d]))"
+}
+
 resource "google_monitoring_dashboard" "overview" {
-  dashboard_json = templatefile("${path.module}/dashboards/overview.json.tftpl", { prefix = var.prefix, widgets = local.widgets })
+  dashboard_json = templatefile("${path.module}/dashboards/overview.json.tftpl", { prefix = var.prefix, widgets = local.widgets, usd_a_video = local.usd_a_video })
 
   depends_on = [google_project_service.services]
 }

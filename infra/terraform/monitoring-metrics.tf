@@ -6,7 +6,7 @@ locals {
     ticks              = { event = "tick_finished", field = null, labels = [] }
     jobs_finished      = { event = "job_finished", field = null, labels = ["status", "code"] }
     job_wait           = { event = "job_finished", field = "wait_seconds", labels = [] }
-    job_cost           = { event = "job_finished", field = "cost_usd", labels = [] }
+    spend_added        = { event = "tick_finished", field = "spend_added_usd", labels = [] }
     jobs_queued        = { event = "tick_finished", field = "jobs_queued", labels = [] }
     oldest_wait        = { event = "tick_finished", field = "oldest_wait_seconds", labels = [] }
     replicas_wanted    = { event = "tick_finished", field = "replicas_wanted", labels = [] }
@@ -29,6 +29,19 @@ resource "google_logging_metric" "events" {
   value_extractor = each.value.field == null ? null : "EXTRACT(jsonPayload.${each.value.field})"
   label_extractors = {
     for label in each.value.labels : label => "EXTRACT(jsonPayload.${label})"
+  }
+
+  # Google asks for buckets of a distribution; these reach from 0.01 to some 10 million. Means are exact in any.
+  dynamic "bucket_options" {
+    for_each = each.value.field == null ? [] : [""]
+
+    content {
+      exponential_buckets {
+        scale              = 0.01
+        growth_factor      = 1.4
+        num_finite_buckets = 62
+      }
+    }
   }
 
   metric_descriptor {

@@ -13,7 +13,7 @@ variable "alert_emails" {
 }
 
 variable "alert_limits" {
-  description = "From when on an alert is raised: minutes of the oldest queued job, part of failed jobs in an hour, callbacks due in one tick, refused signatures in 10 minutes, dollars of GPUs a UTC day."
+  description = "From when on an alert is raised: minutes of the oldest queued job, part of failed jobs in an hour, callbacks due in one tick, refused signatures in 10 minutes, dollars of GPUs a UTC day (with scaling.daily_budget_usd alone, since prices are read only then)."
   type = object({
     oldest_job_minutes = optional(number, 30)
     failure_ratio      = optional(number, 0.2)
@@ -43,13 +43,12 @@ variable "notification_channels" {
 }
 
 variable "runbook_url" {
-  description = "Where docs/runbook.md can be read; alerts link to its sections."
+  description = "Where docs/runbook.md can be read, for the links in alerts; null: alerts name the file in the repository."
   type        = string
-  default     = "https://runbook.example.com/runbook.md"
-  nullable    = false
+  default     = null
 
   validation {
-    condition     = can(regex("^https://[^ #]+$", var.runbook_url))
+    condition     = var.runbook_url == null || can(regex("^https://[^ #]+$", var.runbook_url))
     error_message = "runbook_url must be an https address without a #."
   }
 }

@@ -77,7 +77,6 @@ class Finisher:
             status=job.status.value,
             code=job.error.code.value if job.error else None,
             **job_figures(job),
-            cost_usd=job.metrics.cost_usd if job.metrics else None,
         )
         self._callbacks.deliver(ended, FIRST_TRY_SEC)
 

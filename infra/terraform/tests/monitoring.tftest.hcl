@@ -34,7 +34,7 @@ run "alerts_reach_channels_and_addresses" {
   }
 
   assert {
-    condition     = length(google_monitoring_notification_channel.emails) == 1 && length(google_monitoring_alert_policy.thresholds) == 4
+    condition     = length(google_monitoring_notification_channel.emails) == 1 && length(google_monitoring_alert_policy.thresholds) == 3
     error_message = "Each address gets a channel, each limit an alert."
   }
 }
