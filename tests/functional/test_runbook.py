@@ -49,6 +49,15 @@ def test_every_alarm_of_the_code_is_in_the_page() -> None:
     assert sorted(alarm for alarm in alarms if f"`event={alarm}`" not in RUNBOOK) == []
 
 
+def test_every_event_of_severity_error_leads_to_a_section() -> None:
+    section = RUNBOOK.split("## Which event leads where\n")[1].split("\n## ")[0]
+    places = (ROOT / "functions" / "avatar_jobs").rglob("*.py")
+    source = "".join(path.read_text() for path in places)
+    errors = set(re.findall(r'log\(\s*"([a-z_]+)",\s*level="(?:alarm|error)"', source))
+    assert len(errors) > 10
+    assert sorted(event for event in errors if f"`event={event}`" not in section) == []
+
+
 def test_links_within_the_page_lead_to_its_headings() -> None:
     headings = re.findall(r"^#+ (.+)$", RUNBOOK, re.MULTILINE)
     anchors = {re.sub(r"[^a-z0-9 _-]", "", heading.lower()).replace(" ", "-") for heading in headings}
