@@ -21,7 +21,7 @@ locals {
     }
     spend_above_plan = {
       metric   = "spend_today", above = var.alert_limits.daily_spend_usd, for = "0s"
-      severity = "ERROR", anchor = "the-fleet-has-the-wrong-size", says = "GPUs have cost more today (UTC) than planned."
+      severity = "ERROR", anchor = "the-day-costs-more-than-planned", says = "GPUs have cost more today (UTC) than planned."
     }
   }
 }
@@ -137,7 +137,7 @@ resource "google_monitoring_alert_policy" "failure_ratio" {
 
   documentation {
     subject = "${var.prefix}: jobs fail"
-    content = "The dashboard's errors by code say whose fault it is.\n\nLook first: `python -m infra.jobs list --status failed`. Then: ${local.runbook}#a-poisoned-input"
+    content = "The dashboard's errors by code say whose fault it is.\n\nLook first: `python -m infra.jobs list --status failed`. Then: ${local.runbook}#many-jobs-fail"
   }
 
   alert_strategy {

@@ -12,7 +12,7 @@ locals {
     { title = "Jobs running", metric = "jobs_running", aligner = "ALIGN_DELTA", reducer = "REDUCE_MEAN", by = [] },
     { title = "Replicas wanted", metric = "replicas_wanted", aligner = "ALIGN_DELTA", reducer = "REDUCE_MEAN", by = [] },
     { title = "Replicas running", metric = "replicas_running", aligner = "ALIGN_DELTA", reducer = "REDUCE_MEAN", by = [] },
-    { title = "Dollars of GPUs in 10 min", metric = "spend_added", aligner = "ALIGN_DELTA", reducer = "REDUCE_MEAN", by = [] },
+    { title = "Dollars of GPUs in a tick", metric = "spend_added", aligner = "ALIGN_DELTA", reducer = "REDUCE_MEAN", by = [] },
     { title = "Dollars of GPUs today (UTC)", metric = "spend_today", aligner = "ALIGN_DELTA", reducer = "REDUCE_MEAN", by = [] },
     { title = "Ticks in 10 min (10 is well)", metric = "ticks", aligner = "ALIGN_DELTA", reducer = "REDUCE_SUM", by = [] },
     { title = "Callbacks due in a tick", metric = "callbacks_due", aligner = "ALIGN_DELTA", reducer = "REDUCE_MEAN", by = [] },
@@ -45,7 +45,7 @@ locals {
 locals {
   # Log metrics in PromQL: the name's signs other than letters and digits are underscores.
   promql_prefix = "logging_googleapis_com:user_${replace(var.prefix, "-", "_")}_"
-  usd_a_video   = "sum(increase(${local.promql_prefix}spend_added_sum[1d])) / sum(increase(${local.promql_prefix}jobs_finished{status=\"succeeded\"}[1d]))"
+  usd_a_video   = "sum(increase(${local.promql_prefix}spend_added_sum{monitored_resource=\"cloud_run_revision\"}[1d])) / sum(increase(${local.promql_prefix}jobs_finished{monitored_resource=\"cloud_run_revision\",status=\"succeeded\"}[1d]))"
 }
 
 resource "google_monitoring_dashboard" "overview" {
