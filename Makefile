@@ -17,7 +17,7 @@ PYTHON_DEPLOYED ?= $(shell for python in python$(RUNTIME) "$${PYENV_ROOT:-$$HOME
 NOT_DEPLOYED = NOT TESTED ON THE DEPLOYED RUNTIME: no Python $(RUNTIME) here; make PYTHON_DEPLOYED=/path/to/python$(RUNTIME) ...
 # Most tests wait (for processes, for their start and end), so more run at once than a small machine has cores. A file stays
 # with one of them, for its servers are started once; long files first, as tests/conftest.py orders them.
-TESTS_AT_ONCE ?= 4
+TESTS_AT_ONCE ?= 3
 PYTEST_AT_ONCE = -n $(TESTS_AT_ONCE) --dist loadfile --no-loadscope-reorder
 # uv installs in seconds what takes pip a minute, but does not read pip's configuration: pip is there for when uv finds no
 # way. Bytecode is compiled here as pip does, or a library's old syntax would warn in a test, and a warning is an error.

@@ -47,7 +47,8 @@ def read_arguments() -> argparse.Namespace:
 
 def note_seen(arguments: argparse.Namespace, task: dict[str, str]) -> None:
     seen = {"arguments": vars(arguments), "task": task, "environment": dict(os.environ), "group": os.getpgid(0)}
-    Path("seen.json").write_text(json.dumps(seen))
+    Path("seen.part").write_text(json.dumps(seen))
+    Path("seen.part").replace("seen.json")  # whole or not there: somebody waits for it
 
 
 def before_loading(fault: str) -> None:
