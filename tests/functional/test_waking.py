@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
@@ -26,6 +27,9 @@ def said(capfd: pytest.CaptureFixture[str], event: str) -> None:
         return f'"{event}"' in "".join(told)
 
     eventually(is_told, 15, event)
+    for thread in threading.enumerate():
+        if thread.name == "wake":
+            thread.join(10)  # its line is seen before it is flushed, and the test's output ends with the test
 
 
 @pytest.fixture
