@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 
 from avatar_jobs.domain.scaling import ScalingConfig, Snapshot, WindowedConfig, decide
-from avatar_jobs.domain.scaling.configuring import PRESETS, Preset
+from avatar_jobs.domain.scaling.configuration import PRESETS, Preset
 from bench.scaling.candidate import drain_on_load
 from bench.scaling.simulate import Rule
 

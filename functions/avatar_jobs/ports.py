@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from avatar_jobs.domain.idempotency import IdempotencyRecord
-from avatar_jobs.domain.jobs import Job, JobStatus
+from avatar_jobs.domain.job.model import Job, JobStatus
 from avatar_jobs.domain.upload_keys import UploadKey
 
 

@@ -15,9 +15,9 @@ from urllib.parse import urlsplit
 
 from avatar_jobs.domain.errors import AvatarError
 from avatar_jobs.domain.scaling import ScalingChoices
-from avatar_jobs.domain.scaling.configuring import DEFAULTS as SCALING_DEFAULTS
-from avatar_jobs.domain.scaling.configuring import read_choices
-from avatar_jobs.domain.signatures import SECRET_PREFIX, secret_bytes
+from avatar_jobs.domain.scaling.configuration import DEFAULTS as SCALING_DEFAULTS
+from avatar_jobs.domain.scaling.configuration import read_choices
+from avatar_jobs.protocol.signatures import SECRET_PREFIX, secret_bytes
 
 MIN_TOKEN_SECRET = 32  # characters: 128 bits even of hex
 MIN_API_KEY = 16

@@ -4,12 +4,12 @@ from collections.abc import Callable
 from datetime import datetime
 
 from avatar_jobs.domain.errors import ApiError
-from avatar_jobs.domain.events import RedeliveryRequested, RequeueRequested
-from avatar_jobs.domain.jobs import Job
-from avatar_jobs.domain.life.operating import redelivery_refusal, requeue_refusal
-from avatar_jobs.domain.transition import transition
+from avatar_jobs.domain.job.events import RedeliveryRequested, RequeueRequested
+from avatar_jobs.domain.job.model import Job
+from avatar_jobs.domain.job.on_request import redelivery_refusal, requeue_refusal
+from avatar_jobs.domain.job.transition import transition
 from avatar_jobs.ports import EventLog, JobStore, Updated
-from avatar_jobs.services.cancelling import Canceller
+from avatar_jobs.services.intake.canceller import Canceller
 from infra.jobs.reading import NotPossibleError
 
 

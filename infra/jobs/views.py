@@ -6,9 +6,9 @@ from datetime import datetime
 from enum import Enum
 from typing import Any
 
-from avatar_jobs.domain.jobs import Job
-from avatar_jobs.domain.life.common import deadline_of
-from avatar_jobs.domain.times import to_optional_text, to_text
+from avatar_jobs.domain.job.changes import deadline_of
+from avatar_jobs.domain.job.model import Job
+from avatar_jobs.protocol.times import to_optional_text, to_text
 
 # A signed link's secret is in its query; user names and fragments do not occur in accepted URLs, but in error texts.
 URL = re.compile(r"(https?://)(?:[^\s/?#@]*@)?([^\s?#\"'<>]*)([?#][^\s\"'<>]*)?", re.IGNORECASE)

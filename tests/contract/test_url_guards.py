@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from avatar_jobs.domain import urls as functions_guard
+from avatar_jobs.domain import url_guard as functions_guard
 from avatar_jobs.domain.errors import UrlNotAllowedError
 from gpu_worker import url_guard as worker_guard
 

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from avatar_jobs.domain import results
 from avatar_jobs.domain.errors import PERMANENT_JOB_ERRORS, JobErrorCode
 from avatar_jobs.domain.upload_keys import UploadKey
-from avatar_jobs.domain.wire import worker_input
-from avatar_jobs.schemas import checked_report
+from avatar_jobs.protocol import worker_result
+from avatar_jobs.protocol.requests import checked_report
+from avatar_jobs.protocol.worker_input import worker_input
 from gpu_worker import failures, wire
 from gpu_worker.runs.progress import Phase
 from tests.support.factories import a_job
@@ -48,10 +48,10 @@ def test_the_input_that_the_functions_write_is_the_recorded_one_and_the_worker_r
 @pytest.mark.parametrize("version", [0, 1])
 def test_the_recorded_answer_of_a_success_is_read_as_a_promise(version: int) -> None:
     answer = {**recorded("worker_ok.json"), "schema_version": version}
-    meaning = results.read_result(
+    meaning = worker_result.read_result(
         answer, job_id=answer["job_id"], attempt=1, bucket="avatar-outputs", key=answer["output"]["key"]
     )
-    assert isinstance(meaning, results.Promised)
+    assert isinstance(meaning, worker_result.Promised)
     assert (meaning.output.frames, meaning.metrics.engine) == (74, "preview")
     assert meaning.metrics.stages is not None
     assert meaning.metrics.stages["generating"] > 0
@@ -60,9 +60,9 @@ def test_the_recorded_answer_of_a_success_is_read_as_a_promise(version: int) -> 
 def test_every_failure_of_a_worker_is_read_as_itself() -> None:
     for code in failures.ErrorCode:
         answer = wire.failure_answer("j" * 32, 1, "r", failures.JobError(code, "Say what to change.", retryable=False))
-        meaning = results.read_result(answer.body, job_id="j" * 32, attempt=1, bucket="b", key="k")
+        meaning = worker_result.read_result(answer.body, job_id="j" * 32, attempt=1, bucket="b", key="k")
         assert answer.http_status == 200
-        assert isinstance(meaning, results.Refused)
+        assert isinstance(meaning, worker_result.Refused)
         assert meaning.error.code == code.value
         assert meaning.permanent == (JobErrorCode(code.value) in PERMANENT_JOB_ERRORS or code.value == "run_timeout")
 
@@ -75,8 +75,8 @@ def test_the_worker_and_the_functions_agree_on_what_is_permanent() -> None:
 def test_a_superseded_answer_is_read_as_such() -> None:
     job = wire.read_job(recorded("worker_input.json"))
     body = wire.superseded_answer(job, "run").body
-    meaning = results.read_result(body, job_id=job.job_id, attempt=1, bucket="b", key="k")
-    assert isinstance(meaning, results.Superseded)
+    meaning = worker_result.read_result(body, job_id=job.job_id, attempt=1, bucket="b", key="k")
+    assert isinstance(meaning, worker_result.Superseded)
 
 
 @pytest.mark.parametrize("name", ["report_started.json", "report_finished.json", "report_failed.json"])

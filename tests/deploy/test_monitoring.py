@@ -5,7 +5,7 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from avatar_jobs.domain.figures import agenda_figures, fleet_figures, gap_figures
+from avatar_jobs.domain.metrics import agenda_figures, fleet_figures, gap_figures
 from infra.package import ROOT
 from tests.deploy.terraform_root import resources
 

@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from avatar_jobs.domain import signatures
+from avatar_jobs.protocol import signatures
 from tests.functional.conftest import System
 from tests.support.fake_salad import SALAD_JOB_ID
 from tests.support.functions import BUCKET, PREFIX, TOKEN_SECRET, WEBHOOK_SECRET, Reply

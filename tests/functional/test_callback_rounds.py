@@ -5,11 +5,11 @@ import threading
 from datetime import timedelta
 from typing import Any
 
-from avatar_jobs.domain.events import JobRefused
-from avatar_jobs.domain.jobs import JobError, JobErrorCode
-from avatar_jobs.domain.transition import transition
+from avatar_jobs.domain.job.events import JobRefused
+from avatar_jobs.domain.job.model import JobError, JobErrorCode
+from avatar_jobs.domain.job.transition import transition
 from avatar_jobs.ports import StoredJob
-from avatar_jobs.services.callback_rounds import PARALLEL, PARALLEL_A_HOST, CallbackRounds
+from avatar_jobs.services.callbacks.batch import PARALLEL, PARALLEL_A_HOST, CallbackRounds
 from tests.functional.conftest import System
 from tests.functional.salad_side import report
 from tests.support.factories import NOW, a_job, later

@@ -82,7 +82,7 @@ def test_a_claim_whose_request_died_before_looking_is_verified_by_the_tick(
 ) -> None:
     job = system.submit().json
     with monkeypatch.context() as died:
-        died.setattr("avatar_jobs.services.verifying.Verifier.verify", lambda self, claimed: None)
+        died.setattr("avatar_jobs.services.outcome.verifier.Verifier.verify", lambda self, claimed: None)
         webhook(system, job, result(job))
     file_stands(system, size=1)
 

@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from avatar_jobs.services import admission
+from avatar_jobs.services.intake import admission
 from tests.functional.conftest import System
 from tests.functional.salad_side import file_stands, result, webhook
 from tests.support.functions import API_KEY, OTHER_KEY, Reply

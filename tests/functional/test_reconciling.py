@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from avatar_jobs.domain.jobs import RETENTION_SEC
+from avatar_jobs.domain.job.model import RETENTION_SEC
 from tests.functional.conftest import System
 from tests.functional.salad_side import file_stands, report, result, webhook
 from tests.functional.test_tick import attempts_sent
@@ -206,7 +206,7 @@ def test_after_the_retention_file_and_record_go(system: System) -> None:
 def test_a_spent_share_of_calls_leaves_the_rest_to_the_next_tick(
     system: System, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("avatar_jobs.services.ticking.TICK_CALLS_A_MINUTE", 3)
+    monkeypatch.setattr("avatar_jobs.services.tick.ticker.TICK_CALLS_A_MINUTE", 3)
     system.salad.answers.extend([Answer(429, b"")] * 4)
     for _ in range(4):
         system.submit()

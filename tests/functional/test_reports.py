@@ -2,7 +2,7 @@
 
 import pytest
 
-from avatar_jobs.domain import signatures
+from avatar_jobs.protocol import signatures
 from tests.functional.conftest import System
 from tests.functional.salad_side import file_stands, report, result, webhook
 from tests.support.functions import TOKEN_SECRET

@@ -254,7 +254,7 @@ def test_the_organisations_quota_is_learned_from_a_refusal_and_kept_to(scaled: S
 def test_in_a_burst_that_takes_the_whole_share_of_calls_the_fleet_still_grows(
     scaled: System, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("avatar_jobs.services.ticking.TICK_CALLS_A_MINUTE", 3)
+    monkeypatch.setattr("avatar_jobs.services.tick.ticker.TICK_CALLS_A_MINUTE", 3)
     scaled.salad.answers.extend([problem(429)] * 10)
     for _ in range(10):
         scaled.submit()
@@ -273,7 +273,7 @@ def test_a_fault_of_ours_in_the_decision_does_not_stop_what_jobs_wait_for(
     def broken(*_: Any) -> None:
         raise ZeroDivisionError("a bug")
 
-    monkeypatch.setattr("avatar_jobs.services.scaling.decide", broken)
+    monkeypatch.setattr("avatar_jobs.services.tick.scaler.decide", broken)
     scaled.salad.answers.append(problem(429))
     job = scaled.submit().json
     minute(scaled)

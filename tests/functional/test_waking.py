@@ -10,7 +10,7 @@ import pytest
 
 from avatar_jobs.adapters.scheduler_waker import SchedulerWaker
 from avatar_jobs.domain.errors import ProviderError
-from avatar_jobs.services.waking import Waking
+from avatar_jobs.services.intake.tick_trigger import Waking
 from infra.local.ports import reserved_port
 from tests.functional.conftest import System
 from tests.support.scripted_server import Answer, ScriptedServer, eventually, scripted_server

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from avatar_jobs.domain import signatures
 from avatar_jobs.domain.errors import PERMANENT_JOB_ERRORS, JobErrorCode
+from avatar_jobs.protocol import signatures
 from tests.functional.conftest import System
 from tests.functional.salad_side import file_stands, report, result, webhook
 from tests.support.fake_salad import SALAD_JOB_ID

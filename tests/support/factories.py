@@ -3,9 +3,9 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from avatar_jobs.domain.accepting import new_job
 from avatar_jobs.domain.idempotency import IdempotencyRecord
-from avatar_jobs.domain.jobs import ClaimedResult, Job, JobInput, Metrics, Output
+from avatar_jobs.domain.job.model import ClaimedResult, Job, JobInput, Metrics, Output
+from avatar_jobs.domain.job.new_job import new_job
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, 678_000, tzinfo=UTC)
 

@@ -6,11 +6,11 @@ from typing import Any
 
 import yaml
 
-from avatar_jobs.domain import events
 from avatar_jobs.domain.errors import ApiErrorCode, JobErrorCode
-from avatar_jobs.domain.events import AttemptEvent, Event
-from avatar_jobs.domain.jobs import CallbackState, JobStatus, Phase
-from avatar_jobs.domain.scaling.configuring import DEFAULTS as SCALING_DEFAULTS
+from avatar_jobs.domain.job import events
+from avatar_jobs.domain.job.events import AttemptEvent, Event
+from avatar_jobs.domain.job.model import CallbackState, JobStatus, Phase
+from avatar_jobs.domain.scaling.configuration import DEFAULTS as SCALING_DEFAULTS
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"

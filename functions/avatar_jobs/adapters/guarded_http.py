@@ -9,7 +9,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from avatar_jobs.domain.errors import UrlNotAllowedError
-from avatar_jobs.domain.urls import judge_address
+from avatar_jobs.domain.url_guard import judge_address
 
 Resolver = Callable[[str, int], Sequence[str]]
 Dial = Callable[[str, int, Any], socket.socket]

@@ -1,12 +1,12 @@
 """Builds job_status."""
 
 from avatar_jobs.bootstrap import common
-from avatar_jobs.bootstrap.finishing import Finishing
+from avatar_jobs.bootstrap.ending import Finishing
+from avatar_jobs.http.routes.job_status import status_routes
+from avatar_jobs.http.web import ApiKeys, Endpoint
 from avatar_jobs.logs import JsonLog
-from avatar_jobs.routes.job_status import status_routes
-from avatar_jobs.services.cancelling import Canceller
+from avatar_jobs.services.intake.canceller import Canceller
 from avatar_jobs.settings import Environment
-from avatar_jobs.web import ApiKeys, Endpoint
 
 
 def build(environment: Environment) -> Endpoint:

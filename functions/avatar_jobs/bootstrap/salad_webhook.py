@@ -1,12 +1,12 @@
 """Builds salad_webhook, which holds no Salad key."""
 
 from avatar_jobs.bootstrap import common
-from avatar_jobs.bootstrap.finishing import Finishing
+from avatar_jobs.bootstrap.ending import Finishing
+from avatar_jobs.http.routes.salad_webhook import webhook_routes
+from avatar_jobs.http.web import ApiKeys, Endpoint
 from avatar_jobs.logs import JsonLog
-from avatar_jobs.routes.salad_webhook import webhook_routes
-from avatar_jobs.services.reporting import ReportReceiver
+from avatar_jobs.services.outcome.report_receiver import ReportReceiver
 from avatar_jobs.settings import Environment
-from avatar_jobs.web import ApiKeys, Endpoint
 
 
 def build(environment: Environment) -> Endpoint:

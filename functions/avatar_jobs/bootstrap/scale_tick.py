@@ -1,16 +1,16 @@
 """Builds scale_tick."""
 
 from avatar_jobs.bootstrap import common
-from avatar_jobs.bootstrap.dispatching import dispatcher, salad_client, upload_keys
-from avatar_jobs.bootstrap.finishing import Finishing
+from avatar_jobs.bootstrap.ending import Finishing
+from avatar_jobs.bootstrap.sending import dispatcher, salad_client, upload_keys
+from avatar_jobs.http.routes.scale_tick import tick_routes
+from avatar_jobs.http.web import ApiKeys, Endpoint
 from avatar_jobs.logs import JsonLog
-from avatar_jobs.routes.scale_tick import tick_routes
-from avatar_jobs.services.housekeeping import Housekeeper
-from avatar_jobs.services.reconciling import Reconciler
-from avatar_jobs.services.scaling import Scaler
-from avatar_jobs.services.ticking import Ticker
+from avatar_jobs.services.tick.housekeeper import Housekeeper
+from avatar_jobs.services.tick.reconciler import Reconciler
+from avatar_jobs.services.tick.scaler import Scaler
+from avatar_jobs.services.tick.ticker import Ticker
 from avatar_jobs.settings import Environment
-from avatar_jobs.web import ApiKeys, Endpoint
 
 TICK_KEY_SEC = 5.0  # for one storage key; a B2 that is away must not eat the tick's time job by job
 TICK_SALAD_SEC = 10.0  # nobody waits for one call of the tick, but its time is short for all of them

@@ -4,18 +4,18 @@ from threading import Thread
 
 from avatar_jobs.adapters.scheduler_waker import SchedulerWaker
 from avatar_jobs.bootstrap import common
-from avatar_jobs.bootstrap.dispatching import dispatcher, salad_client, upload_keys
-from avatar_jobs.domain.budget import SUBMIT_CALLS_A_MINUTE, CallBucket
+from avatar_jobs.bootstrap.sending import dispatcher, salad_client, upload_keys
+from avatar_jobs.domain.rate_budget import SUBMIT_CALLS_A_MINUTE, CallBucket
+from avatar_jobs.http.routes.submit_job import submit_routes
+from avatar_jobs.http.web import ApiKeys, Endpoint
 from avatar_jobs.logs import JsonLog
-from avatar_jobs.routes.submit_job import submit_routes
-from avatar_jobs.services.admission import Admission
-from avatar_jobs.services.dispatching import LockedBucket
-from avatar_jobs.services.listing import Lister
-from avatar_jobs.services.rendering import JobRenderer
-from avatar_jobs.services.submitting import Submitter
-from avatar_jobs.services.waking import Waking
+from avatar_jobs.services.dispatch.dispatcher import LockedBucket
+from avatar_jobs.services.intake.admission import Admission
+from avatar_jobs.services.intake.submitter import Submitter
+from avatar_jobs.services.intake.tick_trigger import Waking
+from avatar_jobs.services.queries.job_view import JobRenderer
+from avatar_jobs.services.queries.lister import Lister
 from avatar_jobs.settings import Environment
-from avatar_jobs.web import ApiKeys, Endpoint
 
 SUBMIT_SALAD_SEC = 4.0  # the app waits: one try, and its 202 within 8 s
 SUBMIT_KEY_SEC = 2.5  # for its storage key before that; a cold instance needs three requests, a warm one a single one

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from avatar_jobs.domain.errors import ApiError, ApiErrorCode
-from avatar_jobs.domain.jobs import Frozen
+from avatar_jobs.domain.job.model import Frozen
 
 # Also the form of a request id. URL-safe, so that both can stand in a log, a path or a document id unescaped.
 TOKEN_FORM = re.compile(r"[A-Za-z0-9._~-]{1,128}")

@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from avatar_jobs.domain import events as ev
-from avatar_jobs.domain.accepting import new_job
-from avatar_jobs.domain.jobs import Job, JobInput, Phase, Timer
-from avatar_jobs.domain.life.common import deadline_of
-from avatar_jobs.domain.transition import transition
+from avatar_jobs.domain.job import events as ev
+from avatar_jobs.domain.job.changes import deadline_of
+from avatar_jobs.domain.job.model import Job, JobInput, Phase, Timer
+from avatar_jobs.domain.job.new_job import new_job
+from avatar_jobs.domain.job.transition import transition
 from infra.docs.state_table.representatives import LATER, event_types, examples
 
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)

@@ -10,7 +10,7 @@ of events can reach; do not edit. A test makes it again and compares.
 A state is the job's status, its phase (`working` stands for every phase that a worker reports) and what is known of the
 newest attempt's dispatch; of a finished job its status and its callback. Where one event has several outcomes, what
 decides is the time (a lease or a silence that is over, a deadline that passed), the attempt that the event speaks of, a
-claim, or a requested cancellation; the rules are in `functions/avatar_jobs/domain/life/`. "stays" names the parts of
+claim, or a requested cancellation; the rules are in `functions/avatar_jobs/domain/job/`. "stays" names the parts of
 the job that change.
 """
 ORDER = ("queued", "running", "succeeded", "failed", "cancelled")

@@ -4,9 +4,9 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from types import MappingProxyType
 
-from avatar_jobs.domain import events as ev
 from avatar_jobs.domain.errors import JobErrorCode
-from avatar_jobs.domain.jobs import ClaimedResult, Job, JobError, Metrics, Output, Phase, Timer
+from avatar_jobs.domain.job import events as ev
+from avatar_jobs.domain.job.model import ClaimedResult, Job, JobError, Metrics, Output, Phase, Timer
 
 # Past every lease, claim and silence of the life, and well before the deadlines of the examples.
 LATER = timedelta(minutes=11)

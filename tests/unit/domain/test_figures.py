@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from avatar_jobs.domain.figures import agenda_figures, fleet_figures, gap_figures, job_figures
-from avatar_jobs.domain.jobs import JobStatus, Timer
+from avatar_jobs.domain.job.model import JobStatus, Timer
+from avatar_jobs.domain.metrics import agenda_figures, fleet_figures, gap_figures, job_figures
 from tests.support.factories import NOW, a_job
 
 MINUTE = timedelta(minutes=1)

@@ -4,11 +4,11 @@ from datetime import timedelta
 
 import pytest
 
-from avatar_jobs.domain import events as ev
 from avatar_jobs.domain.errors import JobErrorCode
-from avatar_jobs.domain.jobs import CallbackState, DispatchState, Job, JobError, JobStatus, Phase, Timer
-from avatar_jobs.domain.life.operating import redelivery_refusal, requeue_refusal
-from avatar_jobs.domain.transition import transition
+from avatar_jobs.domain.job import events as ev
+from avatar_jobs.domain.job.model import CallbackState, DispatchState, Job, JobError, JobStatus, Phase, Timer
+from avatar_jobs.domain.job.on_request import redelivery_refusal, requeue_refusal
+from avatar_jobs.domain.job.transition import transition
 from tests.support.factories import a_claim, a_job, later
 
 ERROR = JobError(code=JobErrorCode.GPU_FAULT, message="m", stage="s", retryable=True)

@@ -4,8 +4,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from avatar_jobs.domain.http_answers import error_reason, retry_after_sec
-from avatar_jobs.domain.retrying import CALLBACK_SCHEDULE_SEC, callback_delay, conflict_delay, dispatch_delay
+from avatar_jobs.domain.retry_policy import CALLBACK_SCHEDULE_SEC, callback_delay, conflict_delay, dispatch_delay
+from avatar_jobs.protocol.http_answers import error_reason, retry_after_sec
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from standardwebhooks.webhooks import Webhook
 
 from avatar_jobs.domain.errors import BadSignatureError
-from avatar_jobs.domain.signatures import attempt_of_token, report_token, secret_bytes, signed_headers, verify
+from avatar_jobs.protocol.signatures import attempt_of_token, report_token, secret_bytes, signed_headers, verify
 from tests.support.factories import NOW
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"

@@ -6,12 +6,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from avatar_jobs.domain import events as ev
 from avatar_jobs.domain.errors import JobErrorCode
-from avatar_jobs.domain.jobs import MAX_ATTEMPTS, RETENTION_SEC, DispatchState, Job, JobError, JobStatus, Phase, Timer
-from avatar_jobs.domain.life.common import TIMELINE_CAP, still_burning
-from avatar_jobs.domain.life.running import MAX_RUNS
-from avatar_jobs.domain.transition import LIFE_HANDLERS, OUTBOX_HANDLERS, transition
+from avatar_jobs.domain.job import events as ev
+from avatar_jobs.domain.job.changes import TIMELINE_CAP, still_burning
+from avatar_jobs.domain.job.model import (
+    MAX_ATTEMPTS,
+    RETENTION_SEC,
+    DispatchState,
+    Job,
+    JobError,
+    JobStatus,
+    Phase,
+    Timer,
+)
+from avatar_jobs.domain.job.on_run import MAX_RUNS
+from avatar_jobs.domain.job.transition import LIFE_HANDLERS, OUTBOX_HANDLERS, transition
 from avatar_jobs.domain.upload_keys import MAX_REMEMBERED
 from tests.support.factories import NOW, a_claim, a_job, later
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from avatar_jobs.domain import events as ev
-from avatar_jobs.domain.jobs import JobStatus
-from avatar_jobs.domain.transition import LIFE_HANDLERS, OUTBOX_HANDLERS, transition
+from avatar_jobs.domain.job import events as ev
+from avatar_jobs.domain.job.model import JobStatus
+from avatar_jobs.domain.job.transition import LIFE_HANDLERS, OUTBOX_HANDLERS, transition
 from infra.docs.state_table import exploring, representatives
 from infra.docs.state_table.exploring import Table, explore
 from infra.docs.state_table.page import state_table

@@ -8,9 +8,9 @@ from google.cloud import firestore
 from google.cloud.firestore_v1.aggregation import AggregationQuery
 
 from avatar_jobs.adapters.firestore_store.calls import FirestoreConnection, stored, unavailable
-from avatar_jobs.domain.jobs import Job, JobStatus
-from avatar_jobs.domain.records import from_body, readable
+from avatar_jobs.domain.job.model import Job, JobStatus
 from avatar_jobs.ports import JobFilter, OpenJobs, Overview, StoredJob
+from avatar_jobs.protocol.stored_job import from_body, readable
 
 OPEN = [JobStatus.QUEUED.value, JobStatus.RUNNING.value]
 # (field, descending); single fields are indexed by themselves, `body` and `write_id` must be exempt.

@@ -15,10 +15,10 @@ from avatar_jobs.adapters.firestore_store.snapshots import SnapshotArchive
 from avatar_jobs.adapters.firestore_store.tick_lease import TickLease
 from avatar_jobs.domain.errors import StorageUnavailableError
 from avatar_jobs.domain.idempotency import IdempotencyRecord
-from avatar_jobs.domain.jobs import Job
-from avatar_jobs.domain.records import to_columns
+from avatar_jobs.domain.job.model import Job
 from avatar_jobs.optimistic import update_optimistically
 from avatar_jobs.ports import AlreadyCreated, Created, FleetState, JobFilter, OpenJobs, Overview, StoredJob, Updated
+from avatar_jobs.protocol.stored_job import to_columns
 
 
 class FirestoreJobStore:

@@ -13,7 +13,7 @@ from typing import Any
 import requests
 
 from avatar_jobs.domain.errors import ProviderError
-from avatar_jobs.domain.http_answers import error_reason, retry_after_sec
+from avatar_jobs.protocol.http_answers import error_reason, retry_after_sec
 
 CONNECT_SEC = 2.0
 DEFAULT_TIMEOUT_SEC = 10.0

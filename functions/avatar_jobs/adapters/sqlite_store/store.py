@@ -12,11 +12,11 @@ from typing import Any
 from avatar_jobs.adapters.sqlite_store.schema import SCHEMA
 from avatar_jobs.domain.errors import StorageUnavailableError
 from avatar_jobs.domain.idempotency import IdempotencyRecord
-from avatar_jobs.domain.jobs import Job, JobStatus
-from avatar_jobs.domain.records import from_body, readable, to_columns
-from avatar_jobs.domain.retrying import conflict_delay
+from avatar_jobs.domain.job.model import Job, JobStatus
+from avatar_jobs.domain.retry_policy import conflict_delay
 from avatar_jobs.optimistic import update_optimistically
 from avatar_jobs.ports import AlreadyCreated, Created, FleetState, JobFilter, OpenJobs, Overview, StoredJob, Updated
+from avatar_jobs.protocol.stored_job import from_body, readable, to_columns
 
 BUSY_SEC = 4.5  # how long a writer waits for another one's lock: inside the port's 5 s
 SWITCH_TRIES = 20  # some 5 s with the store's own back-off

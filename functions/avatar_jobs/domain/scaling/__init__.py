@@ -1,6 +1,6 @@
 """How large the fleet should be: pure decisions on snapshots of queue and fleet."""
 
-from avatar_jobs.domain.scaling.deciding import decide
+from avatar_jobs.domain.scaling.decide import decide
 from avatar_jobs.domain.scaling.model import (
     GroupConfig,
     GroupCounts,

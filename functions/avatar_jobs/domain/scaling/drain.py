@@ -8,7 +8,7 @@ import math
 from collections.abc import Sequence
 
 from avatar_jobs.domain.scaling.model import HISTORY_SEC, ScalingConfig, Snapshot
-from avatar_jobs.domain.scaling.seeing import mean_need, need_of, recent, replicas_now, sound
+from avatar_jobs.domain.scaling.observe import mean_need, need_of, recent, replicas_now, sound
 
 STEP_DOWN = 4  # blind to running jobs: a quarter of the fleet a hold, so that few busy ones are hit
 

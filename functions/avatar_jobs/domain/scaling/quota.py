@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from avatar_jobs.domain.scaling.model import ScalingConfig
-from avatar_jobs.domain.scaling.seeing import sound
+from avatar_jobs.domain.scaling.observe import sound
 
 
 def replicas_quota(quotas: Mapping[str, Any]) -> int | None:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from avatar_jobs.domain.scaling.model import GroupConfig, GroupPlan, ScalingConfig, Snapshot
-from avatar_jobs.domain.scaling.seeing import counts_of, replicas_now, sound
+from avatar_jobs.domain.scaling.observe import counts_of, replicas_now, sound
 
 
 def spread(want: int, history: Sequence[Snapshot], config: ScalingConfig) -> Mapping[str, GroupPlan]:

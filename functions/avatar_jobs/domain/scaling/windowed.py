@@ -4,7 +4,7 @@ import itertools
 from collections.abc import Sequence
 
 from avatar_jobs.domain.scaling.model import ScalingConfig, Snapshot
-from avatar_jobs.domain.scaling.seeing import mean_queue, replicas_now, running_instances
+from avatar_jobs.domain.scaling.observe import mean_queue, replicas_now, running_instances
 
 
 def windowed(now: float, seen: Sequence[Snapshot], config: ScalingConfig, current: int) -> tuple[int, str]:

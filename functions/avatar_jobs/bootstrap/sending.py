@@ -1,0 +1,67 @@
+"""What the two functions share that talk to Salad."""
+
+import time
+from collections.abc import Callable
+
+from avatar_jobs.adapters.b2_upload_keys import B2UploadKeys
+from avatar_jobs.adapters.salad_client import SaladClient
+from avatar_jobs.bootstrap import common
+from avatar_jobs.logs import JsonLog
+from avatar_jobs.ports import JobStore, SaladApi, UploadKeys
+from avatar_jobs.services.dispatch.dispatcher import Dispatcher
+from avatar_jobs.services.dispatch.upload_key_breaker import PatientKeys
+from avatar_jobs.settings import DispatchSettings, MintSettings, OutputSettings, SaladSettings
+
+
+def salad_client(settings: SaladSettings, timeout_sec: float) -> SaladClient:
+    """Salad, with the time that the caller has."""
+    return SaladClient(
+        base_url=settings.url,
+        api_key=settings.api_key,
+        organization=settings.organization,
+        project=settings.project,
+        queue=settings.queue,
+        now=common.utc_now,
+        timeout_sec=timeout_sec,
+    )
+
+
+def upload_keys(
+    settings: MintSettings | None, bucket: OutputSettings, *, mint_sec: float, revoke_sec: float
+) -> UploadKeys | None:
+    """Makes storage keys within the time that the caller has; None where workers have a key of their own."""
+    if settings is None:
+        return None
+    keys = B2UploadKeys(
+        api_url=settings.api_url,
+        key_id=settings.key_id,
+        app_key=settings.app_key,
+        bucket=bucket.bucket,
+        prefix=bucket.prefix,
+        mint_sec=mint_sec,
+        revoke_sec=revoke_sec,
+        clock=time.monotonic,
+    )
+    return PatientKeys(keys, common.utc_now)
+
+
+def dispatcher(
+    settings: DispatchSettings,
+    store: JobStore,
+    salad: SaladApi,
+    keys: UploadKeys | None,
+    log: JsonLog,
+    has_call: Callable[[], bool],
+) -> Dispatcher:
+    """Sends attempts; has_call: whether this process may make one more call to Salad now."""
+    return Dispatcher(
+        store=store,
+        salad=salad,
+        clock=common.utc_now,
+        log=log,
+        jitter=common.JITTER,
+        base_url=settings.base_url,
+        token_secrets=settings.token_secrets,
+        upload_keys=keys,
+        has_call=has_call,
+    )

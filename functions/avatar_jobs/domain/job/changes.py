@@ -1,0 +1,133 @@
+"""The changes that several events share: timers, attempts, the next attempt, the end."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from avatar_jobs.domain.job import events as ev
+from avatar_jobs.domain.job.model import (
+    MAX_ATTEMPTS,
+    Attempt,
+    Callback,
+    DispatchState,
+    Job,
+    JobError,
+    JobStatus,
+    Phase,
+    TimelineEntry,
+    Timer,
+)
+
+# The request that ends a job makes the first callback try; the tick takes over if it died in between.
+CALLBACK_LEASE = timedelta(seconds=30)
+# Enough for every event of three bad attempts; the record must stay small whatever workers report.
+TIMELINE_CAP = 60
+# The webhook of a job that just ended is on its way; only when it does not come, Salad is asked.
+CLEANUP_WAIT = timedelta(seconds=60)
+
+
+def noted(job: Job, at: datetime, event: str, detail: str = "") -> Job:
+    """The job with one more line in its timeline; beyond the cap the oldest lines after the first go."""
+    entry = TimelineEntry(at=at, event=event, attempt=job.attempt.number, detail=detail[:200])
+    lines = (*job.timeline, entry)
+    if len(lines) > TIMELINE_CAP:
+        lines = (lines[0], *lines[-(TIMELINE_CAP - 1) :])
+    return job.model_copy(update={"timeline": lines})
+
+
+def is_current(job: Job, event: ev.AttemptEvent, *states: DispatchState) -> bool:
+    """True when the event speaks of the newest attempt and, if states are given, finds it in one of them."""
+    attempt = job.attempt
+    return attempt.number == event.attempt and (not states or attempt.dispatch in states)
+
+
+def with_attempt(job: Job, **changes: Any) -> tuple[Attempt, ...]:
+    return (*job.attempts[:-1], job.attempt.model_copy(update=changes))
+
+
+def timers_with(job: Job, **changes: datetime | None) -> dict[Timer, datetime]:
+    """The job's timers with some set and, where None is given, some removed."""
+    merged = {**job.timers, **{Timer(name): at for name, at in changes.items()}}
+    return {name: at for name, at in merged.items() if at is not None}
+
+
+def deadline_of(job: Job) -> datetime:
+    """When an unfinished job must be over: the start deadline until the first sign of life, then the run deadline."""
+    if job.started_at is None:
+        return job.created_at + timedelta(seconds=job.input.start_timeout_seconds)
+    return job.started_at + timedelta(seconds=job.input.run_timeout_seconds)
+
+
+def still_burning(job: Job) -> list[Attempt]:
+    """The attempts whose job at Salad may still run or wait, as far as we know its id."""
+    return [attempt for attempt in job.attempts if attempt.salad_job_id and not attempt.closed]
+
+
+def with_cleanup(job: Job, at: datetime) -> Job:
+    """Puts the job on the agenda while an attempt that nobody waits for may burn at Salad, and takes it off after."""
+    current = 0 if job.status.is_terminal else job.attempt.number
+    unwanted = [attempt for attempt in still_burning(job) if attempt.number != current]
+    due = job.timers.get(Timer.CLEANUP, at + CLEANUP_WAIT) if unwanted else None
+    if due == job.timers.get(Timer.CLEANUP):
+        return job
+    return job.model_copy(update={"timers": timers_with(job, cleanup=due)})
+
+
+def with_revocation(job: Job, at: datetime) -> Job:
+    """Puts a job that is over on the agenda while it has storage keys."""
+    if not job.upload_key_ids or Timer.REVOKE in job.timers:
+        return job
+    return job.model_copy(update={"timers": timers_with(job, revoke=at)})
+
+
+def next_attempt(job: Job, at: datetime) -> Job:
+    """Plans the next attempt, due at once; the tick that claims it sends it."""
+    planned = Attempt(number=job.attempt.number + 1, dispatch=DispatchState.UNSENT, claimed_at=at, tries=0)
+    changed = job.model_copy(
+        update={
+            "attempts": (*job.attempts, planned),
+            "phase": Phase.REQUEUED,
+            "progress": 0.0,
+            "timers": timers_with(job, dispatch=at, verify=None, silence=None),
+        }
+    )
+    return with_cleanup(noted(changed, at, "requeued"), at)
+
+
+def attempt_over(job: Job, at: datetime, error: JobError) -> Job:
+    """Another attempt while attempts and time remain, else the job failed with the last reported code."""
+    time_remains = at < deadline_of(job)
+    if job.cancel_requested_at:
+        return finished(job, at, JobStatus.CANCELLED, None)
+    if job.attempt.number < MAX_ATTEMPTS and time_remains:
+        return next_attempt(noted(job, at, "attempt_failed", error.code), at)
+    return finished(job, at, JobStatus.FAILED, job.attempt.last_error or error)
+
+
+def finished(job: Job, at: datetime, status: JobStatus, error: JobError | None) -> Job:
+    """Ends the job; the outbox entry for the app is part of the same write."""
+    callback = None
+    timers: dict[Timer, datetime] = {Timer.PURGE: at + timedelta(seconds=job.retention_sec)}
+    if job.input.webhook_url:
+        lease_end = at + CALLBACK_LEASE
+        callback = Callback(webhook_id=f"msg_{job.id}", next_attempt_at=lease_end)
+        timers[Timer.CALLBACK] = lease_end
+    changed = job.model_copy(
+        update={
+            "status": status,
+            "phase": None,
+            "error": error,
+            "finished_at": at,
+            "claimed_result": None,
+            "callback": callback,
+            "timers": timers,
+        }
+    )
+    return with_revocation(with_cleanup(noted(changed, at, status.value, error.code if error else ""), at), at)
+
+
+def started(job: Job, at: datetime) -> Job:
+    """The job as running since its first sign of life, with the run deadline in place of the start deadline."""
+    running = job.model_copy(update={"status": JobStatus.RUNNING, "started_at": job.started_at or at})
+    run_deadline = job.timers.get(Timer.RUN_DEADLINE, deadline_of(running))
+    timers = timers_with(job, dispatch=None, start_deadline=None, run_deadline=run_deadline)
+    return running.model_copy(update={"timers": timers})

@@ -1,0 +1,33 @@
+"""The outbox entry for the app's webhook; it lives on when the job is over."""
+
+from avatar_jobs.domain.job import events as ev
+from avatar_jobs.domain.job.changes import noted, timers_with
+from avatar_jobs.domain.job.model import CallbackState, Job, Timer
+
+
+def callback_claimed(job: Job, event: ev.CallbackClaimed) -> Job:
+    due = job.timers.get(Timer.CALLBACK)
+    if job.callback is None or due is None or event.at < due:  # somebody else holds it, or it is over
+        return job
+    callback = job.callback.model_copy(update={"next_attempt_at": event.until})
+    return job.model_copy(update={"callback": callback, "timers": timers_with(job, callback=event.until)})
+
+
+def callback_tried(job: Job, event: ev.CallbackTried) -> Job:
+    if job.callback is None or job.callback.state in (CallbackState.DELIVERED, CallbackState.FAILED):
+        return job
+    if event.delivered:
+        state, next_at = CallbackState.DELIVERED, None
+    else:
+        next_at = event.next_attempt_at
+        state = CallbackState.RETRYING if next_at else CallbackState.FAILED
+    callback = job.callback.model_copy(
+        update={
+            "state": state,
+            "attempts": job.callback.attempts + 1,
+            "last_status": event.http_status,
+            "next_attempt_at": next_at,
+        }
+    )
+    changed = job.model_copy(update={"callback": callback, "timers": timers_with(job, callback=next_at)})
+    return noted(changed, event.at, f"callback_{state.value}", str(event.http_status or "no answer"))

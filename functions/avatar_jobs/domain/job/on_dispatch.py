@@ -1,0 +1,117 @@
+"""Claim, send, and what the answer of `create_queue_job` (or its loss) means."""
+
+from datetime import datetime, timedelta
+
+from avatar_jobs.domain.job import events as ev
+from avatar_jobs.domain.job.changes import (
+    finished,
+    is_current,
+    next_attempt,
+    noted,
+    timers_with,
+    with_attempt,
+    with_revocation,
+)
+from avatar_jobs.domain.job.model import MAX_ATTEMPTS, DispatchState, Job, JobStatus, Phase, Timer
+from avatar_jobs.domain.upload_keys import remembered
+
+# A sender has one try of 4 s at Salad and 5 s at the store; after 30 s it is not coming back.
+DISPATCH_CLAIM = timedelta(seconds=30)
+# Time for a report or a webhook to tell that a dispatch with a lost answer did arrive.
+UNKNOWN_WAIT = timedelta(seconds=60)
+
+
+def dispatch_claimed(job: Job, event: ev.DispatchClaimed) -> Job:
+    if job.cancel_requested_at or job.claimed_result or not is_current(job, event, DispatchState.UNSENT):
+        return job
+    attempts = with_attempt(job, dispatch=DispatchState.SENDING, claimed_at=event.at, tries=job.attempt.tries + 1)
+    changed = job.model_copy(
+        update={"attempts": attempts, "timers": timers_with(job, dispatch=event.at + DISPATCH_CLAIM)}
+    )
+    return noted(changed, event.at, "dispatch_claimed", f"try {changed.attempt.tries}")
+
+
+def dispatch_sent(job: Job, event: ev.DispatchSent) -> Job:
+    known = job.attempt.salad_job_id is not None and job.attempt.dispatch is DispatchState.SENT
+    if known or not is_current(job, event):
+        return with_key(job, event.upload_key_id)
+    salad_job_id = job.attempt.salad_job_id or event.salad_job_id
+    attempts = with_attempt(job, dispatch=DispatchState.SENT, salad_job_id=salad_job_id)
+    phase = Phase.DISPATCHED if job.phase is Phase.ACCEPTED else job.phase
+    cancel = event.at if job.cancel_requested_at and job.claimed_result is None else None
+    timers = timers_with(job, dispatch=None, cancel=cancel)
+    changed = with_key(job, event.upload_key_id).model_copy(
+        update={"attempts": attempts, "phase": phase, "timers": timers}
+    )
+    return noted(changed, event.at, "dispatched", event.salad_job_id)
+
+
+def dispatch_unsent(job: Job, event: ev.DispatchUnsent) -> Job:
+    known = with_key(job, event.upload_key_id)
+    if not is_current(job, event, DispatchState.SENDING):
+        return known
+    if job.cancel_requested_at and job.claimed_result is None:  # nothing is at Salad, and nothing goes there any more
+        return finished(known, event.at, JobStatus.CANCELLED, None)
+    changed = known.model_copy(
+        update={
+            "attempts": with_attempt(job, dispatch=DispatchState.UNSENT),
+            "timers": timers_with(job, dispatch=_unless_claimed(job, event.retry_at)),
+        }
+    )
+    return noted(changed, event.at, "dispatch_unsent", event.reason)
+
+
+def dispatch_unknown(job: Job, event: ev.DispatchUnknown) -> Job:
+    if not is_current(job, event, DispatchState.SENDING):
+        return with_key(job, event.upload_key_id)
+    changed = with_key(job, event.upload_key_id).model_copy(
+        update={
+            "attempts": with_attempt(job, dispatch=DispatchState.UNKNOWN),
+            "timers": timers_with(job, dispatch=_unless_claimed(job, event.at + UNKNOWN_WAIT)),
+        }
+    )
+    return noted(changed, event.at, "dispatch_unknown", event.reason)
+
+
+def dispatch_lost(job: Job, event: ev.DispatchLost) -> Job:
+    """The next attempt while there is one; after that the last one again, because a Salad that is down ends no job
+    before its deadline, and a double is harmless by the run rule."""
+    if job.claimed_result or not is_current(job, event, DispatchState.UNKNOWN):
+        return job
+    if job.cancel_requested_at:
+        return finished(job, event.at, JobStatus.CANCELLED, None)
+    lost = noted(job, event.at, "dispatch_lost")
+    if job.attempt.number < MAX_ATTEMPTS:
+        return next_attempt(lost, event.at)
+    return lost.model_copy(
+        update={
+            "attempts": with_attempt(job, dispatch=DispatchState.UNSENT),
+            "timers": timers_with(job, dispatch=event.at),
+        }
+    )
+
+
+def _unless_claimed(job: Job, at: datetime) -> datetime | None:
+    """The time of the next look at a dispatch; none while a claimed file may end the job (claims.py sets it then)."""
+    return None if job.claimed_result else at
+
+
+def with_key(job: Job, key_id: str | None) -> Job:
+    """The job that knows one more key; the same when there is none, or it was known."""
+    keys = remembered(job.upload_key_ids, key_id)
+    return job if keys == job.upload_key_ids else job.model_copy(update={"upload_key_ids": keys})
+
+
+def late_key(job: Job, event: ev.DispatchSent | ev.DispatchUnsent | ev.DispatchUnknown) -> Job:
+    """A dispatch whose outcome comes after the job's end leaves a key to delete, and changes nothing else."""
+    known = with_key(job, event.upload_key_id)
+    return job if known is job else with_revocation(known, event.at)
+
+
+def keys_revoked(job: Job, event: ev.KeysRevoked) -> Job:
+    left = tuple(key_id for key_id in job.upload_key_ids if key_id not in event.key_ids)
+    if left == job.upload_key_ids:
+        return job
+    due = job.timers.get(Timer.REVOKE) if left else None
+    changed = job.model_copy(update={"upload_key_ids": left, "timers": timers_with(job, revoke=due)})
+    return noted(changed, event.at, "keys_revoked", str(len(event.key_ids)))

@@ -1,0 +1,68 @@
+"""The only place where a job changes: transition(job, event) -> job, pure and total.
+
+Any event in any state gives a job, never an exception; a terminal status never changes; an event that changes
+nothing returns the same object, so that a writer knows that there is nothing to store.
+"""
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any
+
+from avatar_jobs.domain.job import events as ev
+from avatar_jobs.domain.job import (
+    on_callback,
+    on_dispatch,
+    on_request,
+    on_result,
+    on_run,
+    on_salad_status,
+    on_timer,
+)
+from avatar_jobs.domain.job.model import Job
+
+Handler = Callable[[Job, Any], Job]
+
+OUTBOX_HANDLERS: Mapping[type[ev.Event], Handler] = MappingProxyType(
+    {
+        ev.CallbackClaimed: on_callback.callback_claimed,
+        ev.CallbackTried: on_callback.callback_tried,
+        ev.RedeliveryRequested: on_request.redelivery_requested,
+        ev.AttemptClosed: on_salad_status.attempt_closed,
+        ev.LookClaimed: on_timer.look_claimed,
+        ev.DispatchSent: on_dispatch.late_key,
+        ev.DispatchUnsent: on_dispatch.late_key,
+        ev.DispatchUnknown: on_dispatch.late_key,
+        ev.KeysRevoked: on_dispatch.keys_revoked,
+    }
+)
+
+LIFE_HANDLERS: Mapping[type[ev.Event], Handler] = MappingProxyType(
+    {
+        ev.DispatchClaimed: on_dispatch.dispatch_claimed,
+        ev.DispatchSent: on_dispatch.dispatch_sent,
+        ev.DispatchUnsent: on_dispatch.dispatch_unsent,
+        ev.DispatchUnknown: on_dispatch.dispatch_unknown,
+        ev.DispatchLost: on_dispatch.dispatch_lost,
+        ev.RunReported: on_run.run_reported,
+        ev.AttemptFailed: on_result.attempt_failed,
+        ev.JobRefused: on_result.job_refused,
+        ev.DeadlinePassed: on_timer.deadline_passed,
+        ev.ResultClaimed: on_result.result_claimed,
+        ev.VerificationClaimed: on_result.verification_claimed,
+        ev.OutputVerified: on_result.output_verified,
+        ev.OutputAbsent: on_result.output_absent,
+        ev.RunStopped: on_result.run_stopped,
+        ev.AttemptSeen: on_salad_status.attempt_seen,
+        ev.AttemptClosed: on_salad_status.attempt_closed,
+        ev.LookClaimed: on_timer.look_claimed,
+        ev.CancelRequested: on_request.cancel_requested,
+        ev.RequeueRequested: on_request.requeue_requested,
+    }
+)
+
+
+def transition(job: Job, event: ev.Event) -> Job:
+    """Returns the job after the event; the very same object when nothing changed. Never raises."""
+    handlers = OUTBOX_HANDLERS if job.status.is_terminal else LIFE_HANDLERS
+    handler = handlers.get(type(event))
+    return handler(job, event) if handler else job

@@ -1,0 +1,69 @@
+"""Figures for log lines, of which the cloud makes its metrics. What is unknown is left out: a 0 would lie. Pure."""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from avatar_jobs.domain.job.model import Job, JobStatus, Timer
+
+
+def job_figures(job: Job) -> dict[str, float]:
+    """Of a job that is over: how long it waited and ran.
+
+    One that failed before it started waited until its end; one that was cancelled before says nothing of the queue.
+    """
+    if job.finished_at is None:
+        return {}
+    if job.started_at is not None:
+        waited, ran = job.started_at - job.created_at, job.finished_at - job.started_at
+        return {"wait_seconds": _seconds(waited), "run_seconds": _seconds(ran)}
+    if job.status is JobStatus.CANCELLED:
+        return {}
+    return {"wait_seconds": _seconds(job.finished_at - job.created_at)}
+
+
+def agenda_figures(due: Iterable[Job], now: datetime) -> dict[str, float]:
+    """Of the jobs that a tick found due, which it reads anyway: how many, how many of them for a callback, and for how
+    long the first of those has been due. A backlog shows as many of them, or as one that was due ticks ago."""
+    jobs = list(due)
+    late = [now - at for job in jobs if (at := job.timers.get(Timer.CALLBACK)) is not None and at <= now]
+    return {
+        "due_jobs": len(jobs),
+        "callbacks_due": len(late),
+        "callback_overdue_seconds": _seconds(max(late, default=timedelta(0))),
+    }
+
+
+def gap_figures(gap: timedelta | None, period: timedelta) -> dict[str, float]:
+    """Of the time since the last tick ended, None before the first: its length, and the ticks missed in it."""
+    if gap is None:
+        return {}
+    return {"gap_seconds": _seconds(gap), "ticks_missed": max(0, round(gap / period) - 1)}
+
+
+def fleet_figures(seen: Mapping[str, Any]) -> dict[str, float]:
+    """Of what a tick saw and decided, as it is archived: jobs, the oldest wait, replicas of all groups, dollars.
+
+    A group that no decision speaks of (a fixed one, or any when nothing is scaled) is wanted as it is set.
+    """
+    groups: Mapping[str, Any] | None = seen.get("groups")
+    planned = (seen.get("scaling") or {}).get("groups") or {}
+    oldest = seen.get("oldest_wait_sec")
+    known = {
+        "jobs_queued": seen.get("queued_jobs"),
+        "jobs_running": seen.get("running_jobs"),
+        "oldest_wait_seconds": 0.0 if oldest is None and seen.get("queued_jobs") == 0 else oldest,
+        "replicas_wanted": _wanted(groups, planned) if groups else None,
+        "replicas_running": sum(one["running"] or 0 for one in groups.values()) if groups else None,
+        "spend_today_usd": seen.get("spend_usd"),
+        "spend_added_usd": seen.get("spend_added_usd"),
+    }
+    return {name: value for name, value in known.items() if value is not None}
+
+
+def _wanted(groups: Mapping[str, Any], planned: Mapping[str, Any]) -> int:
+    return sum(planned[name]["target"] if name in planned else one["replicas"] for name, one in groups.items())
+
+
+def _seconds(time: timedelta) -> float:
+    return max(0.0, round(time.total_seconds(), 3))  # clocks of two instances may differ by a little

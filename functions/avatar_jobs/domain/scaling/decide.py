@@ -1,0 +1,66 @@
+"""decide(now, history, config) -> plan: the one decision of a tick, by the rule that the settings name. Pure, total."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+
+from avatar_jobs.domain.scaling.drain import drain
+from avatar_jobs.domain.scaling.model import HISTORY_SEC, NO_GROUPS, Plan, ScalingConfig, Snapshot
+from avatar_jobs.domain.scaling.observe import (
+    MEANS_SEC,
+    mean_queue,
+    need_of,
+    recent,
+    replicas_now,
+    running_instances,
+    sound,
+)
+from avatar_jobs.domain.scaling.tiers import spread
+from avatar_jobs.domain.scaling.windowed import windowed
+
+Rule = Callable[[float, Sequence[Snapshot], ScalingConfig, int], tuple[int, str]]
+
+RULES: Mapping[str, Rule] = {"drain": drain, "windowed": windowed}
+
+
+def decide(now: float, history: Sequence[Snapshot], config: ScalingConfig) -> Plan:
+    """Plans the replicas of every scaled group from what was seen in the last hour, the newest snapshot included.
+
+    Never raises; changes nothing that it is given; the same for the same arguments. Blind (no queue length now, or no
+    group ever seen) it plans nothing: everything stays as it is.
+    """
+    seen = recent(now, history, HISTORY_SEC)
+    latest = seen[-1] if seen else None
+    if latest is None or sound(latest.queue_length) is None:
+        return _explained(Plan(NO_GROUPS, "blind: no queue length"), now, seen, config)
+    current = _current(seen, config)
+    if current is None:
+        return _explained(Plan(NO_GROUPS, "blind: no group was ever seen"), now, seen, config)
+    want, reason = RULES[config.rule](now, seen, config, current)
+    want = max(sum(group.minimum for group in config.scaled), min(want, config.budget))
+    return _explained(Plan(spread(want, seen, config), reason), now, seen, config)
+
+
+def _current(seen: Sequence[Snapshot], config: ScalingConfig) -> int | None:
+    known = [replicas_now(seen, group) for group in config.scaled]
+    return None if all(count is None for count in known) else sum(count or 0 for count in known)
+
+
+def _explained(plan: Plan, now: float, seen: Sequence[Snapshot], config: ScalingConfig) -> Plan:
+    """The plan with the figures that explain it, whichever rule decided."""
+    latest = seen[-1] if seen else None
+    need = need_of(latest, config) if latest else None
+    queue = sound(latest.queue_length) if latest else None
+    instances = running_instances(latest, config.groups) if latest else 0
+    means = [_rounded(mean_queue(now, seen, seconds)) for seconds in MEANS_SEC]
+    return Plan(
+        groups=plan.groups,
+        reason=plan.reason,
+        need=_rounded(need),
+        mean_15_min=means[0],
+        mean_60_min=means[1],
+        jobs_per_replica=None if queue is None or not instances else _rounded(queue / instances),
+    )
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None or not math.isfinite(value) else round(value, 3)

@@ -1,0 +1,64 @@
+"""The paths of salad_webhook."""
+
+from collections.abc import Sequence
+
+from avatar_jobs.domain.errors import BadSignatureError
+from avatar_jobs.domain.job.events import RunReported
+from avatar_jobs.http.web import Call, Reply, Route
+from avatar_jobs.ports import Clock, EventLog
+from avatar_jobs.protocol.requests import checked_report
+from avatar_jobs.protocol.salad_job import read_webhook
+from avatar_jobs.protocol.signatures import attempt_of_token, verify
+from avatar_jobs.protocol.strict_json import parse_json
+from avatar_jobs.services.outcome.finisher import Finisher
+from avatar_jobs.services.outcome.report_receiver import ReportReceiver
+
+# A Salad webhook carries the worker's whole output. Salad caps that at 10 MB, but as JSON with escapes it can be three
+# times as long; Cloud Run lets no more than this through.
+WEBHOOK_BODY_LIMIT = 32 * 1024 * 1024
+
+
+def webhook_routes(
+    finisher: Finisher,
+    reports: ReportReceiver,
+    clock: Clock,
+    log: EventLog,
+    *,
+    webhook_secrets: Sequence[str],
+    token_secrets: Sequence[str],
+) -> Sequence[Route]:
+    """The routes of salad_webhook: public, each authenticated by a signature before anything is parsed or read."""
+
+    def salad(call: Call) -> Reply:
+        verify(webhook_secrets, call.headers, call.body, clock())
+        salad_job = read_webhook(call.body)
+        if salad_job is None:
+            log("salad_webhook_not_ours", level="warning", request_id=call.request_id)
+        else:
+            finisher.take_in(salad_job)
+        return Reply(204)
+
+    def report(call: Call) -> Reply:
+        job_id = call.params["id"]
+        # A front such as API Gateway puts its own identity into Authorization, and what came there into the other.
+        proof = call.headers.get("x-forwarded-authorization") or call.headers.get("authorization", "")
+        attempt = attempt_of_token(token_secrets, job_id, proof)
+        body = checked_report(parse_json(call.body))
+        if body.attempt != attempt:
+            raise BadSignatureError("the report token is for another attempt")
+        event = RunReported(
+            at=clock(),
+            attempt=attempt,
+            run_id=body.run_id,
+            seq=body.seq,
+            phase=body.phase,
+            progress=body.progress,
+            error=body.error.as_job_error() if body.error else None,
+        )
+        answer = reports.receive(job_id, event)
+        return Reply(200, {"cancel": answer.cancel, "remaining_seconds": answer.remaining_seconds})
+
+    return [
+        Route("POST", "/v1/webhooks/salad", salad, body_limit=WEBHOOK_BODY_LIMIT),
+        Route("POST", "/v1/worker/jobs/{id}/reports", report),
+    ]

@@ -1,0 +1,19 @@
+"""The path of scale_tick."""
+
+from collections.abc import Sequence
+
+from avatar_jobs.domain.errors import ApiError, ApiErrorCode
+from avatar_jobs.http.web import Call, Reply, Route
+from avatar_jobs.services.tick.ticker import Ticker
+
+
+def tick_routes(ticker: Ticker) -> Sequence[Route]:
+    """The routes of scale_tick; the platform lets nobody but the scheduler call it."""
+
+    def tick(call: Call) -> Reply:
+        if call.body.strip() not in (b"", b"{}"):
+            raise ApiError(ApiErrorCode.VALIDATION_ERROR, "The tick takes no body.")
+        report = ticker.tick()
+        return Reply(200, {"lease": "held" if report.had_lease else "taken by another tick", "done": dict(report.done)})
+
+    return [Route("POST", "/tick", tick)]

@@ -1,0 +1,1 @@
+"""Formats that others read or write: requests, signatures, Salad jobs, worker messages, stored records. No I/O."""

@@ -1,0 +1,115 @@
+"""Snapshots and decisions as JSON values: remembered for the next tick, and archived for analysis. Pure."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from avatar_jobs.domain.scaling.actuate import LastSet
+from avatar_jobs.domain.scaling.model import HISTORY_SEC, GroupCounts, Plan, ScalingConfig, Snapshot
+from avatar_jobs.domain.scaling.observe import sound
+
+STATES = ("allocating", "creating", "running", "stopping")
+# The last minutes as they were seen, for the hold; before them one snapshot a minute, for the means and the stuck rule.
+# The design's ring of 60, twice: a tick of 5 s, as in the rehearsal, still sees an hour.
+DENSE, SPARSE = 60, 60
+SPARSE_SEC = HISTORY_SEC / SPARSE
+
+
+def snapshot_of(at: float, queue: Mapping[str, Any] | None, running_jobs: int | None) -> Snapshot:
+    """Reads Salad's answer to `GET queue`; None when it gave none. What is missing or absurd becomes unknown."""
+    if queue is None:
+        return Snapshot(at, None, running_jobs, None)
+    groups = queue.get("container_groups")
+    named = {
+        str(group["name"]): _counts(group)
+        for group in (groups if isinstance(groups, list) else [])
+        if isinstance(group, dict) and sound(group.get("replicas")) is not None and group.get("name")
+    }
+    return Snapshot(at, sound(queue.get("current_queue_length")), running_jobs, named or None)
+
+
+def _counts(group: Mapping[str, Any]) -> GroupCounts:
+    state = group.get("current_state")
+    told = state.get("instance_status_counts") if isinstance(state, dict) else None
+    by_state = {name: sound(told.get(f"{name}_count")) if isinstance(told, dict) else None for name in STATES}
+    return GroupCounts(int(group["replicas"]), **by_state)
+
+
+def to_record(snapshot: Snapshot) -> dict[str, Any]:
+    """A snapshot as JSON values."""
+    groups = snapshot.groups or {}
+    return {
+        "at": round(snapshot.at, 3),
+        "queue_length": snapshot.queue_length,
+        "running_jobs": snapshot.running_jobs,
+        "groups": {
+            name: {"replicas": one.replicas, **{state: getattr(one, state) for state in STATES}}
+            for name, one in groups.items()
+        }
+        or None,
+    }
+
+
+def from_record(record: Any) -> Snapshot | None:
+    """A snapshot from its record, None for what no release of ours wrote."""
+    if not isinstance(record, dict) or not isinstance(record.get("at"), int | float):
+        return None
+    groups = record.get("groups")
+    read = {
+        str(name): GroupCounts(one["replicas"], **{state: sound(one.get(state)) for state in STATES})
+        for name, one in (groups.items() if isinstance(groups, dict) else ())
+        if isinstance(one, dict) and sound(one.get("replicas")) is not None
+    }
+    return Snapshot(
+        float(record["at"]), sound(record.get("queue_length")), sound(record.get("running_jobs")), read or None
+    )
+
+
+def history_with(records: Any, newest: Snapshot) -> list[Snapshot]:
+    """The remembered snapshots of the last hour and the newest one, oldest first."""
+    found = [from_record(record) for record in (records if isinstance(records, list) else [])]
+    known = [one for one in found if one is not None and newest.at - HISTORY_SEC <= one.at < newest.at]
+    return [*sorted(known, key=lambda one: one.at), newest]
+
+
+def remembered(history: Sequence[Snapshot]) -> list[dict[str, Any]]:
+    """The records to keep for the next tick: the newest DENSE snapshots, and before them one a minute."""
+    recent, older = history[-DENSE:], history[:-DENSE]
+    thinned: list[Snapshot] = []
+    for snapshot in older:
+        if not thinned or snapshot.at - thinned[-1].at >= SPARSE_SEC:
+            thinned.append(snapshot)
+    return [to_record(snapshot) for snapshot in [*thinned[-SPARSE:], *recent]]
+
+
+def explanation(plan: Plan, config: ScalingConfig) -> dict[str, Any]:
+    """A decision for health, logs and the archive."""
+    return {
+        "rule": config.rule,
+        "reason": plan.reason,
+        "need": plan.need,
+        "mean_queue_15_min": plan.mean_15_min,
+        "mean_queue_60_min": plan.mean_60_min,
+        "jobs_per_replica": plan.jobs_per_replica,
+        "groups": {name: {"target": one.target, "reason": one.reason} for name, one in plan.groups.items()},
+    }
+
+
+def last_set_record(last: Mapping[str, LastSet]) -> dict[str, Any]:
+    """What groups were last set to, as JSON values."""
+    return {
+        name: {"replicas": one.replicas, "tried": one.tried, "foreign_since": one.foreign_since}
+        for name, one in last.items()
+    }
+
+
+def last_set_of(record: Any) -> dict[str, LastSet]:
+    """Reads it back; what makes no sense is left out, as if we had never had a say."""
+    found = {}
+    for name, one in record.items() if isinstance(record, dict) else ():
+        replicas = sound(one.get("replicas")) if isinstance(one, dict) else None
+        if replicas is not None:
+            since = one.get("foreign_since")
+            found[str(name)] = LastSet(
+                replicas, sound(one.get("tried")), float(since) if isinstance(since, int | float) else None
+            )
+    return found

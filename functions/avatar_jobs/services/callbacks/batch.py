@@ -1,0 +1,63 @@
+"""The tick's callbacks: collected while it works, then tried side by side, few at a time for one host."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from threading import Lock
+from urllib.parse import urlsplit
+
+from avatar_jobs.domain.errors import AvatarError
+from avatar_jobs.ports import Clock, EventLog, StoredJob
+from avatar_jobs.services.callbacks.deliverer import CallbackDeliverer
+
+PARALLEL = 16  # tries at a time: with 15 s each, a tick still reaches some fifty slow apps
+PARALLEL_A_HOST = 2  # one slow app must not hold all of them, nor be flooded
+
+
+class CallbackRounds:
+    """Looks like a CallbackDeliverer, but keeps what it is given until deliver_all."""
+
+    def __init__(self, *, deliverer: CallbackDeliverer, clock: Clock, log: EventLog) -> None:
+        self._deliverer = deliverer
+        self._clock = clock
+        self._log = log
+        self._waiting: list[tuple[StoredJob, float]] = []
+        self._lock = Lock()
+
+    def deliver(self, leased: StoredJob, timeout_sec: float) -> bool:
+        """Keeps one leased callback for the end of the tick; never delivered yet."""
+        with self._lock:
+            self._waiting.append((leased, timeout_sec))
+        return False
+
+    def deliver_all(self, stop_at: datetime) -> int:
+        """Tries everything that waits; after stop_at only the first of each lane, the others' leases run out. Returns
+        how many were taken."""
+        with self._lock:
+            waiting, self._waiting = self._waiting, []
+        lanes: defaultdict[tuple[str, int], list[tuple[StoredJob, float]]] = defaultdict(list)
+        for number, (leased, timeout_sec) in enumerate(waiting):
+            lanes[_host(leased), number % PARALLEL_A_HOST].append((leased, timeout_sec))
+        with ThreadPoolExecutor(PARALLEL) as pool:
+            return sum(pool.map(lambda lane: self._run(lane, stop_at), lanes.values()))
+
+    def _run(self, lane: Iterable[tuple[StoredJob, float]], stop_at: datetime) -> int:
+        """One after the other: a slow host holds as many threads as it has lanes, and no more."""
+        taken = 0
+        for number, (leased, timeout_sec) in enumerate(lane):
+            if number > 0 and self._clock() >= stop_at:
+                break
+            taken += self._try(leased, timeout_sec)
+        return taken
+
+    def _try(self, leased: StoredJob, timeout_sec: float) -> bool:
+        try:
+            return self._deliverer.deliver(leased, timeout_sec)
+        except AvatarError as error:
+            self._log("callback_not_stored", level="error", job_id=leased.job.id, reason=str(error))
+            return False
+
+
+def _host(leased: StoredJob) -> str:
+    return urlsplit(leased.job.input.webhook_url or "").hostname or ""

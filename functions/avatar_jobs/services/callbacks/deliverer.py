@@ -1,0 +1,93 @@
+"""Delivers the callback of a finished job: rendered and signed afresh for each try, one id for all."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
+
+from avatar_jobs.domain.job.events import CallbackTried
+from avatar_jobs.domain.job.model import CallbackState
+from avatar_jobs.domain.job.transition import transition
+from avatar_jobs.domain.retry_policy import callback_delay
+from avatar_jobs.ports import CallbackAnswer, CallbackSender, Clock, EventLog, JobStore, StoredJob
+from avatar_jobs.protocol.signatures import signed_headers
+from avatar_jobs.protocol.times import to_text
+from avatar_jobs.services.queries.job_view import JobRenderer
+
+FIRST_TRY_SEC = 5.0  # made by the request that ended the job: Salad and the worker wait for that request
+LATER_TRY_SEC = 15.0  # made by the tick
+GONE = 410  # the app says that nobody will ever listen there again
+
+
+class CallbackTrier(Protocol):
+    """Takes a leased callback: tries it at once, or keeps it for the end of the tick."""
+
+    def deliver(self, leased: StoredJob, timeout_sec: float) -> bool:
+        """Returns whether the app took it."""
+        ...
+
+
+class CallbackDeliverer:
+    """secrets: the callback secrets of each client, each of which signs; jitter: draws 0.0 to 1.0."""
+
+    def __init__(
+        self,
+        *,
+        store: JobStore,
+        sender: CallbackSender,
+        renderer: JobRenderer,
+        clock: Clock,
+        log: EventLog,
+        jitter: Callable[[], float],
+        secrets: Mapping[str, Sequence[str]],
+    ) -> None:
+        self._store = store
+        self._sender = sender
+        self._renderer = renderer
+        self._clock = clock
+        self._log = log
+        self._jitter = jitter
+        self._secrets = secrets
+
+    def deliver(self, leased: StoredJob, timeout_sec: float) -> bool:
+        """Tries once and stores the outcome; returns whether the app took it. The caller holds the callback's lease."""
+        job = leased.job
+        if job.callback is None or job.input.webhook_url is None:
+            return False
+        now = self._clock()
+        body = json.dumps(
+            {"type": f"avatar.job.{job.status.value}", "timestamp": to_text(now), **self._renderer.render(job, now)}
+        ).encode()
+        headers = signed_headers(self._secrets.get(job.client, ()), job.callback.webhook_id, now, body)
+        headers["X-Request-Id"] = job.request_id
+        answer = self._sender.send(job.input.webhook_url, headers, body, timeout_sec)
+        tried = self._tried(answer, tries=job.callback.attempts + 1)
+        self._store.update(job.id, lambda current: transition(current, tried), known=leased)
+        self._log(
+            "callback_tried",
+            job_id=job.id,
+            request_id=job.request_id,
+            attempt=job.attempt.number,
+            delivered=answer.delivered,
+            http_status=answer.http_status,
+            state=_state(tried),
+        )
+        return answer.delivered
+
+    def _tried(self, answer: CallbackAnswer, tries: int) -> CallbackTried:
+        now = self._clock()
+        wait = None
+        if not answer.delivered and answer.http_status != GONE:
+            wait = callback_delay(tries, answer.retry_after_sec, self._jitter())
+        return CallbackTried(
+            at=now,
+            delivered=answer.delivered,
+            http_status=answer.http_status,
+            next_attempt_at=now + wait if wait else None,
+        )
+
+
+def _state(tried: CallbackTried) -> str:
+    """What the callback is after the try, as the job shows it."""
+    if tried.delivered:
+        return CallbackState.DELIVERED.value
+    return (CallbackState.RETRYING if tried.next_attempt_at else CallbackState.FAILED).value

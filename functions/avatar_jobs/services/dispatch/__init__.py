@@ -1,0 +1,1 @@
+"""Sending one attempt to Salad, with its storage key."""

@@ -1,0 +1,132 @@
+"""Sends one claimed attempt to Salad, once, and stores what the answer (or its loss) means."""
+
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from threading import Lock
+
+from avatar_jobs.domain.errors import ProviderError
+from avatar_jobs.domain.job.events import DispatchSent, DispatchUnknown, DispatchUnsent, Event
+from avatar_jobs.domain.job.model import Job
+from avatar_jobs.domain.job.transition import transition
+from avatar_jobs.domain.rate_budget import CallBucket
+from avatar_jobs.domain.retry_policy import dispatch_delay
+from avatar_jobs.domain.upload_keys import UploadKey
+from avatar_jobs.ports import Clock, EventLog, JobStore, SaladApi, StoredJob, UploadKeys
+from avatar_jobs.protocol.signatures import report_token
+from avatar_jobs.protocol.worker_input import queue_metadata, worker_input
+
+
+class LockedBucket:
+    """One process's share of Salad's calls, taken from by many threads."""
+
+    def __init__(self, bucket: CallBucket, clock: Clock) -> None:
+        self._bucket = bucket
+        self._clock = clock
+        self._lock = Lock()
+
+    def take(self) -> bool:
+        """Takes one call if there is one left."""
+        with self._lock:
+            return self._bucket.take(self._clock())
+
+
+class Dispatcher:
+    """base_url: the origin under which workers and Salad reach salad_webhook; token_secrets: the first one signs;
+    upload_keys: makes a storage key for each attempt, None where workers have one of their own; jitter: draws 0.0 to
+    1.0; has_call: whether this process may make one more call to Salad now."""
+
+    def __init__(
+        self,
+        *,
+        store: JobStore,
+        salad: SaladApi,
+        clock: Clock,
+        log: EventLog,
+        jitter: Callable[[], float],
+        base_url: str,
+        token_secrets: Sequence[str],
+        upload_keys: UploadKeys | None,
+        has_call: Callable[[], bool] = lambda: True,
+    ) -> None:
+        self._store = store
+        self._salad = salad
+        self._clock = clock
+        self._log = log
+        self._jitter = jitter
+        self._base_url = base_url.rstrip("/")
+        self._token_secret = token_secrets[0]
+        self._upload_keys = upload_keys
+        self._has_call = has_call
+
+    def send(self, claimed: StoredJob) -> StoredJob:
+        """Sends the newest attempt of a job that the caller has claimed; returns the job as it stands afterwards.
+
+        Raises StorageUnavailableError when the outcome could not be stored; the claim then runs out by itself.
+        """
+        job = claimed.job
+        outcome = self._outcome(job)
+        updated = self._store.update(job.id, lambda current: transition(current, outcome), known=claimed)
+        self._log(
+            "job_dispatched" if isinstance(outcome, DispatchSent) else "job_not_dispatched",
+            job_id=job.id,
+            attempt=job.attempt.number,
+            request_id=job.request_id,
+            outcome=type(outcome).__name__,
+            reason=getattr(outcome, "reason", None),
+        )
+        return updated.after if updated else claimed
+
+    def _outcome(self, job: Job) -> Event:
+        number = job.attempt.number
+        if not self._has_call():
+            now = self._clock()
+            return DispatchUnsent(
+                at=now, attempt=number, retry_at=now, reason="this instance's share of calls is spent"
+            )
+        try:
+            key = self._mint(job)
+        except ProviderError as error:  # nothing was sent; a video that nobody may store is not worth a GPU
+            self._log("upload_key_not_made", level="alarm", job_id=job.id, attempt=number, reason=str(error))
+            return self._unsent(job, error)
+        return self._sent(job, key)
+
+    def _sent(self, job: Job, key: UploadKey | None) -> Event:
+        number, key_id = job.attempt.number, key.key_id if key else None
+        token = report_token(self._token_secret, job.id, number)
+        report_url = f"{self._base_url}/v1/worker/jobs/{job.id}/reports"
+        try:
+            salad_job_id = self._salad.create_queue_job(
+                worker_input(job, report_url=report_url, report_token=token, upload=key),
+                queue_metadata(job),
+                f"{self._base_url}/v1/webhooks/salad",
+            )
+        except ProviderError as error:
+            if error.may_have_happened:
+                return DispatchUnknown(at=self._clock(), attempt=number, reason=str(error), upload_key_id=key_id)
+            return self._unsent(job, error, self._revoked_or_kept(job, key_id))
+        return DispatchSent(at=self._clock(), attempt=number, salad_job_id=salad_job_id, upload_key_id=key_id)
+
+    def _unsent(self, job: Job, error: ProviderError, key_id: str | None = None) -> Event:
+        now = self._clock()
+        wait = dispatch_delay(job.attempt.tries, error.retry_after_sec, self._jitter())
+        retry_at = now + max(wait, timedelta(0))
+        return DispatchUnsent(
+            at=now, attempt=job.attempt.number, retry_at=retry_at, reason=str(error), upload_key_id=key_id
+        )
+
+    def _mint(self, job: Job) -> UploadKey | None:
+        if self._upload_keys is None:
+            return None
+        return self._upload_keys.mint(job.id, job.attempt.number, job.credentials_expire_at, self._clock())
+
+    def _revoked_or_kept(self, job: Job, key_id: str | None) -> str | None:
+        """Nobody has heard of this key: deleted at once, so that a Salad that refuses for hours piles up none. Returns
+        the id of one that cannot be deleted now, which is then left to the end of the job."""
+        if self._upload_keys is None or key_id is None:
+            return None
+        try:
+            self._upload_keys.revoke(key_id)
+        except ProviderError as error:
+            self._log("upload_key_not_deleted", level="warning", job_id=job.id, key_id=key_id, reason=str(error))
+            return key_id
+        return None

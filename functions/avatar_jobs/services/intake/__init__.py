@@ -1,0 +1,1 @@
+"""What an app asks for: submit a job, cancel a job, within the limits of the queue."""

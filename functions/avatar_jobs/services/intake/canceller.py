@@ -1,0 +1,43 @@
+"""Takes in an app's wish to end its job."""
+
+from typing import Protocol
+
+from avatar_jobs.domain.errors import ApiError, ApiErrorCode
+from avatar_jobs.domain.job.events import CancelRequested
+from avatar_jobs.domain.job.model import Job, JobStatus
+from avatar_jobs.domain.job.transition import transition
+from avatar_jobs.ports import Clock, EventLog, JobStore, Updated
+from avatar_jobs.services.queries.read_job import read_stored
+
+
+class Announcer(Protocol):
+    """Tells the app of a job that an update ended."""
+
+    def announce(self, updated: Updated) -> None:
+        """Makes the first callback try, or leaves it to the tick."""
+        ...
+
+
+class Canceller:
+    """announcer: makes the callback try when the job ended at once."""
+
+    def __init__(self, *, store: JobStore, announcer: Announcer, clock: Clock, log: EventLog) -> None:
+        self._store = store
+        self._announcer = announcer
+        self._clock = clock
+        self._log = log
+
+    def cancel(self, client: str, job_id: str) -> Job:
+        """Returns the job with its cancellation requested, however often this is asked. Raises ApiError
+        job_not_found, and job_already_finished when it succeeded or failed before."""
+        stored = read_stored(self._store, client, job_id)
+        requested = CancelRequested(at=self._clock())
+        updated = self._store.update(job_id, lambda job: transition(job, requested), known=stored)
+        if updated is None:
+            raise ApiError(ApiErrorCode.JOB_NOT_FOUND, "There is no such job.")
+        job = updated.after.job
+        if job.status in (JobStatus.SUCCEEDED, JobStatus.FAILED):
+            raise ApiError(ApiErrorCode.JOB_ALREADY_FINISHED, f"The job is over: it {job.status.value}.")
+        self._log("cancel_requested", job_id=job_id, request_id=job.request_id, status=job.status.value)
+        self._announcer.announce(updated)
+        return job

@@ -1,0 +1,110 @@
+"""Accepts a job: one write for the job, its idempotency record and the claimed dispatch, then one try at Salad."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from avatar_jobs.domain.errors import ApiError, StorageUnavailableError
+from avatar_jobs.domain.idempotency import IdempotencyRecord, fingerprint, require_same_body
+from avatar_jobs.domain.job.model import Job, JobInput
+from avatar_jobs.domain.job.new_job import new_job
+from avatar_jobs.ports import AlreadyCreated, Clock, EventLog, JobStore
+from avatar_jobs.services.dispatch.dispatcher import Dispatcher
+from avatar_jobs.services.intake.admission import Admission
+from avatar_jobs.services.intake.tick_trigger import Waking
+
+
+@dataclass(frozen=True)
+class Submission:
+    """One accepted request: who sends it, under which ids, and its parsed body."""
+
+    client: str
+    request_id: str
+    idempotency_key: str | None
+    job_input: JobInput
+    metadata: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """The job as it is now, and whether an earlier request with the same key made it."""
+
+    job: Job
+    replayed: bool
+
+
+class Submitter:
+    """waking: has the tick run when a job comes into an idle system; draw_id: 128 random bits as text; retention: from
+    a job's end until file and record are removed."""
+
+    def __init__(
+        self,
+        *,
+        store: JobStore,
+        dispatcher: Dispatcher,
+        admission: Admission,
+        waking: Waking,
+        clock: Clock,
+        log: EventLog,
+        draw_id: Callable[[], str],
+        retention: timedelta,
+    ) -> None:
+        self._store = store
+        self._dispatcher = dispatcher
+        self._admission = admission
+        self._waking = waking
+        self._retention = retention
+        self._clock = clock
+        self._log = log
+        self._draw_id = draw_id
+
+    def submit(self, submission: Submission) -> Accepted:
+        """Returns the new job, or the one that the key stands for. Raises StorageUnavailableError (nothing was
+        written) and ApiError idempotency_key_reused, queue_full."""
+        now = self._clock()
+        body = {"input": submission.job_input.model_dump(), "metadata": submission.metadata}
+        job = new_job(
+            job_id=self._draw_id(),
+            client=submission.client,
+            request_id=submission.request_id,
+            idempotency_key=submission.idempotency_key,
+            job_input=submission.job_input,
+            metadata=submission.metadata,
+            now=now,
+            retention_sec=int(self._retention.total_seconds()),
+        )
+        record = None
+        if submission.idempotency_key:
+            record = IdempotencyRecord(
+                client=submission.client,
+                key=submission.idempotency_key,
+                job_id=job.id,
+                fingerprint=fingerprint(body),
+                created_at=now,
+            )
+        try:
+            self._admission.require_room(job.client)
+        except ApiError:
+            known = self._store.find_record(record.client, record.key) if record else None
+            if known:  # a repeated request is not a new job, however full the queue is
+                return self._replay(known, fingerprint(body))
+            raise
+        created = self._store.create(job, record)
+        if isinstance(created, AlreadyCreated):
+            return self._replay(created.record, fingerprint(body))
+        self._waking.job_came(self._admission.open_jobs())
+        self._admission.accepted(job.client)
+        self._log("job_accepted", job_id=job.id, client=job.client, request_id=job.request_id, attempt=1)
+        try:
+            return Accepted(self._dispatcher.send(created.stored).job, replayed=False)
+        except StorageUnavailableError as error:  # the job stands; the tick finds its claim run out
+            self._log("dispatch_outcome_not_stored", level="warning", job_id=job.id, reason=str(error))
+            return Accepted(job, replayed=False)
+
+    def _replay(self, record: IdempotencyRecord, body_fingerprint: str) -> Accepted:
+        require_same_body(record, body_fingerprint)
+        stored = self._store.get(record.job_id)
+        if stored is None:  # both are written together and go together
+            raise StorageUnavailableError("the key's job is gone")
+        return Accepted(stored.job, replayed=True)

@@ -1,0 +1,1 @@
+"""What becomes of a job: worker reports, results, verification, the end."""

@@ -1,0 +1,120 @@
+"""Takes in what became of a Salad job, and ends our job when its outcome is certain."""
+
+from avatar_jobs.domain.errors import JobErrorCode
+from avatar_jobs.domain.job.events import AttemptClosed, AttemptFailed, Event, JobRefused, ResultClaimed, RunStopped
+from avatar_jobs.domain.job.model import ClaimedResult, Job, JobError
+from avatar_jobs.domain.job.transition import transition
+from avatar_jobs.domain.metrics import job_figures
+from avatar_jobs.ports import Clock, EventLog, JobStore, StoredJob, Updated
+from avatar_jobs.protocol.salad_job import SaladJob
+from avatar_jobs.protocol.worker_result import Promised, Refused, Rubbish, Superseded, read_result
+from avatar_jobs.services.callbacks.deliverer import FIRST_TRY_SEC, CallbackTrier
+from avatar_jobs.services.outcome.verifier import Verifier
+from avatar_jobs.services.queries.job_view import output_name
+
+
+class Finisher:
+    """bucket, prefix: where the job's video must be."""
+
+    def __init__(
+        self,
+        *,
+        store: JobStore,
+        verifier: Verifier,
+        callbacks: CallbackTrier,
+        clock: Clock,
+        log: EventLog,
+        bucket: str,
+        prefix: str,
+    ) -> None:
+        self._store = store
+        self._verifier = verifier
+        self._callbacks = callbacks
+        self._clock = clock
+        self._log = log
+        self._bucket = bucket
+        self._prefix = prefix
+
+    def take_in(self, salad_job: SaladJob, known: StoredJob | None = None) -> None:
+        """Applies a Salad job that is over to ours, verifies a promised file and makes the first callback try.
+
+        One that is not over changes nothing; one that is not ours is logged. known: our job, when the caller has just
+        read it. Raises StorageUnavailableError.
+        """
+        event = self._event(salad_job)
+        if event is None:
+            return
+        self._log(
+            "salad_job_finished",
+            job_id=salad_job.job_id,
+            attempt=salad_job.attempt,
+            request_id=salad_job.request_id,
+            salad_job_id=salad_job.id,
+            salad_status=salad_job.status,
+            outcome=type(event).__name__,
+        )
+        closed = AttemptClosed(at=event.at, attempt=salad_job.attempt, salad_job_id=salad_job.id)
+        updated = self._store.update(salad_job.job_id, lambda job: transition(transition(job, closed), event), known)
+        if updated is None:
+            self._log("salad_job_unknown", level="warning", job_id=salad_job.job_id, salad_job_id=salad_job.id)
+            return
+        if isinstance(event, ResultClaimed) and updated.changed and updated.after.job.claimed_result == event.result:
+            updated = self._verifier.verify(updated.after) or updated
+        self.announce(updated)
+
+    def announce(self, updated: Updated) -> None:
+        """Makes the first callback try when it was this update that ended the job."""
+        if updated.after.job.status.is_terminal and not updated.before.status.is_terminal:
+            self._ended(updated.after)
+
+    def _ended(self, ended: StoredJob) -> None:
+        job: Job = ended.job
+        self._log(
+            "job_finished",
+            job_id=job.id,
+            request_id=job.request_id,
+            attempt=job.attempt.number,
+            status=job.status.value,
+            code=job.error.code.value if job.error else None,
+            **job_figures(job),
+        )
+        self._callbacks.deliver(ended, FIRST_TRY_SEC)
+
+    def _event(self, salad_job: SaladJob) -> Event | None:
+        now = self._clock()
+        if salad_job.status in ("failed", "cancelled"):
+            code = JobErrorCode.ATTEMPTS_EXHAUSTED
+            message = f"The GPU service gave the job up ({salad_job.status})."
+            return self._failed(salad_job, JobError(code=code, message=message, stage="queue", retryable=True))
+        if salad_job.status != "succeeded":
+            return None
+        meaning = read_result(
+            salad_job.output,
+            job_id=salad_job.job_id,
+            attempt=salad_job.attempt,
+            bucket=self._bucket,
+            key=output_name(self._prefix, salad_job.job_id),
+        )
+        match meaning:
+            case Promised(output, metrics):
+                claim = ClaimedResult(
+                    attempt=salad_job.attempt,
+                    salad_job_id=salad_job.id,
+                    output=output,
+                    metrics=metrics,
+                    claimed_at=now,
+                )
+                return ResultClaimed(at=now, result=claim)
+            case Refused(error, permanent=True):
+                return JobRefused(at=now, attempt=salad_job.attempt, error=error)
+            case Refused(error):
+                return self._failed(salad_job, error)
+            case Rubbish(reason):
+                message = f"The worker's answer could not be used: {reason}."
+                code = JobErrorCode.INTERNAL
+                return self._failed(salad_job, JobError(code=code, message=message, stage="result", retryable=True))
+            case Superseded():
+                return RunStopped(at=now, attempt=salad_job.attempt)
+
+    def _failed(self, salad_job: SaladJob, error: JobError) -> AttemptFailed:
+        return AttemptFailed(at=self._clock(), attempt=salad_job.attempt, error=error, salad_job_id=salad_job.id)

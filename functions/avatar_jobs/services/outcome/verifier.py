@@ -1,0 +1,52 @@
+"""Looks whether a claimed file is really in the bucket; only then a job has succeeded."""
+
+from avatar_jobs.domain.errors import ProviderError
+from avatar_jobs.domain.job.events import Event, OutputAbsent, OutputVerified
+from avatar_jobs.domain.job.model import ClaimedResult
+from avatar_jobs.domain.job.transition import transition
+from avatar_jobs.ports import Clock, EventLog, JobStore, OutputStore, StoredJob, Updated
+from avatar_jobs.services.queries.job_view import output_name
+
+
+class Verifier:
+    """prefix: the bucket's folder for videos."""
+
+    def __init__(
+        self,
+        *,
+        store: JobStore,
+        outputs: OutputStore,
+        clock: Clock,
+        log: EventLog,
+        prefix: str,
+    ) -> None:
+        self._store = store
+        self._outputs = outputs
+        self._clock = clock
+        self._log = log
+        self._prefix = prefix
+
+    def verify(self, claimed: StoredJob) -> Updated | None:
+        """Looks once and stores what it found; None when the storage gave no answer (the job's verify timer stands)."""
+        job, claim = claimed.job, claimed.job.claimed_result
+        if claim is None:
+            return None
+        try:
+            verdict = self._verdict(job.id, claim)
+        except ProviderError as error:
+            self._log("output_not_looked_at", level="warning", job_id=job.id, reason=str(error))
+            return None
+        self._log("output_looked_at", job_id=job.id, attempt=claim.attempt, outcome=type(verdict).__name__)
+        return self._store.update(job.id, lambda current: transition(current, verdict), known=claimed)
+
+    def _verdict(self, job_id: str, claim: ClaimedResult) -> Event:
+        found = self._outputs.find(output_name(self._prefix, job_id))
+        now = self._clock()
+        if found is None:
+            return OutputAbsent(
+                at=now, attempt=claim.attempt, detail="the worker reported success, but there is no file"
+            )
+        if found.size_bytes != claim.output.size_bytes:
+            detail = f"the file has {found.size_bytes} bytes where the worker reported {claim.output.size_bytes}"
+            return OutputAbsent(at=now, attempt=claim.attempt, detail=detail)
+        return OutputVerified(at=now, attempt=claim.attempt)

@@ -1,0 +1,1 @@
+"""Reading jobs and the state of the system for apps."""

@@ -1,0 +1,46 @@
+"""Lists a client's jobs, newest first, a page at a time."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from avatar_jobs.domain.job.model import Job
+from avatar_jobs.ports import JobFilter, JobStore
+from avatar_jobs.protocol.page_token import page_token, position_of
+from avatar_jobs.protocol.times import to_optional_text
+
+
+@dataclass(frozen=True)
+class Page:
+    """Some jobs, and the token of the next page when there is one."""
+
+    jobs: Sequence[Job]
+    next_page_token: str | None
+
+
+class Lister:
+    """token_secrets: the first signs page tokens, all are accepted."""
+
+    def __init__(self, *, store: JobStore, token_secrets: Sequence[str]) -> None:
+        self._store = store
+        self._secrets = token_secrets
+
+    def list(self, wanted: JobFilter, page_size: int, token: str | None) -> Page:
+        """Returns one page. Raises ApiError validation_error for a token that is not ours or of another list."""
+        scope = _scope(wanted)
+        if token is not None:
+            wanted = replace(wanted, position=position_of(self._secrets, scope, token))
+        found = self._store.list_jobs(wanted, page_size + 1)
+        jobs = found[:page_size]
+        if len(found) <= page_size:
+            return Page(jobs, None)
+        return Page(jobs, page_token(self._secrets[0], scope, (jobs[-1].created_at, jobs[-1].id)))
+
+
+def _scope(wanted: JobFilter) -> str:
+    filters = [
+        wanted.client,
+        wanted.status,
+        to_optional_text(wanted.created_after),
+        to_optional_text(wanted.created_before),
+    ]
+    return "|".join(str(part) for part in filters)

@@ -1,0 +1,196 @@
+"""What a due timer of a job asks for: one action each, claimed before it is done."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from avatar_jobs.domain.job.changes import deadline_of
+from avatar_jobs.domain.job.events import (
+    CallbackClaimed,
+    DeadlinePassed,
+    DispatchClaimed,
+    DispatchUnknown,
+    Event,
+    KeysRevoked,
+    LookClaimed,
+    VerificationClaimed,
+)
+from avatar_jobs.domain.job.model import DispatchState, Timer
+from avatar_jobs.domain.job.transition import transition
+from avatar_jobs.domain.rate_budget import CallShare
+from avatar_jobs.ports import Clock, JobStore, OutputStore, StoredJob, Updated, UploadKeys
+from avatar_jobs.services.callbacks.batch import CallbackRounds
+from avatar_jobs.services.callbacks.deliverer import LATER_TRY_SEC
+from avatar_jobs.services.dispatch.dispatcher import Dispatcher
+from avatar_jobs.services.outcome.finisher import Finisher
+from avatar_jobs.services.outcome.verifier import Verifier
+from avatar_jobs.services.queries.job_view import output_name, sidecar_name
+from avatar_jobs.services.tick.reconciler import Reconciler, SaladUnhelpfulError
+
+VERIFY_AGAIN = timedelta(seconds=30)  # a storage that is away is asked twice a minute
+CALLBACK_CLAIM = timedelta(seconds=60)  # a try of 15 s, and time to store what came of it
+# After a look that decided nothing the job is due again: soon while an app waits for its cancellation, later otherwise.
+LOOK_AGAIN = {
+    Timer.CANCEL: timedelta(seconds=10),
+    Timer.SILENCE: timedelta(seconds=60),
+    Timer.CLEANUP: timedelta(seconds=120),
+    Timer.REVOKE: timedelta(seconds=120),
+    Timer.PURGE: timedelta(hours=1),
+    Timer.START_DEADLINE: timedelta(seconds=1),
+    Timer.RUN_DEADLINE: timedelta(seconds=1),
+}
+TICKS_PAST_DEADLINE = 1  # a Salad that does not answer delays a job's end by one tick, not for ever
+
+
+@dataclass
+class Round:
+    """What one tick carries from job to job: its share of Salad's calls (none when the queue is gone), what waits for
+    the shared look, and the counts of its report."""
+
+    share: CallShare
+    unknown: list[StoredJob] = field(default_factory=list)
+    done: Counter[str] = field(default_factory=Counter)
+
+
+class Housekeeper:
+    """upload_keys: deletes storage keys, None where none are made; prefix: the bucket's folder for videos; period:
+    between two ticks."""
+
+    def __init__(
+        self,
+        *,
+        store: JobStore,
+        outputs: OutputStore,
+        dispatcher: Dispatcher,
+        verifier: Verifier,
+        finisher: Finisher,
+        reconciler: Reconciler,
+        callbacks: CallbackRounds,
+        upload_keys: UploadKeys | None,
+        clock: Clock,
+        prefix: str,
+        period: timedelta,
+    ) -> None:
+        self._store = store
+        self._outputs = outputs
+        self._dispatcher = dispatcher
+        self._verifier = verifier
+        self._finisher = finisher
+        self._reconciler = reconciler
+        self._callbacks = callbacks
+        self._upload_keys = upload_keys
+        self._clock = clock
+        self._prefix = prefix
+        self._period = period
+
+    def act(self, timer: Timer, stored: StoredJob, work: Round) -> str:
+        """Serves one due timer; returns the kind of work done, for the tick's report. Raises AvatarError,
+        SaladUnhelpfulError."""
+        now = self._clock()
+        match timer:
+            case Timer.VERIFY:
+                return self._verify(stored, now)
+            case Timer.CALLBACK:
+                return self._call_back(stored, now)
+            case Timer.DISPATCH:
+                return self._dispatch(stored, now, work)
+            case Timer.START_DEADLINE | Timer.RUN_DEADLINE:
+                return self._deadline(timer, stored, now, work)
+            case Timer.SILENCE | Timer.CANCEL | Timer.CLEANUP | Timer.REVOKE | Timer.PURGE:
+                return self._look(timer, stored, now, work)
+
+    def _apply(self, stored: StoredJob, event: Event) -> Updated | None:
+        return self._store.update(stored.job.id, lambda job: transition(job, event), known=stored)
+
+    def _verify(self, stored: StoredJob, now: datetime) -> str:
+        claim = stored.job.claimed_result
+        if claim is None:
+            return "overtaken"
+        updated = self._apply(stored, VerificationClaimed(at=now, attempt=claim.attempt, until=now + VERIFY_AGAIN))
+        if updated and updated.changed and updated.after.job.claimed_result:
+            updated = self._verifier.verify(updated.after)
+        self._announce(updated)
+        return "verified"
+
+    def _call_back(self, stored: StoredJob, now: datetime) -> str:
+        claimed = self._apply(stored, CallbackClaimed(at=now, until=now + CALLBACK_CLAIM))
+        if claimed is None or not claimed.changed:
+            return "overtaken"
+        self._callbacks.deliver(claimed.after, LATER_TRY_SEC)
+        return "called_back"
+
+    def _dispatch(self, stored: StoredJob, now: datetime, work: Round) -> str:
+        attempt = stored.job.attempt
+        if attempt.dispatch is DispatchState.SENDING:
+            reason = "its sender never came back"
+            self._apply(stored, DispatchUnknown(at=now, attempt=attempt.number, reason=reason))
+            return "dispatch_unknown"
+        if attempt.dispatch is DispatchState.UNKNOWN:
+            work.unknown.append(stored)
+            return "dispatch_looked_for"
+        if not work.share.take():
+            # Moved on, so that hundreds that wait for Salad do not fill the next tick's view of the agenda.
+            later = LookClaimed(at=now, timer=Timer.DISPATCH, until=now + self._period / 2)
+            self._apply(stored, later)
+            return "left_for_the_next_tick"
+        claimed = self._apply(stored, DispatchClaimed(at=now, attempt=attempt.number))
+        if claimed is None or not claimed.changed:
+            return "overtaken"
+        self._dispatcher.send(claimed.after)
+        return "dispatched"
+
+    def _deadline(self, timer: Timer, stored: StoredJob, now: datetime, work: Round) -> str:
+        """Asks Salad first: a job that is over there ended in time, whatever became of its webhook."""
+        claimed = self._apply(stored, LookClaimed(at=now, timer=timer, until=now + LOOK_AGAIN[timer]))
+        if claimed is None or not claimed.changed:
+            return "overtaken"
+        latest: StoredJob | None = claimed.after
+        if claimed.after.job.claimed_result is None:
+            try:
+                seen = self._reconciler.look(claimed.after, work.share)
+            except SaladUnhelpfulError:
+                if now < deadline_of(stored.job) + self._period * TICKS_PAST_DEADLINE:
+                    raise
+            else:
+                latest = seen.after if seen else None
+        if latest:
+            self._announce(self._apply(latest, DeadlinePassed(at=now, timer=timer)))
+        return "deadline"
+
+    def _look(self, timer: Timer, stored: StoredJob, now: datetime, work: Round) -> str:
+        claimed = self._apply(stored, LookClaimed(at=now, timer=timer, until=now + LOOK_AGAIN[timer]))
+        if claimed is None or not claimed.changed:
+            return "overtaken"
+        match timer:
+            case Timer.SILENCE:
+                self._reconciler.look(claimed.after, work.share)
+            case Timer.CANCEL:
+                self._reconciler.cancel(claimed.after, work.share)
+            case Timer.CLEANUP:
+                self._reconciler.clean_up(claimed.after, work.share)
+            case Timer.REVOKE:
+                self._revoke(claimed.after, now)
+            case _:
+                self._purge(claimed.after)
+        return timer.value
+
+    def _revoke(self, stored: StoredJob, now: datetime) -> None:
+        """Deletes the job's storage keys; expired ones, and where nobody here can delete any, end by themselves."""
+        job = stored.job
+        if now < job.credentials_expire_at:
+            if self._upload_keys is None:
+                return
+            for key_id in job.upload_key_ids:
+                self._upload_keys.revoke(key_id)
+        self._apply(stored, KeysRevoked(at=now, key_ids=job.upload_key_ids))
+
+    def _purge(self, stored: StoredJob) -> None:
+        """Removes the file, then the record: a purge that dies in between is done again."""
+        job = stored.job
+        for key in (output_name(self._prefix, job.id), sidecar_name(self._prefix, job.id)):
+            self._outputs.delete(key)
+        self._store.purge(job)
+
+    def _announce(self, updated: Updated | None) -> None:
+        if updated:
+            self._finisher.announce(updated)

@@ -1,0 +1,179 @@
+"""Asks Salad what became of attempts that nobody hears of, and sees to it that none is left burning."""
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+
+from avatar_jobs.domain.errors import JobErrorCode, ProviderError
+from avatar_jobs.domain.job.changes import still_burning
+from avatar_jobs.domain.job.events import (
+    AttemptClosed,
+    AttemptFailed,
+    AttemptSeen,
+    DispatchLost,
+    DispatchSent,
+    LookClaimed,
+)
+from avatar_jobs.domain.job.model import Attempt, Job, JobError, Timer
+from avatar_jobs.domain.job.transition import transition
+from avatar_jobs.domain.rate_budget import CallShare
+from avatar_jobs.ports import Clock, EventLog, JobStore, SaladApi, StoredJob, Updated
+from avatar_jobs.protocol.salad_job import SaladJob, read_salad_job
+from avatar_jobs.services.outcome.finisher import Finisher
+
+SCAN_PAGES, SCAN_PAGE_SIZE = 5, 100  # the newest few hundred jobs, if Salad lists them so; a miss proves little
+AFTER_SCAN = timedelta(seconds=60)  # a scan that Salad refused is tried again a minute later
+GONE = 404
+
+
+class SaladUnhelpfulError(Exception):
+    """Salad did not answer a look, or the tick's share of calls is spent: a fault of the system, not of the job."""
+
+
+class Reconciler:
+    """Looks at Salad on behalf of jobs; every look takes one call of the tick's share."""
+
+    def __init__(self, *, store: JobStore, salad: SaladApi, finisher: Finisher, clock: Clock, log: EventLog) -> None:
+        self._store = store
+        self._salad = salad
+        self._finisher = finisher
+        self._clock = clock
+        self._log = log
+
+    def look(self, stored: StoredJob, share: CallShare) -> Updated | None:
+        """Asks for the newest attempt's job and applies what Salad says, as if its webhook had come when it is over.
+
+        Returns the job as it stands afterwards when it is still not over at Salad, else None. Raises
+        SaladUnhelpfulError.
+        """
+        job, attempt = stored.job, stored.job.attempt
+        if attempt.salad_job_id is None:
+            return Updated(job, stored)
+        found = self._get(job, attempt, share)
+        if found is None:
+            self._gone(stored, attempt)
+            return None
+        if found.is_over:
+            self._finisher.take_in(found, known=stored)
+            return None
+        seen = AttemptSeen(at=self._clock(), attempt=attempt.number, running=found.status == "running")
+        updated = self._store.update(job.id, lambda current: transition(current, seen), known=stored)
+        if updated is None:
+            return None
+        self._finisher.announce(updated)
+        return None if updated.after.job.status.is_terminal else updated
+
+    def cancel(self, stored: StoredJob, share: CallShare) -> None:
+        """Sees to the end of a job whose cancellation was requested. Raises SaladUnhelpfulError."""
+        updated = self.look(stored, share)
+        if updated is None:
+            return
+        attempt = updated.after.job.attempt
+        if attempt.salad_job_id and not attempt.runs:
+            self._delete_if_pending(updated.after.job, attempt, share)
+
+    def clean_up(self, stored: StoredJob, share: CallShare) -> None:
+        """Looks at every attempt that nobody waits for; deletes what still waits, forgets what is over."""
+        job = stored.job
+        current = 0 if job.status.is_terminal else job.attempt.number
+        for attempt in still_burning(job):
+            if attempt.number == current or attempt.salad_job_id is None:
+                continue
+            found = self._get(job, attempt, share)
+            if found is None or found.is_over:
+                closed = AttemptClosed(at=self._clock(), attempt=attempt.number, salad_job_id=attempt.salad_job_id)
+                self._store.update(job.id, lambda now_job, event=closed: transition(now_job, event))  # type: ignore[misc]
+                if found is not None and found.status == "succeeded":
+                    self._finisher.take_in(found)  # a verified success of any attempt counts
+            elif found.status == "pending" and not attempt.runs:
+                self._delete_if_pending(job, attempt, share)
+
+    def scan(self, unknown: Sequence[StoredJob], share: CallShare) -> None:
+        """One shared look of at most 5 pages for all dispatches whose answer was lost; what is not there is lost."""
+        if not unknown:
+            return
+        try:
+            found = self._listed(unknown, share)
+        except (ProviderError, SaladUnhelpfulError) as error:
+            self._log("salad_scan_failed", level="alarm", reason=str(error), jobs=len(unknown))
+            self._postpone(unknown)
+            return
+        for stored in unknown:
+            key = (stored.job.id, stored.job.attempt.number)
+            self._judge(stored, found.get(key))
+
+    def _listed(self, unknown: Sequence[StoredJob], share: CallShare) -> Mapping[tuple[str, int], SaladJob]:
+        wanted = {(stored.job.id, stored.job.attempt.number) for stored in unknown}
+        found: dict[tuple[str, int], SaladJob] = {}
+        for page in range(1, SCAN_PAGES + 1):
+            if not share.take():
+                raise SaladUnhelpfulError("the tick's share of calls is spent")
+            items = self._salad.list_queue_jobs(page, SCAN_PAGE_SIZE).get("items") or []
+            for salad_job in filter(None, map(read_salad_job, items)):
+                key = (salad_job.job_id, salad_job.attempt)
+                if key in wanted:
+                    found[key] = salad_job
+            if len(items) < SCAN_PAGE_SIZE or len(found) == len(wanted):
+                break
+        return found
+
+    def _judge(self, stored: StoredJob, found: SaladJob | None) -> None:
+        number, now = stored.job.attempt.number, self._clock()
+        event = (
+            DispatchSent(at=now, attempt=number, salad_job_id=found.id)
+            if found
+            else DispatchLost(at=now, attempt=number)
+        )
+        updated = self._store.update(stored.job.id, lambda job: transition(job, event), known=stored)
+        self._log("dispatch_looked_for", job_id=stored.job.id, attempt=number, found=found is not None)
+        if updated:
+            self._finisher.announce(updated)
+            if found and found.is_over:
+                self._finisher.take_in(found, known=updated.after)
+
+    def _postpone(self, unknown: Sequence[StoredJob]) -> None:
+        now = self._clock()
+        later = LookClaimed(at=now, timer=Timer.DISPATCH, until=now + AFTER_SCAN)
+        for stored in unknown:
+            self._store.update(stored.job.id, lambda job: transition(job, later), known=stored)
+
+    def _get(self, job: Job, attempt: Attempt, share: CallShare) -> SaladJob | None:
+        """Reads one attempt's job; None when Salad has none. Raises SaladUnhelpfulError."""
+        if not share.take():
+            raise SaladUnhelpfulError("the tick's share of calls is spent")
+        try:
+            document = self._salad.get_queue_job(attempt.salad_job_id or "")
+        except ProviderError as error:
+            if error.status == GONE:
+                return None
+            self._log("salad_look_failed", level="alarm", job_id=job.id, attempt=attempt.number, reason=str(error))
+            raise SaladUnhelpfulError(str(error)) from error
+        ours = {"job_id": job.id, "attempt": attempt.number, "request_id": job.request_id}
+        found = read_salad_job({**document, "metadata": ours})  # it is ours by its id, whatever it says of itself
+        if found is None:
+            raise SaladUnhelpfulError("Salad's answer is no queue job")
+        return found
+
+    def _gone(self, stored: StoredJob, attempt: Attempt) -> None:
+        now = self._clock()
+        message = "The GPU service has lost the job."
+        error = JobError(code=JobErrorCode.ATTEMPTS_EXHAUSTED, message=message, stage="queue", retryable=True)
+        closed = AttemptClosed(at=now, attempt=attempt.number, salad_job_id=attempt.salad_job_id or "")
+        failed = AttemptFailed(at=now, attempt=attempt.number, error=error, salad_job_id=attempt.salad_job_id)
+        updated = self._store.update(
+            stored.job.id, lambda job: transition(transition(job, closed), failed), known=stored
+        )
+        self._log("salad_job_gone", level="warning", job_id=stored.job.id, attempt=attempt.number)
+        if updated:
+            self._finisher.announce(updated)
+
+    def _delete_if_pending(self, job: Job, attempt: Attempt, share: CallShare) -> None:
+        """Deletes what waits in Salad's queue; never what was dispatched, because that can wedge a queue worker."""
+        found = self._get(job, attempt, share)
+        if found is None or found.status != "pending" or not share.take():
+            return
+        try:
+            self._salad.delete_queue_job(found.id)
+        except ProviderError as error:
+            self._log("salad_delete_failed", level="warning", job_id=job.id, reason=str(error))
+            return
+        self._log("salad_job_deleted", job_id=job.id, attempt=attempt.number, salad_job_id=found.id)
