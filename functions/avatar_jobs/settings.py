@@ -228,7 +228,7 @@ class Environment:
         self._faults += faults
         return choices
 
-    def waking(self) -> tuple[str, str] | None:
+    def wake_job(self) -> tuple[str, str] | None:
         """WAKE_JOB, the scheduler's job that calls the tick, and WAKE_API_URL; None without one."""
         job = self.text("WAKE_JOB", "")
         api_url = self.origin("WAKE_API_URL", "https://cloudscheduler.googleapis.com")

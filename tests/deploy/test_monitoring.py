@@ -5,7 +5,7 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from avatar_jobs.domain.metrics import agenda_figures, fleet_figures, gap_figures
+from avatar_jobs.domain.metrics import due_metrics, fleet_metrics, gap_metrics
 from infra.package import ROOT
 from tests.deploy.terraform_root import resources
 
@@ -17,7 +17,7 @@ SEEN = {
 CODE = "".join(path.read_text() for path in (ROOT / "functions" / "avatar_jobs").rglob("*.py"))
 # Where the code puts together the fields that it writes with `**`.
 FIGURES = {
-    "tick_finished": {*agenda_figures([], NOW), *gap_figures(timedelta(0), timedelta(minutes=1)), *fleet_figures(SEEN)},
+    "tick_finished": {*due_metrics([], NOW), *gap_metrics(timedelta(0), timedelta(minutes=1)), *fleet_metrics(SEEN)},
     "job_finished": {"wait_seconds", "run_seconds"},
 }
 

@@ -9,7 +9,7 @@ from avatar_jobs.domain.job.events import JobRefused
 from avatar_jobs.domain.job.model import JobError, JobErrorCode
 from avatar_jobs.domain.job.transition import transition
 from avatar_jobs.ports import StoredJob
-from avatar_jobs.services.callbacks.batch import PARALLEL, PARALLEL_A_HOST, CallbackRounds
+from avatar_jobs.services.callbacks.batch import PARALLEL, PARALLEL_A_HOST, CallbackBatch
 from tests.functional.conftest import System
 from tests.functional.salad_side import report
 from tests.support.factories import NOW, a_job, later
@@ -42,9 +42,9 @@ class FakeDeliverer:
         return True
 
 
-def rounds(deliverer: Any, now: Any = lambda: NOW) -> CallbackRounds:
+def rounds(deliverer: Any, now: Any = lambda: NOW) -> CallbackBatch:
     """The collector under test."""
-    return CallbackRounds(deliverer=deliverer, clock=now, log=lambda event, **fields: None)
+    return CallbackBatch(deliverer=deliverer, clock=now, log=lambda event, **fields: None)
 
 
 def ended(url: str) -> StoredJob:

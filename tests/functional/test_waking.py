@@ -10,7 +10,7 @@ import pytest
 
 from avatar_jobs.adapters.scheduler_waker import SchedulerWaker
 from avatar_jobs.domain.errors import ProviderError
-from avatar_jobs.services.intake.tick_trigger import Waking
+from avatar_jobs.services.intake.tick_trigger import TickTrigger
 from infra.local.ports import reserved_port
 from tests.functional.conftest import System
 from tests.support.scripted_server import Answer, ScriptedServer, eventually, scripted_server
@@ -76,7 +76,7 @@ def test_one_instance_asks_at_most_once_in_twenty_seconds() -> None:
         def wake(self) -> None:
             asked.append(now[0])
 
-    waking = Waking(waker=FakeWaker(), clock=lambda: now[0], log=lambda *_, **__: None, start=lambda call: call())
+    waking = TickTrigger(waker=FakeWaker(), clock=lambda: now[0], log=lambda *_, **__: None, start=lambda call: call())
     for seconds in (0, 5, 14, 1, 19, 1):
         now[0] += timedelta(seconds=seconds)
         waking.job_came(0)

@@ -5,7 +5,7 @@ from avatar_jobs.adapters.guarded_http import guarded_pool
 from avatar_jobs.bootstrap import common
 from avatar_jobs.logs import JsonLog
 from avatar_jobs.ports import JobStore
-from avatar_jobs.services.callbacks.batch import CallbackRounds
+from avatar_jobs.services.callbacks.batch import CallbackBatch
 from avatar_jobs.services.callbacks.deliverer import CallbackDeliverer
 from avatar_jobs.services.outcome.finisher import Finisher
 from avatar_jobs.services.outcome.verifier import Verifier
@@ -13,7 +13,7 @@ from avatar_jobs.services.queries.job_view import JobRenderer
 from avatar_jobs.settings import Environment
 
 
-class Finishing:
+class JobEnding:
     """What every function shares that can end a job: verify a claim, end it, call the app back."""
 
     def __init__(self, environment: Environment, store: JobStore, log: JsonLog, *, in_tick: bool = False) -> None:
@@ -35,7 +35,7 @@ class Finishing:
             jitter=common.JITTER,
             secrets=self.clients.callback_secrets,
         )
-        self.rounds = CallbackRounds(deliverer=self.callbacks, clock=common.utc_now, log=log)
+        self.rounds = CallbackBatch(deliverer=self.callbacks, clock=common.utc_now, log=log)
         self.finisher = Finisher(
             store=store,
             verifier=self.verifier,

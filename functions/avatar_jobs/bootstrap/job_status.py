@@ -1,7 +1,7 @@
 """Builds job_status."""
 
 from avatar_jobs.bootstrap import common
-from avatar_jobs.bootstrap.ending import Finishing
+from avatar_jobs.bootstrap.ending import JobEnding
 from avatar_jobs.http.routes.job_status import status_routes
 from avatar_jobs.http.web import ApiKeys, Endpoint
 from avatar_jobs.logs import JsonLog
@@ -13,7 +13,7 @@ def build(environment: Environment) -> Endpoint:
     """Builds the endpoint. Raises SettingsError naming every fault of its settings."""
     log = JsonLog("job_status")
     store = common.job_store(environment.store(), log)
-    finishing = Finishing(environment, store, log)
+    finishing = JobEnding(environment, store, log)
     canceller = Canceller(store=store, announcer=finishing.finisher, clock=common.utc_now, log=log)
     routes = status_routes(store, canceller, finishing.renderer, common.utc_now)
     return Endpoint(routes=routes, api_keys=ApiKeys(finishing.clients.api_keys), log=log, draw_id=common.draw_id)

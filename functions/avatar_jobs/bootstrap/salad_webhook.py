@@ -1,7 +1,7 @@
 """Builds salad_webhook, which holds no Salad key."""
 
 from avatar_jobs.bootstrap import common
-from avatar_jobs.bootstrap.ending import Finishing
+from avatar_jobs.bootstrap.ending import JobEnding
 from avatar_jobs.http.routes.salad_webhook import webhook_routes
 from avatar_jobs.http.web import ApiKeys, Endpoint
 from avatar_jobs.logs import JsonLog
@@ -15,7 +15,7 @@ def build(environment: Environment) -> Endpoint:
     place = environment.store()
     webhook_secrets, token_secrets = environment.webhook_secrets(), environment.token_secrets()
     store = common.job_store(place, log)
-    finishing = Finishing(environment, store, log)
+    finishing = JobEnding(environment, store, log)
     routes = webhook_routes(
         finishing.finisher,
         ReportReceiver(store=store, clock=common.utc_now, log=log),

@@ -1,7 +1,7 @@
 """Builds scale_tick."""
 
 from avatar_jobs.bootstrap import common
-from avatar_jobs.bootstrap.ending import Finishing
+from avatar_jobs.bootstrap.ending import JobEnding
 from avatar_jobs.bootstrap.sending import dispatcher, salad_client, upload_keys
 from avatar_jobs.http.routes.scale_tick import tick_routes
 from avatar_jobs.http.web import ApiKeys, Endpoint
@@ -23,7 +23,7 @@ def build(environment: Environment) -> Endpoint:
     dispatching, minting = environment.dispatching(), environment.minting()
     choices = environment.scaling()
     store = common.job_store(place, log)
-    finishing = Finishing(environment, store, log, in_tick=True)
+    finishing = JobEnding(environment, store, log, in_tick=True)
     salad = salad_client(salad_settings, TICK_SALAD_SEC)
     keys = upload_keys(minting, finishing.bucket, mint_sec=TICK_KEY_SEC, revoke_sec=TICK_KEY_SEC)
     sender = dispatcher(dispatching, store, salad, keys, log, lambda: True)  # the tick counts its calls itself

@@ -9,7 +9,7 @@ from avatar_jobs.bootstrap import common
 from avatar_jobs.logs import JsonLog
 from avatar_jobs.ports import JobStore, SaladApi, UploadKeys
 from avatar_jobs.services.dispatch.dispatcher import Dispatcher
-from avatar_jobs.services.dispatch.upload_key_breaker import PatientKeys
+from avatar_jobs.services.dispatch.upload_key_breaker import UploadKeyBreaker
 from avatar_jobs.settings import DispatchSettings, MintSettings, OutputSettings, SaladSettings
 
 
@@ -42,7 +42,7 @@ def upload_keys(
         revoke_sec=revoke_sec,
         clock=time.monotonic,
     )
-    return PatientKeys(keys, common.utc_now)
+    return UploadKeyBreaker(keys, common.utc_now)
 
 
 def dispatcher(

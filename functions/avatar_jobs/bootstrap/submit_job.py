@@ -12,7 +12,7 @@ from avatar_jobs.logs import JsonLog
 from avatar_jobs.services.dispatch.dispatcher import LockedBucket
 from avatar_jobs.services.intake.admission import Admission
 from avatar_jobs.services.intake.submitter import Submitter
-from avatar_jobs.services.intake.tick_trigger import Waking
+from avatar_jobs.services.intake.tick_trigger import TickTrigger
 from avatar_jobs.services.queries.job_view import JobRenderer
 from avatar_jobs.services.queries.lister import Lister
 from avatar_jobs.settings import Environment
@@ -28,7 +28,7 @@ def build(environment: Environment) -> Endpoint:
     place, salad, bucket = environment.store(), environment.salad(), environment.outputs()
     dispatching, minting = environment.dispatching(), environment.minting()
     clients, rehearsal, instances = environment.clients(), environment.rehearsal(), environment.submit_instances()
-    wake = environment.waking()
+    wake = environment.wake_job()
     environment.check()
     store = common.job_store(place, log)
     share = LockedBucket(CallBucket(SUBMIT_CALLS_A_MINUTE / instances), common.utc_now)
@@ -38,7 +38,7 @@ def build(environment: Environment) -> Endpoint:
         store=store,
         dispatcher=sender,
         admission=Admission(store=store, clock=common.utc_now),
-        waking=Waking(
+        tick_trigger=TickTrigger(
             waker=SchedulerWaker(*wake) if wake else None,
             clock=common.utc_now,
             log=log,

@@ -174,3 +174,7 @@ class ProviderError(AvatarError):
         self.retryable = retryable
         self.may_have_happened = may_have_happened
         self.retry_after_sec = retry_after_sec
+
+
+class SaladUnavailableError(AvatarError):
+    """Salad gave no usable answer, or the tick's share of calls is spent: a fault of the system, never of the job."""

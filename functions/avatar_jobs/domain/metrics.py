@@ -7,7 +7,7 @@ from typing import Any
 from avatar_jobs.domain.job.model import Job, JobStatus, Timer
 
 
-def job_figures(job: Job) -> dict[str, float]:
+def job_metrics(job: Job) -> dict[str, float]:
     """Of a job that is over: how long it waited and ran.
 
     One that failed before it started waited until its end; one that was cancelled before says nothing of the queue.
@@ -22,7 +22,7 @@ def job_figures(job: Job) -> dict[str, float]:
     return {"wait_seconds": _seconds(job.finished_at - job.created_at)}
 
 
-def agenda_figures(due: Iterable[Job], now: datetime) -> dict[str, float]:
+def due_metrics(due: Iterable[Job], now: datetime) -> dict[str, float]:
     """Of the jobs that a tick found due, which it reads anyway: how many, how many of them for a callback, and for how
     long the first of those has been due. A backlog shows as many of them, or as one that was due ticks ago."""
     jobs = list(due)
@@ -34,14 +34,14 @@ def agenda_figures(due: Iterable[Job], now: datetime) -> dict[str, float]:
     }
 
 
-def gap_figures(gap: timedelta | None, period: timedelta) -> dict[str, float]:
+def gap_metrics(gap: timedelta | None, period: timedelta) -> dict[str, float]:
     """Of the time since the last tick ended, None before the first: its length, and the ticks missed in it."""
     if gap is None:
         return {}
     return {"gap_seconds": _seconds(gap), "ticks_missed": max(0, round(gap / period) - 1)}
 
 
-def fleet_figures(seen: Mapping[str, Any]) -> dict[str, float]:
+def fleet_metrics(seen: Mapping[str, Any]) -> dict[str, float]:
     """Of what a tick saw and decided, as it is archived: jobs, the oldest wait, replicas of all groups, dollars.
 
     A group that no decision speaks of (a fixed one, or any when nothing is scaled) is wanted as it is set.

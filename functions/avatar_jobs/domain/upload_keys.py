@@ -40,7 +40,7 @@ def lifetime(expires_at: datetime, now: datetime) -> timedelta:
     return max(timedelta(seconds=1), timedelta(seconds=int((expires_at - now).total_seconds())))
 
 
-def remembered(known: tuple[str, ...], new: str | None) -> tuple[str, ...]:
+def with_key_id(known: tuple[str, ...], new: str | None) -> tuple[str, ...]:
     """The ids of a job's keys with a new one, each once, the newest MAX_REMEMBERED of them."""
     if new is None or new in known:
         return known

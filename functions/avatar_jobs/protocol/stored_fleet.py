@@ -1,11 +1,11 @@
-"""Snapshots and decisions as JSON values: remembered for the next tick, and archived for analysis. Pure."""
+"""Snapshots and decisions as JSON values: snapshots_to_keep for the next tick, and archived for analysis. Pure."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from avatar_jobs.domain.scaling.actuate import LastSet
 from avatar_jobs.domain.scaling.model import HISTORY_SEC, GroupCounts, Plan, ScalingConfig, Snapshot
-from avatar_jobs.domain.scaling.observe import sound
+from avatar_jobs.domain.scaling.observe import valid_count
 
 STATES = ("allocating", "creating", "running", "stopping")
 # The last minutes as they were seen, for the hold; before them one snapshot a minute, for the means and the stuck rule.
@@ -22,15 +22,15 @@ def snapshot_of(at: float, queue: Mapping[str, Any] | None, running_jobs: int | 
     named = {
         str(group["name"]): _counts(group)
         for group in (groups if isinstance(groups, list) else [])
-        if isinstance(group, dict) and sound(group.get("replicas")) is not None and group.get("name")
+        if isinstance(group, dict) and valid_count(group.get("replicas")) is not None and group.get("name")
     }
-    return Snapshot(at, sound(queue.get("current_queue_length")), running_jobs, named or None)
+    return Snapshot(at, valid_count(queue.get("current_queue_length")), running_jobs, named or None)
 
 
 def _counts(group: Mapping[str, Any]) -> GroupCounts:
     state = group.get("current_state")
     told = state.get("instance_status_counts") if isinstance(state, dict) else None
-    by_state = {name: sound(told.get(f"{name}_count")) if isinstance(told, dict) else None for name in STATES}
+    by_state = {name: valid_count(told.get(f"{name}_count")) if isinstance(told, dict) else None for name in STATES}
     return GroupCounts(int(group["replicas"]), **by_state)
 
 
@@ -55,23 +55,26 @@ def from_record(record: Any) -> Snapshot | None:
         return None
     groups = record.get("groups")
     read = {
-        str(name): GroupCounts(one["replicas"], **{state: sound(one.get(state)) for state in STATES})
+        str(name): GroupCounts(one["replicas"], **{state: valid_count(one.get(state)) for state in STATES})
         for name, one in (groups.items() if isinstance(groups, dict) else ())
-        if isinstance(one, dict) and sound(one.get("replicas")) is not None
+        if isinstance(one, dict) and valid_count(one.get("replicas")) is not None
     }
     return Snapshot(
-        float(record["at"]), sound(record.get("queue_length")), sound(record.get("running_jobs")), read or None
+        float(record["at"]),
+        valid_count(record.get("queue_length")),
+        valid_count(record.get("running_jobs")),
+        read or None,
     )
 
 
 def history_with(records: Any, newest: Snapshot) -> list[Snapshot]:
-    """The remembered snapshots of the last hour and the newest one, oldest first."""
+    """The snapshots_to_keep snapshots of the last hour and the newest one, oldest first."""
     found = [from_record(record) for record in (records if isinstance(records, list) else [])]
     known = [one for one in found if one is not None and newest.at - HISTORY_SEC <= one.at < newest.at]
     return [*sorted(known, key=lambda one: one.at), newest]
 
 
-def remembered(history: Sequence[Snapshot]) -> list[dict[str, Any]]:
+def snapshots_to_keep(history: Sequence[Snapshot]) -> list[dict[str, Any]]:
     """The records to keep for the next tick: the newest DENSE snapshots, and before them one a minute."""
     recent, older = history[-DENSE:], history[:-DENSE]
     thinned: list[Snapshot] = []
@@ -106,10 +109,10 @@ def last_set_of(record: Any) -> dict[str, LastSet]:
     """Reads it back; what makes no sense is left out, as if we had never had a say."""
     found = {}
     for name, one in record.items() if isinstance(record, dict) else ():
-        replicas = sound(one.get("replicas")) if isinstance(one, dict) else None
+        replicas = valid_count(one.get("replicas")) if isinstance(one, dict) else None
         if replicas is not None:
             since = one.get("foreign_since")
             found[str(name)] = LastSet(
-                replicas, sound(one.get("tried")), float(since) if isinstance(since, int | float) else None
+                replicas, valid_count(one.get("tried")), float(since) if isinstance(since, int | float) else None
             )
     return found

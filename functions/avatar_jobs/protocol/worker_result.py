@@ -75,7 +75,7 @@ class Superseded:
 
 
 @dataclass(frozen=True)
-class Rubbish:
+class MalformedResult:
     """A body that no worker of ours writes, or one that speaks of another job or file."""
 
     reason: str
@@ -83,7 +83,7 @@ class Rubbish:
 
 def read_result(
     output: Any, *, job_id: str, attempt: int, bucket: str, key: str
-) -> Promised | Refused | Superseded | Rubbish:
+) -> Promised | Refused | Superseded | MalformedResult:
     """Reads the output of a Salad job that calls itself succeeded.
 
     output: the parsed JSON, or its text; job_id, attempt: from Salad's metadata; bucket, key: where our file must be.
@@ -93,27 +93,27 @@ def read_result(
         try:
             output = json.loads(output)
         except ValueError:
-            return Rubbish("the output is not JSON")
+            return MalformedResult("the output is not JSON")
     try:
         result = WireResult.model_validate(output)
     except ValidationError as error:
         where = ".".join(str(part) for part in error.errors()[0]["loc"])
-        return Rubbish(f"the output does not have the agreed form (at {where or 'its root'})")
+        return MalformedResult(f"the output does not have the agreed form (at {where or 'its root'})")
     if (result.job_id, result.attempt) != (job_id, attempt):
-        return Rubbish("the output speaks of another job or attempt")
+        return MalformedResult("the output speaks of another job or attempt")
     return _meaning(result, bucket, key)
 
 
-def _meaning(result: WireResult, bucket: str, key: str) -> Promised | Refused | Superseded | Rubbish:
+def _meaning(result: WireResult, bucket: str, key: str) -> Promised | Refused | Superseded | MalformedResult:
     if result.status == "superseded":
         return Superseded()
     if result.status == "error":
         if result.error is None:
-            return Rubbish("the output says error and names none")
+            return MalformedResult("the output says error and names none")
         error = result.error.as_job_error()
         return Refused(error, permanent=error.code in PERMANENT_JOB_ERRORS or error.code is JobErrorCode.RUN_TIMEOUT)
     if result.output is None:
-        return Rubbish("the output says ok and names no file")
+        return MalformedResult("the output says ok and names no file")
     if (result.output.bucket, result.output.key) != (bucket, key):
-        return Rubbish("the output names another file than the job's")
+        return MalformedResult("the output names another file than the job's")
     return Promised(result.output, result.usable_metrics())

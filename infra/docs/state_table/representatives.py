@@ -67,7 +67,7 @@ def _claim(at: datetime, attempt: int) -> ClaimedResult:
 def _looks(job: Job, at: datetime) -> list[ev.Event]:
     """Salad can only be asked for a job whose id is known."""
     return [
-        ev.AttemptSeen(at=at, attempt=number, running=running)
+        ev.AttemptObserved(at=at, attempt=number, running=running)
         for number in _attempts(job)
         for running in (False, True)
         if job.attempts[number - 1].salad_job_id
@@ -113,13 +113,13 @@ EXAMPLES: Mapping[type[ev.Event], Callable[[Job, datetime], list[ev.Event]]] = M
         ),
         ev.JobRefused: _of_attempts(lambda at, n, _: ev.JobRefused(at=at, attempt=n, error=ERROR)),
         ev.RunStopped: _of_attempts(lambda at, n, _: ev.RunStopped(at=at, attempt=n)),
-        ev.AttemptSeen: _looks,
+        ev.AttemptObserved: _looks,
         ev.AttemptClosed: _of_attempts(
             lambda at, n, job: ev.AttemptClosed(at=at, attempt=n, salad_job_id=_salad_id(job, n))
         ),
         ev.KeysRevoked: lambda job, at: [ev.KeysRevoked(at=at, key_ids=job.upload_key_ids or ("key-1",))],
-        ev.LookClaimed: lambda job, at: [
-            ev.LookClaimed(at=at, timer=timer, until=at + LATER) for timer in job.timers or Timer
+        ev.TimerClaimed: lambda job, at: [
+            ev.TimerClaimed(at=at, timer=timer, until=at + LATER) for timer in job.timers or Timer
         ],
         ev.CancelRequested: lambda _, at: [ev.CancelRequested(at=at)],
         ev.DeadlinePassed: lambda _, at: [

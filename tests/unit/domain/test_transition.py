@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from avatar_jobs.domain.errors import JobErrorCode
 from avatar_jobs.domain.job import events as ev
-from avatar_jobs.domain.job.changes import TIMELINE_CAP, still_burning
+from avatar_jobs.domain.job.changes import TIMELINE_CAP, unclosed_attempts
 from avatar_jobs.domain.job.model import (
     MAX_ATTEMPTS,
     RETENTION_SEC,
@@ -196,10 +196,10 @@ EVENTS: dict[type[ev.Event], st.SearchStrategy[ev.Event]] = {
     ),
     ev.JobRefused: st.builds(ev.JobRefused, at=TIMES, attempt=ATTEMPTS, error=ERRORS),
     ev.RunStopped: st.builds(ev.RunStopped, at=TIMES, attempt=ATTEMPTS),
-    ev.AttemptSeen: st.builds(ev.AttemptSeen, at=TIMES, attempt=ATTEMPTS, running=st.booleans()),
+    ev.AttemptObserved: st.builds(ev.AttemptObserved, at=TIMES, attempt=ATTEMPTS, running=st.booleans()),
     ev.AttemptClosed: st.builds(ev.AttemptClosed, at=TIMES, attempt=ATTEMPTS, salad_job_id=st.sampled_from("ab")),
     ev.KeysRevoked: st.builds(ev.KeysRevoked, at=TIMES, key_ids=st.lists(st.sampled_from("kl")).map(tuple)),
-    ev.LookClaimed: st.builds(ev.LookClaimed, at=TIMES, timer=st.sampled_from(Timer), until=TIMES),
+    ev.TimerClaimed: st.builds(ev.TimerClaimed, at=TIMES, timer=st.sampled_from(Timer), until=TIMES),
     ev.CancelRequested: st.builds(ev.CancelRequested, at=TIMES),
     ev.DeadlinePassed: st.builds(ev.DeadlinePassed, at=TIMES, timer=st.sampled_from(Timer)),
     ev.CallbackClaimed: st.builds(ev.CallbackClaimed, at=TIMES, until=TIMES),
@@ -243,7 +243,7 @@ def test_any_events_in_any_order_hold_the_invariants(events: list[ev.Event], web
             assert Timer.PURGE in job.timers
             assert set(job.timers) <= {Timer.CALLBACK, Timer.CLEANUP, Timer.REVOKE, Timer.PURGE}
             assert (Timer.REVOKE in job.timers) == bool(job.upload_key_ids), "no key outlives its job unseen"
-            assert (Timer.CLEANUP in job.timers) == bool(still_burning(job)), "nothing is left burning unseen"
+            assert (Timer.CLEANUP in job.timers) == bool(unclosed_attempts(job)), "nothing is left burning unseen"
         else:
             assert job.phase is not None
             assert {Timer.START_DEADLINE, Timer.RUN_DEADLINE} & set(job.timers), "an unfinished job has a deadline"

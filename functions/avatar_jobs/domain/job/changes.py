@@ -25,7 +25,7 @@ TIMELINE_CAP = 60
 CLEANUP_WAIT = timedelta(seconds=60)
 
 
-def noted(job: Job, at: datetime, event: str, detail: str = "") -> Job:
+def with_timeline_entry(job: Job, at: datetime, event: str, detail: str = "") -> Job:
     """The job with one more line in its timeline; beyond the cap the oldest lines after the first go."""
     entry = TimelineEntry(at=at, event=event, attempt=job.attempt.number, detail=detail[:200])
     lines = (*job.timeline, entry)
@@ -57,7 +57,7 @@ def deadline_of(job: Job) -> datetime:
     return job.started_at + timedelta(seconds=job.input.run_timeout_seconds)
 
 
-def still_burning(job: Job) -> list[Attempt]:
+def unclosed_attempts(job: Job) -> list[Attempt]:
     """The attempts whose job at Salad may still run or wait, as far as we know its id."""
     return [attempt for attempt in job.attempts if attempt.salad_job_id and not attempt.closed]
 
@@ -65,7 +65,7 @@ def still_burning(job: Job) -> list[Attempt]:
 def with_cleanup(job: Job, at: datetime) -> Job:
     """Puts the job on the agenda while an attempt that nobody waits for may burn at Salad, and takes it off after."""
     current = 0 if job.status.is_terminal else job.attempt.number
-    unwanted = [attempt for attempt in still_burning(job) if attempt.number != current]
+    unwanted = [attempt for attempt in unclosed_attempts(job) if attempt.number != current]
     due = job.timers.get(Timer.CLEANUP, at + CLEANUP_WAIT) if unwanted else None
     if due == job.timers.get(Timer.CLEANUP):
         return job
@@ -90,7 +90,7 @@ def next_attempt(job: Job, at: datetime) -> Job:
             "timers": timers_with(job, dispatch=at, verify=None, silence=None),
         }
     )
-    return with_cleanup(noted(changed, at, "requeued"), at)
+    return with_cleanup(with_timeline_entry(changed, at, "requeued"), at)
 
 
 def attempt_over(job: Job, at: datetime, error: JobError) -> Job:
@@ -99,7 +99,7 @@ def attempt_over(job: Job, at: datetime, error: JobError) -> Job:
     if job.cancel_requested_at:
         return finished(job, at, JobStatus.CANCELLED, None)
     if job.attempt.number < MAX_ATTEMPTS and time_remains:
-        return next_attempt(noted(job, at, "attempt_failed", error.code), at)
+        return next_attempt(with_timeline_entry(job, at, "attempt_failed", error.code), at)
     return finished(job, at, JobStatus.FAILED, job.attempt.last_error or error)
 
 
@@ -122,7 +122,9 @@ def finished(job: Job, at: datetime, status: JobStatus, error: JobError | None) 
             "timers": timers,
         }
     )
-    return with_revocation(with_cleanup(noted(changed, at, status.value, error.code if error else ""), at), at)
+    return with_revocation(
+        with_cleanup(with_timeline_entry(changed, at, status.value, error.code if error else ""), at), at
+    )
 
 
 def started(job: Job, at: datetime) -> Job:

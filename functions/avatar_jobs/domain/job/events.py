@@ -114,7 +114,7 @@ class RunStopped(AttemptEvent):
 
 
 @dataclass(frozen=True, kw_only=True)
-class AttemptSeen(AttemptEvent):
+class AttemptObserved(AttemptEvent):
     """Salad was asked for an attempt's job and says that it is not over: pending, or running on a node."""
 
     running: bool
@@ -135,7 +135,7 @@ class KeysRevoked(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
-class LookClaimed(Event):
+class TimerClaimed(Event):
     """A tick is about to ask Salad because of a timer; the next look is not before `until`."""
 
     timer: Timer

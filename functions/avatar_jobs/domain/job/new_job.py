@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Any
 
-from avatar_jobs.domain.job.changes import noted
+from avatar_jobs.domain.job.changes import with_timeline_entry
 from avatar_jobs.domain.job.model import RETENTION_SEC, Attempt, DispatchState, Job, JobInput, JobStatus, Phase, Timer
 from avatar_jobs.domain.job.on_dispatch import DISPATCH_CLAIM
 
@@ -41,4 +41,4 @@ def new_job(
         attempts=(Attempt(number=1, dispatch=DispatchState.SENDING, claimed_at=now),),
         timers={Timer.DISPATCH: now + DISPATCH_CLAIM, Timer.START_DEADLINE: now + start},
     )
-    return noted(job, now, "accepted")
+    return with_timeline_entry(job, now, "accepted")

@@ -1,7 +1,7 @@
 """The outbox entry for the app's webhook; it lives on when the job is over."""
 
 from avatar_jobs.domain.job import events as ev
-from avatar_jobs.domain.job.changes import noted, timers_with
+from avatar_jobs.domain.job.changes import timers_with, with_timeline_entry
 from avatar_jobs.domain.job.model import CallbackState, Job, Timer
 
 
@@ -30,4 +30,4 @@ def callback_tried(job: Job, event: ev.CallbackTried) -> Job:
         }
     )
     changed = job.model_copy(update={"callback": callback, "timers": timers_with(job, callback=next_at)})
-    return noted(changed, event.at, f"callback_{state.value}", str(event.http_status or "no answer"))
+    return with_timeline_entry(changed, event.at, f"callback_{state.value}", str(event.http_status or "no answer"))

@@ -7,13 +7,13 @@ from avatar_jobs.domain.job.changes import (
     finished,
     is_current,
     next_attempt,
-    noted,
     timers_with,
     with_attempt,
     with_revocation,
+    with_timeline_entry,
 )
 from avatar_jobs.domain.job.model import MAX_ATTEMPTS, DispatchState, Job, JobStatus, Phase, Timer
-from avatar_jobs.domain.upload_keys import remembered
+from avatar_jobs.domain.upload_keys import with_key_id
 
 # A sender has one try of 4 s at Salad and 5 s at the store; after 30 s it is not coming back.
 DISPATCH_CLAIM = timedelta(seconds=30)
@@ -28,7 +28,7 @@ def dispatch_claimed(job: Job, event: ev.DispatchClaimed) -> Job:
     changed = job.model_copy(
         update={"attempts": attempts, "timers": timers_with(job, dispatch=event.at + DISPATCH_CLAIM)}
     )
-    return noted(changed, event.at, "dispatch_claimed", f"try {changed.attempt.tries}")
+    return with_timeline_entry(changed, event.at, "dispatch_claimed", f"try {changed.attempt.tries}")
 
 
 def dispatch_sent(job: Job, event: ev.DispatchSent) -> Job:
@@ -43,7 +43,7 @@ def dispatch_sent(job: Job, event: ev.DispatchSent) -> Job:
     changed = with_key(job, event.upload_key_id).model_copy(
         update={"attempts": attempts, "phase": phase, "timers": timers}
     )
-    return noted(changed, event.at, "dispatched", event.salad_job_id)
+    return with_timeline_entry(changed, event.at, "dispatched", event.salad_job_id)
 
 
 def dispatch_unsent(job: Job, event: ev.DispatchUnsent) -> Job:
@@ -58,7 +58,7 @@ def dispatch_unsent(job: Job, event: ev.DispatchUnsent) -> Job:
             "timers": timers_with(job, dispatch=_unless_claimed(job, event.retry_at)),
         }
     )
-    return noted(changed, event.at, "dispatch_unsent", event.reason)
+    return with_timeline_entry(changed, event.at, "dispatch_unsent", event.reason)
 
 
 def dispatch_unknown(job: Job, event: ev.DispatchUnknown) -> Job:
@@ -70,7 +70,7 @@ def dispatch_unknown(job: Job, event: ev.DispatchUnknown) -> Job:
             "timers": timers_with(job, dispatch=_unless_claimed(job, event.at + UNKNOWN_WAIT)),
         }
     )
-    return noted(changed, event.at, "dispatch_unknown", event.reason)
+    return with_timeline_entry(changed, event.at, "dispatch_unknown", event.reason)
 
 
 def dispatch_lost(job: Job, event: ev.DispatchLost) -> Job:
@@ -80,7 +80,7 @@ def dispatch_lost(job: Job, event: ev.DispatchLost) -> Job:
         return job
     if job.cancel_requested_at:
         return finished(job, event.at, JobStatus.CANCELLED, None)
-    lost = noted(job, event.at, "dispatch_lost")
+    lost = with_timeline_entry(job, event.at, "dispatch_lost")
     if job.attempt.number < MAX_ATTEMPTS:
         return next_attempt(lost, event.at)
     return lost.model_copy(
@@ -98,7 +98,7 @@ def _unless_claimed(job: Job, at: datetime) -> datetime | None:
 
 def with_key(job: Job, key_id: str | None) -> Job:
     """The job that knows one more key; the same when there is none, or it was known."""
-    keys = remembered(job.upload_key_ids, key_id)
+    keys = with_key_id(job.upload_key_ids, key_id)
     return job if keys == job.upload_key_ids else job.model_copy(update={"upload_key_ids": keys})
 
 
@@ -114,4 +114,4 @@ def keys_revoked(job: Job, event: ev.KeysRevoked) -> Job:
         return job
     due = job.timers.get(Timer.REVOKE) if left else None
     changed = job.model_copy(update={"upload_key_ids": left, "timers": timers_with(job, revoke=due)})
-    return noted(changed, event.at, "keys_revoked", str(len(event.key_ids)))
+    return with_timeline_entry(changed, event.at, "keys_revoked", str(len(event.key_ids)))

@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from avatar_jobs.domain.job import events as ev
-from avatar_jobs.domain.job.changes import deadline_of, finished, next_attempt, noted, timers_with
+from avatar_jobs.domain.job.changes import deadline_of, finished, next_attempt, timers_with, with_timeline_entry
 from avatar_jobs.domain.job.model import (
     MAX_ATTEMPTS,
     Attempt,
@@ -21,7 +21,7 @@ def cancel_requested(job: Job, event: ev.CancelRequested) -> Job:
     """Nothing is dispatched afterwards. Cancelled at once when certainly nothing of the newest attempt is at Salad."""
     if job.cancel_requested_at:
         return job
-    asked = noted(job.model_copy(update={"cancel_requested_at": event.at}), event.at, "cancel_requested")
+    asked = with_timeline_entry(job.model_copy(update={"cancel_requested_at": event.at}), event.at, "cancel_requested")
     if job.claimed_result:  # a verified success that arrives first wins
         return asked
     if job.attempt.dispatch is DispatchState.UNSENT:
@@ -66,7 +66,7 @@ def requeue_requested(job: Job, event: ev.RequeueRequested) -> Job:
     rule, and attempts never exceed their cap."""
     if requeue_refusal(job, event.at) or _is_due(job, event.at):
         return job
-    asked = noted(job, event.at, "requeue_requested", job.attempt.salad_job_id or "")
+    asked = with_timeline_entry(job, event.at, "requeue_requested", job.attempt.salad_job_id or "")
     if job.attempt.dispatch is DispatchState.UNSENT:  # certainly not at Salad: the same attempt, without its pause
         return asked.model_copy(update={"timers": timers_with(job, dispatch=event.at)})
     if job.attempt.number < MAX_ATTEMPTS:
@@ -112,4 +112,4 @@ def redelivery_requested(job: Job, event: ev.RedeliveryRequested) -> Job:
         return job
     callback = job.callback.model_copy(update={"state": CallbackState.RETRYING, "next_attempt_at": event.at})
     changed = job.model_copy(update={"callback": callback, "timers": timers_with(job, callback=event.at)})
-    return noted(changed, event.at, "redelivery_requested", f"tries so far: {job.callback.attempts}")
+    return with_timeline_entry(changed, event.at, "redelivery_requested", f"tries so far: {job.callback.attempts}")

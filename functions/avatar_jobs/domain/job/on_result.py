@@ -4,7 +4,15 @@ from datetime import datetime, timedelta
 
 from avatar_jobs.domain.errors import JobErrorCode
 from avatar_jobs.domain.job import events as ev
-from avatar_jobs.domain.job.changes import attempt_over, finished, is_current, noted, started, timers_with, with_attempt
+from avatar_jobs.domain.job.changes import (
+    attempt_over,
+    finished,
+    is_current,
+    started,
+    timers_with,
+    with_attempt,
+    with_timeline_entry,
+)
 from avatar_jobs.domain.job.model import DispatchState, Job, JobError, JobStatus, Phase, Timer
 
 # The request that stores a claim also looks for the file; the tick takes over if it died in between.
@@ -22,7 +30,7 @@ def result_claimed(job: Job, event: ev.ResultClaimed) -> Job:
         running = running.model_copy(update={"attempts": with_attempt(running, dispatch=DispatchState.SENT)})
     timers = timers_with(running, verify=event.at + VERIFY_LEASE, silence=None, cancel=None)
     changed = running.model_copy(update={"claimed_result": event.result, "phase": Phase.VERIFYING, "timers": timers})
-    return noted(changed, event.at, "result_claimed", f"attempt {event.result.attempt}")
+    return with_timeline_entry(changed, event.at, "result_claimed", f"attempt {event.result.attempt}")
 
 
 def _claims(job: Job, event: ev.AttemptEvent) -> bool:
@@ -61,7 +69,7 @@ def _claim_dropped(job: Job, at: datetime, detail: str) -> Job:
     """A claim without a file is a failure of its attempt; the claim of an older attempt leaves the newest one alone."""
     claim = job.claimed_result
     resumed = job.model_copy(update={"claimed_result": None, "timers": timers_with(job, verify=None)})
-    resumed = noted(resumed, at, "claim_dropped", detail)
+    resumed = with_timeline_entry(resumed, at, "claim_dropped", detail)
     error = JobError(
         code=JobErrorCode.OUTPUT_VERIFICATION_FAILED,
         message=f"The finished video could not be verified: {detail}.",

@@ -6,10 +6,10 @@ from datetime import datetime, timedelta
 from avatar_jobs.domain.job import events as ev
 from avatar_jobs.domain.job.changes import (
     is_current,
-    noted,
     started,
     timers_with,
     with_attempt,
+    with_timeline_entry,
 )
 from avatar_jobs.domain.job.model import DispatchState, Job, Phase, Timer
 
@@ -40,7 +40,7 @@ def _run_started(job: Job, event: ev.RunReported) -> Job:
     runs = (*job.attempt.runs, event.run_id)
     attempts = with_attempt(job, dispatch=DispatchState.SENT, runs=runs, last_seq=-1)
     changed = started(job.model_copy(update={"attempts": attempts}), event.at)
-    return _report_stored(noted(changed, event.at, "run_started", event.run_id), event)
+    return _report_stored(with_timeline_entry(changed, event.at, "run_started", event.run_id), event)
 
 
 def _report_stored(job: Job, event: ev.RunReported) -> Job:
@@ -54,7 +54,7 @@ def _report_stored(job: Job, event: ev.RunReported) -> Job:
             "timers": timers_with(job, silence=event.at + SILENT),
         }
     )
-    return noted(changed, event.at, "run_failed", event.error.code) if event.error else changed
+    return with_timeline_entry(changed, event.at, "run_failed", event.error.code) if event.error else changed
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,11 @@ from avatar_jobs.domain.job.changes import (
     attempt_over,
     finished,
     is_current,
-    noted,
     started,
     timers_with,
     with_attempt,
     with_cleanup,
+    with_timeline_entry,
 )
 from avatar_jobs.domain.job.model import DispatchState, Job, JobError, JobStatus, Phase
 from avatar_jobs.domain.job.on_run import SILENT
@@ -21,7 +21,7 @@ from avatar_jobs.domain.job.on_run import SILENT
 PENDING_WAIT = timedelta(minutes=5)
 
 
-def attempt_seen(job: Job, event: ev.AttemptSeen) -> Job:
+def attempt_observed(job: Job, event: ev.AttemptObserved) -> Job:
     """Pending: Salad will run it again, wait. Running and silent: the node is lost, take another."""
     if not is_current(job, event) or job.claimed_result:
         return job
@@ -45,7 +45,7 @@ def attempt_seen(job: Job, event: ev.AttemptSeen) -> Job:
 
 def _seen_running(job: Job, at: datetime) -> Job:
     attempts = with_attempt(job, dispatch=DispatchState.SENT)
-    return noted(started(job.model_copy(update={"attempts": attempts}), at), at, "seen_running")
+    return with_timeline_entry(started(job.model_copy(update={"attempts": attempts}), at), at, "seen_running")
 
 
 def _seen_pending(job: Job, at: datetime) -> Job:
@@ -54,10 +54,12 @@ def _seen_pending(job: Job, at: datetime) -> Job:
     waiting = job.model_copy(update={"timers": timers_with(job, silence=at + PENDING_WAIT)})
     if job.phase is Phase.REQUEUED:
         return waiting
-    return noted(waiting.model_copy(update={"phase": Phase.REQUEUED, "progress": 0.0}), at, "seen_pending")
+    return with_timeline_entry(
+        waiting.model_copy(update={"phase": Phase.REQUEUED, "progress": 0.0}), at, "seen_pending"
+    )
 
 
-def _seen_while_cancelling(job: Job, event: ev.AttemptSeen, requested_at: datetime) -> Job:
+def _seen_while_cancelling(job: Job, event: ev.AttemptObserved, requested_at: datetime) -> Job:
     """A worker that is told to stop answers within seconds; silence for SILENT_S means that nobody will."""
     last_sign = max(requested_at, job.attempt.last_report_at or requested_at)
     if event.at - last_sign >= SILENT:

@@ -7,7 +7,7 @@ from avatar_jobs.domain.job.model import Job, JobError, JobStatus, Timer
 from avatar_jobs.domain.job.on_result import CLAIM_LIFETIME, VERIFY_LEASE
 
 
-def look_claimed(job: Job, event: ev.LookClaimed) -> Job:
+def timer_claimed(job: Job, event: ev.TimerClaimed) -> Job:
     """Moves a due timer on before its look, so that a look that always fails cannot stand in the way."""
     due = job.timers.get(event.timer)
     if due is None or event.at < due:

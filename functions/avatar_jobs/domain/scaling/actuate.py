@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from avatar_jobs.domain.scaling.model import SALAD_MAX_REPLICAS, Plan
-from avatar_jobs.domain.scaling.observe import sound
+from avatar_jobs.domain.scaling.observe import valid_count
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def group_states(queue: Mapping[str, Any]) -> dict[str, GroupState]:
     groups = queue.get("container_groups")
     found = {}
     for group in groups if isinstance(groups, list) else ():
-        replicas = sound(group.get("replicas")) if isinstance(group, dict) else None
+        replicas = valid_count(group.get("replicas")) if isinstance(group, dict) else None
         if replicas is None:
             continue
         state = group.get("current_state")

@@ -12,7 +12,7 @@ from avatar_jobs.domain.scaling.observe import (
     recent,
     replicas_now,
     running_instances,
-    sound,
+    valid_count,
 )
 from avatar_jobs.domain.scaling.tiers import spread
 from avatar_jobs.domain.scaling.windowed import windowed
@@ -30,7 +30,7 @@ def decide(now: float, history: Sequence[Snapshot], config: ScalingConfig) -> Pl
     """
     seen = recent(now, history, HISTORY_SEC)
     latest = seen[-1] if seen else None
-    if latest is None or sound(latest.queue_length) is None:
+    if latest is None or valid_count(latest.queue_length) is None:
         return _explained(Plan(NO_GROUPS, "blind: no queue length"), now, seen, config)
     current = _current(seen, config)
     if current is None:
@@ -49,7 +49,7 @@ def _explained(plan: Plan, now: float, seen: Sequence[Snapshot], config: Scaling
     """The plan with the figures that explain it, whichever rule decided."""
     latest = seen[-1] if seen else None
     need = need_of(latest, config) if latest else None
-    queue = sound(latest.queue_length) if latest else None
+    queue = valid_count(latest.queue_length) if latest else None
     instances = running_instances(latest, config.groups) if latest else 0
     means = [_rounded(mean_queue(now, seen, seconds)) for seconds in MEANS_SEC]
     return Plan(

@@ -8,7 +8,7 @@ import math
 from collections.abc import Sequence
 
 from avatar_jobs.domain.scaling.model import HISTORY_SEC, ScalingConfig, Snapshot
-from avatar_jobs.domain.scaling.observe import mean_need, need_of, recent, replicas_now, sound
+from avatar_jobs.domain.scaling.observe import mean_need, need_of, recent, replicas_now, valid_count
 
 STEP_DOWN = 4  # blind to running jobs: a quarter of the fleet a hold, so that few busy ones are hit
 
@@ -39,15 +39,15 @@ def _whole(need: float | None) -> int:
 
 def _is_in_the_dark(latest: Snapshot, config: ScalingConfig) -> bool:
     """An empty queue of which nobody knows how many jobs run: they may be none, or all."""
-    unknown = sound(latest.running_jobs) is None and not config.queue_includes_running
-    return unknown and sound(latest.queue_length) == 0
+    unknown = valid_count(latest.running_jobs) is None and not config.queue_includes_running
+    return unknown and valid_count(latest.queue_length) == 0
 
 
 def _feel_the_way_down(now: float, seen: Sequence[Snapshot], config: ScalingConfig, current: int) -> tuple[int, str]:
     """A step down only when the queue was empty for all of the hold and nothing changed in it."""
     held = recent(now, seen, config.hold_sec)
     is_covered = seen[0].at <= now - config.hold_sec
-    is_empty = all(sound(one.queue_length) == 0 for one in held)
+    is_empty = all(valid_count(one.queue_length) == 0 for one in held)
     sizes = {_size(one, config) for one in held}
     if not (is_covered and is_empty and len(sizes) == 1):
         return current, "hold: running jobs unknown"

@@ -9,7 +9,7 @@ ABSURD = 1_000_000  # more jobs or replicas than any real queue or fleet: a brok
 MEANS_SEC = (900.0, 3600.0)  # the first system's windows
 
 
-def sound(value: Any) -> int | None:
+def valid_count(value: Any) -> int | None:
     """A count as it can be believed, else None."""
     is_count = isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= ABSURD
     return value if is_count else None
@@ -24,7 +24,7 @@ def recent(now: float, history: Iterable[Snapshot], seconds: float) -> list[Snap
 def counts_of(snapshot: Snapshot, group: GroupConfig) -> GroupCounts | None:
     """One group's counts, None when they are missing or absurd."""
     counts = (snapshot.groups or {}).get(group.name)
-    return counts if counts is not None and sound(counts.replicas) is not None else None
+    return counts if counts is not None and valid_count(counts.replicas) is not None else None
 
 
 def replicas_now(history: Sequence[Snapshot], group: GroupConfig) -> int | None:
@@ -42,14 +42,14 @@ def running_instances(snapshot: Snapshot, groups: Iterable[GroupConfig]) -> int:
     for group in groups:
         counts = counts_of(snapshot, group)
         if counts is not None:
-            running = sound(counts.running)
+            running = valid_count(counts.running)
             total += counts.replicas if running is None else running
     return total
 
 
 def work_of(snapshot: Snapshot, config: ScalingConfig) -> tuple[int, int] | None:
     """Gives (running jobs, waiting jobs), None when the queue's length is unknown."""
-    queue, running = sound(snapshot.queue_length), sound(snapshot.running_jobs)
+    queue, running = valid_count(snapshot.queue_length), valid_count(snapshot.running_jobs)
     if queue is None:
         return None
     instances = running_instances(snapshot, config.groups)
@@ -74,7 +74,7 @@ def need_of(snapshot: Snapshot, config: ScalingConfig) -> float | None:
 
 def mean_queue(now: float, history: Iterable[Snapshot], seconds: float) -> float | None:
     """The mean of the queue's length over the last seconds, None when nothing was seen."""
-    lengths = [sound(snapshot.queue_length) for snapshot in recent(now, history, seconds)]
+    lengths = [valid_count(snapshot.queue_length) for snapshot in recent(now, history, seconds)]
     known = [length for length in lengths if length is not None]
     return sum(known) / len(known) if known else None
 

@@ -5,13 +5,13 @@ from dataclasses import replace
 from typing import Any
 
 from avatar_jobs.domain.scaling.model import ScalingConfig
-from avatar_jobs.domain.scaling.observe import sound
+from avatar_jobs.domain.scaling.observe import valid_count
 
 
 def replicas_quota(quotas: Mapping[str, Any]) -> int | None:
     """How many replicas Salad grants the organisation, None when its answer does not say."""
     groups = quotas.get("container_groups_quotas")
-    return sound(groups.get("container_replicas_quota")) if isinstance(groups, dict) else None
+    return valid_count(groups.get("container_replicas_quota")) if isinstance(groups, dict) else None
 
 
 def within_quota(config: ScalingConfig, quota: int | None) -> ScalingConfig:

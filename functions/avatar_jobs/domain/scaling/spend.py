@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from avatar_jobs.domain.scaling.model import GroupPlan, Plan, ScalingConfig, Snapshot
-from avatar_jobs.domain.scaling.observe import sound
+from avatar_jobs.domain.scaling.observe import valid_count
 
 HOUR_SEC = 3600.0
 # A tick that comes late pays for the time since the last one, but not for a night in which nobody looked.
@@ -38,7 +38,7 @@ def spent_by(before: Any, now: datetime, gap_sec: float, dollars_an_hour: float)
 def dollars_an_hour(snapshot: Snapshot, prices: Mapping[str, float]) -> float:
     """What the running instances cost; Salad bills nothing else. prices: dollars an hour by group."""
     groups = snapshot.groups or {}
-    return sum((sound(groups[name].running) or 0) * price for name, price in prices.items() if name in groups)
+    return sum((valid_count(groups[name].running) or 0) * price for name, price in prices.items() if name in groups)
 
 
 def prices_of(queue: Mapping[str, Any], classes: Mapping[str, Any]) -> dict[str, float]:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from avatar_jobs.domain.scaling.model import GroupConfig, GroupPlan, ScalingConfig, Snapshot
-from avatar_jobs.domain.scaling.observe import counts_of, replicas_now, sound
+from avatar_jobs.domain.scaling.observe import counts_of, replicas_now, valid_count
 
 
 def spread(want: int, history: Sequence[Snapshot], config: ScalingConfig) -> Mapping[str, GroupPlan]:
@@ -34,7 +34,7 @@ def is_stuck(group: GroupConfig, history: Sequence[Snapshot], stuck_sec: float) 
     since: float | None = None
     for snapshot in history:
         counts = counts_of(snapshot, group)
-        running = sound(counts.running) if counts is not None else None
+        running = valid_count(counts.running) if counts is not None else None
         if counts is None or running is None or counts.replicas - running < max(1, counts.replicas / 2):
             since = None
             continue
@@ -49,10 +49,10 @@ def _limit(group: GroupConfig, history: Sequence[Snapshot], config: ScalingConfi
     if group is config.scaled[-1]:  # nobody to hand on to: waiting for its nodes is all that is left, and is not billed
         return max(group.minimum, limit), why
     counts = counts_of(history[-1], group)
-    running = sound(counts.running) if counts is not None else None
+    running = valid_count(counts.running) if counts is not None else None
     if running is not None and is_stuck(group, history, config.stuck_sec) and running + 1 < limit:
         limit, why = running + 1, "stuck"
-    free = sound((history[-1].availability or {}).get(group.name))
+    free = valid_count((history[-1].availability or {}).get(group.name))
     if free is not None and counts is not None and why == "stuck":
         limit = min(limit, counts.replicas + free)
     return max(group.minimum, limit), why
@@ -63,7 +63,7 @@ def _keep_running(want: int, latest: Snapshot, config: ScalingConfig, targets: d
     run_before = 0
     for group in config.scaled:
         counts = counts_of(latest, group)
-        running = (sound(counts.running) or 0) if counts is not None else 0
+        running = (valid_count(counts.running) or 0) if counts is not None else 0
         if group is not config.scaled[0]:
             missing = max(0, want - run_before)
             targets[group.name] = max(targets[group.name], min(running, missing, group.maximum))

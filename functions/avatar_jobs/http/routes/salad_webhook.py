@@ -35,7 +35,7 @@ def webhook_routes(
         if salad_job is None:
             log("salad_webhook_not_ours", level="warning", request_id=call.request_id)
         else:
-            finisher.take_in(salad_job)
+            finisher.apply_salad_result(salad_job)
         return Reply(204)
 
     def report(call: Call) -> Reply:

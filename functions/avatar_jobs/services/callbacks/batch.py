@@ -15,7 +15,7 @@ PARALLEL = 16  # tries at a time: with 15 s each, a tick still reaches some fift
 PARALLEL_A_HOST = 2  # one slow app must not hold all of them, nor be flooded
 
 
-class CallbackRounds:
+class CallbackBatch:
     """Looks like a CallbackDeliverer, but keeps what it is given until deliver_all."""
 
     def __init__(self, *, deliverer: CallbackDeliverer, clock: Clock, log: EventLog) -> None:

@@ -10,7 +10,7 @@ from avatar_jobs.ports import Clock, UploadKeys
 PAUSE = timedelta(seconds=10)
 
 
-class PatientKeys:
+class UploadKeyBreaker:
     """Fills the UploadKeys port with another one. After a call without an answer (status None) every call fails at
     once until PAUSE is over; an answer, also a refusal, is no reason to wait."""
 

@@ -12,7 +12,7 @@ from avatar_jobs.domain.job.new_job import new_job
 from avatar_jobs.ports import AlreadyCreated, Clock, EventLog, JobStore
 from avatar_jobs.services.dispatch.dispatcher import Dispatcher
 from avatar_jobs.services.intake.admission import Admission
-from avatar_jobs.services.intake.tick_trigger import Waking
+from avatar_jobs.services.intake.tick_trigger import TickTrigger
 
 
 @dataclass(frozen=True)
@@ -35,8 +35,11 @@ class Accepted:
 
 
 class Submitter:
-    """waking: has the tick run when a job comes into an idle system; draw_id: 128 random bits as text; retention: from
-    a job's end until file and record are removed."""
+    """Accepts new jobs.
+
+    tick_trigger: has the tick called when a job comes into an idle system; draw_id: draws 128 random bits as text;
+    retention: from a job's end until its file and record are removed.
+    """
 
     def __init__(
         self,
@@ -44,7 +47,7 @@ class Submitter:
         store: JobStore,
         dispatcher: Dispatcher,
         admission: Admission,
-        waking: Waking,
+        tick_trigger: TickTrigger,
         clock: Clock,
         log: EventLog,
         draw_id: Callable[[], str],
@@ -53,7 +56,7 @@ class Submitter:
         self._store = store
         self._dispatcher = dispatcher
         self._admission = admission
-        self._waking = waking
+        self._tick_trigger = tick_trigger
         self._retention = retention
         self._clock = clock
         self._log = log
@@ -93,7 +96,7 @@ class Submitter:
         created = self._store.create(job, record)
         if isinstance(created, AlreadyCreated):
             return self._replay(created.record, fingerprint(body))
-        self._waking.job_came(self._admission.open_jobs())
+        self._tick_trigger.job_came(self._admission.open_jobs())
         self._admission.accepted(job.client)
         self._log("job_accepted", job_id=job.id, client=job.client, request_id=job.request_id, attempt=1)
         try:

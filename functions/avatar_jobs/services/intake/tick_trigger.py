@@ -10,7 +10,7 @@ from avatar_jobs.ports import Clock, EventLog, TickWaker
 PAUSE = timedelta(seconds=20)  # of one instance: a burst wakes the tick once, and the next minute is near anyway
 
 
-class Waking:
+class TickTrigger:
     """waker: None where nobody can be asked; start: runs a call beside the request, whose answer never waits for it."""
 
     def __init__(

@@ -4,10 +4,10 @@ from avatar_jobs.domain.errors import JobErrorCode
 from avatar_jobs.domain.job.events import AttemptClosed, AttemptFailed, Event, JobRefused, ResultClaimed, RunStopped
 from avatar_jobs.domain.job.model import ClaimedResult, Job, JobError
 from avatar_jobs.domain.job.transition import transition
-from avatar_jobs.domain.metrics import job_figures
+from avatar_jobs.domain.metrics import job_metrics
 from avatar_jobs.ports import Clock, EventLog, JobStore, StoredJob, Updated
 from avatar_jobs.protocol.salad_job import SaladJob
-from avatar_jobs.protocol.worker_result import Promised, Refused, Rubbish, Superseded, read_result
+from avatar_jobs.protocol.worker_result import MalformedResult, Promised, Refused, Superseded, read_result
 from avatar_jobs.services.callbacks.deliverer import FIRST_TRY_SEC, CallbackTrier
 from avatar_jobs.services.outcome.verifier import Verifier
 from avatar_jobs.services.queries.job_view import output_name
@@ -35,7 +35,7 @@ class Finisher:
         self._bucket = bucket
         self._prefix = prefix
 
-    def take_in(self, salad_job: SaladJob, known: StoredJob | None = None) -> None:
+    def apply_salad_result(self, salad_job: SaladJob, known: StoredJob | None = None) -> None:
         """Applies a Salad job that is over to ours, verifies a promised file and makes the first callback try.
 
         One that is not over changes nothing; one that is not ours is logged. known: our job, when the caller has just
@@ -76,7 +76,7 @@ class Finisher:
             attempt=job.attempt.number,
             status=job.status.value,
             code=job.error.code.value if job.error else None,
-            **job_figures(job),
+            **job_metrics(job),
         )
         self._callbacks.deliver(ended, FIRST_TRY_SEC)
 
@@ -109,7 +109,7 @@ class Finisher:
                 return JobRefused(at=now, attempt=salad_job.attempt, error=error)
             case Refused(error):
                 return self._failed(salad_job, error)
-            case Rubbish(reason):
+            case MalformedResult(reason):
                 message = f"The worker's answer could not be used: {reason}."
                 code = JobErrorCode.INTERNAL
                 return self._failed(salad_job, JobError(code=code, message=message, stage="result", retryable=True))

@@ -4,6 +4,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from avatar_jobs.domain.errors import SaladUnavailableError
 from avatar_jobs.domain.job.changes import deadline_of
 from avatar_jobs.domain.job.events import (
     CallbackClaimed,
@@ -12,25 +13,25 @@ from avatar_jobs.domain.job.events import (
     DispatchUnknown,
     Event,
     KeysRevoked,
-    LookClaimed,
+    TimerClaimed,
     VerificationClaimed,
 )
 from avatar_jobs.domain.job.model import DispatchState, Timer
 from avatar_jobs.domain.job.transition import transition
 from avatar_jobs.domain.rate_budget import CallShare
 from avatar_jobs.ports import Clock, JobStore, OutputStore, StoredJob, Updated, UploadKeys
-from avatar_jobs.services.callbacks.batch import CallbackRounds
+from avatar_jobs.services.callbacks.batch import CallbackBatch
 from avatar_jobs.services.callbacks.deliverer import LATER_TRY_SEC
 from avatar_jobs.services.dispatch.dispatcher import Dispatcher
 from avatar_jobs.services.outcome.finisher import Finisher
 from avatar_jobs.services.outcome.verifier import Verifier
 from avatar_jobs.services.queries.job_view import output_name, sidecar_name
-from avatar_jobs.services.tick.reconciler import Reconciler, SaladUnhelpfulError
+from avatar_jobs.services.tick.reconciler import Reconciler
 
 VERIFY_AGAIN = timedelta(seconds=30)  # a storage that is away is asked twice a minute
 CALLBACK_CLAIM = timedelta(seconds=60)  # a try of 15 s, and time to store what came of it
 # After a look that decided nothing the job is due again: soon while an app waits for its cancellation, later otherwise.
-LOOK_AGAIN = {
+ASK_AGAIN = {
     Timer.CANCEL: timedelta(seconds=10),
     Timer.SILENCE: timedelta(seconds=60),
     Timer.CLEANUP: timedelta(seconds=120),
@@ -43,7 +44,7 @@ TICKS_PAST_DEADLINE = 1  # a Salad that does not answer delays a job's end by on
 
 
 @dataclass
-class Round:
+class TickContext:
     """What one tick carries from job to job: its share of Salad's calls (none when the queue is gone), what waits for
     the shared look, and the counts of its report."""
 
@@ -65,7 +66,7 @@ class Housekeeper:
         verifier: Verifier,
         finisher: Finisher,
         reconciler: Reconciler,
-        callbacks: CallbackRounds,
+        callbacks: CallbackBatch,
         upload_keys: UploadKeys | None,
         clock: Clock,
         prefix: str,
@@ -83,9 +84,9 @@ class Housekeeper:
         self._prefix = prefix
         self._period = period
 
-    def act(self, timer: Timer, stored: StoredJob, work: Round) -> str:
+    def act(self, timer: Timer, stored: StoredJob, context: TickContext) -> str:
         """Serves one due timer; returns the kind of work done, for the tick's report. Raises AvatarError,
-        SaladUnhelpfulError."""
+        its subclass SaladUnavailableError when Salad gives no usable answer."""
         now = self._clock()
         match timer:
             case Timer.VERIFY:
@@ -93,11 +94,11 @@ class Housekeeper:
             case Timer.CALLBACK:
                 return self._call_back(stored, now)
             case Timer.DISPATCH:
-                return self._dispatch(stored, now, work)
+                return self._dispatch(stored, now, context)
             case Timer.START_DEADLINE | Timer.RUN_DEADLINE:
-                return self._deadline(timer, stored, now, work)
+                return self._deadline(timer, stored, now, context)
             case Timer.SILENCE | Timer.CANCEL | Timer.CLEANUP | Timer.REVOKE | Timer.PURGE:
-                return self._look(timer, stored, now, work)
+                return self._look(timer, stored, now, context)
 
     def _apply(self, stored: StoredJob, event: Event) -> Updated | None:
         return self._store.update(stored.job.id, lambda job: transition(job, event), known=stored)
@@ -119,18 +120,18 @@ class Housekeeper:
         self._callbacks.deliver(claimed.after, LATER_TRY_SEC)
         return "called_back"
 
-    def _dispatch(self, stored: StoredJob, now: datetime, work: Round) -> str:
+    def _dispatch(self, stored: StoredJob, now: datetime, context: TickContext) -> str:
         attempt = stored.job.attempt
         if attempt.dispatch is DispatchState.SENDING:
             reason = "its sender never came back"
             self._apply(stored, DispatchUnknown(at=now, attempt=attempt.number, reason=reason))
             return "dispatch_unknown"
         if attempt.dispatch is DispatchState.UNKNOWN:
-            work.unknown.append(stored)
+            context.unknown.append(stored)
             return "dispatch_looked_for"
-        if not work.share.take():
+        if not context.share.take():
             # Moved on, so that hundreds that wait for Salad do not fill the next tick's view of the agenda.
-            later = LookClaimed(at=now, timer=Timer.DISPATCH, until=now + self._period / 2)
+            later = TimerClaimed(at=now, timer=Timer.DISPATCH, until=now + self._period / 2)
             self._apply(stored, later)
             return "left_for_the_next_tick"
         claimed = self._apply(stored, DispatchClaimed(at=now, attempt=attempt.number))
@@ -139,16 +140,16 @@ class Housekeeper:
         self._dispatcher.send(claimed.after)
         return "dispatched"
 
-    def _deadline(self, timer: Timer, stored: StoredJob, now: datetime, work: Round) -> str:
+    def _deadline(self, timer: Timer, stored: StoredJob, now: datetime, context: TickContext) -> str:
         """Asks Salad first: a job that is over there ended in time, whatever became of its webhook."""
-        claimed = self._apply(stored, LookClaimed(at=now, timer=timer, until=now + LOOK_AGAIN[timer]))
+        claimed = self._apply(stored, TimerClaimed(at=now, timer=timer, until=now + ASK_AGAIN[timer]))
         if claimed is None or not claimed.changed:
             return "overtaken"
         latest: StoredJob | None = claimed.after
         if claimed.after.job.claimed_result is None:
             try:
-                seen = self._reconciler.look(claimed.after, work.share)
-            except SaladUnhelpfulError:
+                seen = self._reconciler.reconcile(claimed.after, context.share)
+            except SaladUnavailableError:
                 if now < deadline_of(stored.job) + self._period * TICKS_PAST_DEADLINE:
                     raise
             else:
@@ -157,17 +158,17 @@ class Housekeeper:
             self._announce(self._apply(latest, DeadlinePassed(at=now, timer=timer)))
         return "deadline"
 
-    def _look(self, timer: Timer, stored: StoredJob, now: datetime, work: Round) -> str:
-        claimed = self._apply(stored, LookClaimed(at=now, timer=timer, until=now + LOOK_AGAIN[timer]))
+    def _look(self, timer: Timer, stored: StoredJob, now: datetime, context: TickContext) -> str:
+        claimed = self._apply(stored, TimerClaimed(at=now, timer=timer, until=now + ASK_AGAIN[timer]))
         if claimed is None or not claimed.changed:
             return "overtaken"
         match timer:
             case Timer.SILENCE:
-                self._reconciler.look(claimed.after, work.share)
+                self._reconciler.reconcile(claimed.after, context.share)
             case Timer.CANCEL:
-                self._reconciler.cancel(claimed.after, work.share)
+                self._reconciler.cancel(claimed.after, context.share)
             case Timer.CLEANUP:
-                self._reconciler.clean_up(claimed.after, work.share)
+                self._reconciler.clean_up(claimed.after, context.share)
             case Timer.REVOKE:
                 self._revoke(claimed.after, now)
             case _:

@@ -3,15 +3,15 @@
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
-from avatar_jobs.domain.errors import JobErrorCode, ProviderError
-from avatar_jobs.domain.job.changes import still_burning
+from avatar_jobs.domain.errors import JobErrorCode, ProviderError, SaladUnavailableError
+from avatar_jobs.domain.job.changes import unclosed_attempts
 from avatar_jobs.domain.job.events import (
     AttemptClosed,
     AttemptFailed,
-    AttemptSeen,
+    AttemptObserved,
     DispatchLost,
     DispatchSent,
-    LookClaimed,
+    TimerClaimed,
 )
 from avatar_jobs.domain.job.model import Attempt, Job, JobError, Timer
 from avatar_jobs.domain.job.transition import transition
@@ -25,10 +25,6 @@ AFTER_SCAN = timedelta(seconds=60)  # a scan that Salad refused is tried again a
 GONE = 404
 
 
-class SaladUnhelpfulError(Exception):
-    """Salad did not answer a look, or the tick's share of calls is spent: a fault of the system, not of the job."""
-
-
 class Reconciler:
     """Looks at Salad on behalf of jobs; every look takes one call of the tick's share."""
 
@@ -39,11 +35,11 @@ class Reconciler:
         self._clock = clock
         self._log = log
 
-    def look(self, stored: StoredJob, share: CallShare) -> Updated | None:
+    def reconcile(self, stored: StoredJob, share: CallShare) -> Updated | None:
         """Asks for the newest attempt's job and applies what Salad says, as if its webhook had come when it is over.
 
         Returns the job as it stands afterwards when it is still not over at Salad, else None. Raises
-        SaladUnhelpfulError.
+        SaladUnavailableError.
         """
         job, attempt = stored.job, stored.job.attempt
         if attempt.salad_job_id is None:
@@ -53,9 +49,9 @@ class Reconciler:
             self._gone(stored, attempt)
             return None
         if found.is_over:
-            self._finisher.take_in(found, known=stored)
+            self._finisher.apply_salad_result(found, known=stored)
             return None
-        seen = AttemptSeen(at=self._clock(), attempt=attempt.number, running=found.status == "running")
+        seen = AttemptObserved(at=self._clock(), attempt=attempt.number, running=found.status == "running")
         updated = self._store.update(job.id, lambda current: transition(current, seen), known=stored)
         if updated is None:
             return None
@@ -63,8 +59,8 @@ class Reconciler:
         return None if updated.after.job.status.is_terminal else updated
 
     def cancel(self, stored: StoredJob, share: CallShare) -> None:
-        """Sees to the end of a job whose cancellation was requested. Raises SaladUnhelpfulError."""
-        updated = self.look(stored, share)
+        """Sees to the end of a job whose cancellation was requested. Raises SaladUnavailableError."""
+        updated = self.reconcile(stored, share)
         if updated is None:
             return
         attempt = updated.after.job.attempt
@@ -75,7 +71,7 @@ class Reconciler:
         """Looks at every attempt that nobody waits for; deletes what still waits, forgets what is over."""
         job = stored.job
         current = 0 if job.status.is_terminal else job.attempt.number
-        for attempt in still_burning(job):
+        for attempt in unclosed_attempts(job):
             if attempt.number == current or attempt.salad_job_id is None:
                 continue
             found = self._get(job, attempt, share)
@@ -83,7 +79,7 @@ class Reconciler:
                 closed = AttemptClosed(at=self._clock(), attempt=attempt.number, salad_job_id=attempt.salad_job_id)
                 self._store.update(job.id, lambda now_job, event=closed: transition(now_job, event))  # type: ignore[misc]
                 if found is not None and found.status == "succeeded":
-                    self._finisher.take_in(found)  # a verified success of any attempt counts
+                    self._finisher.apply_salad_result(found)  # a verified success of any attempt counts
             elif found.status == "pending" and not attempt.runs:
                 self._delete_if_pending(job, attempt, share)
 
@@ -93,7 +89,7 @@ class Reconciler:
             return
         try:
             found = self._listed(unknown, share)
-        except (ProviderError, SaladUnhelpfulError) as error:
+        except (ProviderError, SaladUnavailableError) as error:
             self._log("salad_scan_failed", level="alarm", reason=str(error), jobs=len(unknown))
             self._postpone(unknown)
             return
@@ -106,7 +102,7 @@ class Reconciler:
         found: dict[tuple[str, int], SaladJob] = {}
         for page in range(1, SCAN_PAGES + 1):
             if not share.take():
-                raise SaladUnhelpfulError("the tick's share of calls is spent")
+                raise SaladUnavailableError("the tick's share of calls is spent")
             items = self._salad.list_queue_jobs(page, SCAN_PAGE_SIZE).get("items") or []
             for salad_job in filter(None, map(read_salad_job, items)):
                 key = (salad_job.job_id, salad_job.attempt)
@@ -128,29 +124,29 @@ class Reconciler:
         if updated:
             self._finisher.announce(updated)
             if found and found.is_over:
-                self._finisher.take_in(found, known=updated.after)
+                self._finisher.apply_salad_result(found, known=updated.after)
 
     def _postpone(self, unknown: Sequence[StoredJob]) -> None:
         now = self._clock()
-        later = LookClaimed(at=now, timer=Timer.DISPATCH, until=now + AFTER_SCAN)
+        later = TimerClaimed(at=now, timer=Timer.DISPATCH, until=now + AFTER_SCAN)
         for stored in unknown:
             self._store.update(stored.job.id, lambda job: transition(job, later), known=stored)
 
     def _get(self, job: Job, attempt: Attempt, share: CallShare) -> SaladJob | None:
-        """Reads one attempt's job; None when Salad has none. Raises SaladUnhelpfulError."""
+        """Reads one attempt's job; None when Salad has none. Raises SaladUnavailableError."""
         if not share.take():
-            raise SaladUnhelpfulError("the tick's share of calls is spent")
+            raise SaladUnavailableError("the tick's share of calls is spent")
         try:
             document = self._salad.get_queue_job(attempt.salad_job_id or "")
         except ProviderError as error:
             if error.status == GONE:
                 return None
             self._log("salad_look_failed", level="alarm", job_id=job.id, attempt=attempt.number, reason=str(error))
-            raise SaladUnhelpfulError(str(error)) from error
+            raise SaladUnavailableError(str(error)) from error
         ours = {"job_id": job.id, "attempt": attempt.number, "request_id": job.request_id}
         found = read_salad_job({**document, "metadata": ours})  # it is ours by its id, whatever it says of itself
         if found is None:
-            raise SaladUnhelpfulError("Salad's answer is no queue job")
+            raise SaladUnavailableError("Salad's answer is no queue job")
         return found
 
     def _gone(self, stored: StoredJob, attempt: Attempt) -> None:

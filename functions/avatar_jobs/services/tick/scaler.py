@@ -10,7 +10,7 @@ from avatar_jobs.domain.fleet import instances_by_state
 from avatar_jobs.domain.rate_budget import CallShare
 from avatar_jobs.domain.scaling import Plan, ScalingChoices, Snapshot, decide
 from avatar_jobs.domain.scaling.actuate import LastSet, Step, Steps, group_states, steps
-from avatar_jobs.domain.scaling.observe import sound
+from avatar_jobs.domain.scaling.observe import valid_count
 from avatar_jobs.domain.scaling.quota import replicas_quota, within_quota
 from avatar_jobs.domain.scaling.spend import SPENT, Spend, dollars_an_hour, prices_of, spent_by, within_budget
 from avatar_jobs.ports import Clock, EventLog, OpenJobs, SaladApi
@@ -19,8 +19,8 @@ from avatar_jobs.protocol.stored_fleet import (
     history_with,
     last_set_of,
     last_set_record,
-    remembered,
     snapshot_of,
+    snapshots_to_keep,
     to_record,
 )
 
@@ -66,7 +66,7 @@ class Scaler:
         spend = spent_by(seen.before.get("spend"), now, seen.gap_sec, self._rate(snapshot, seen, now, share))
         scaling: dict[str, Any] | None = None
         last_set: Mapping[str, LastSet] = last_set_of(seen.before.get("last_set"))
-        quota = sound(seen.before.get("quota"))
+        quota = valid_count(seen.before.get("quota"))
         if config is not None:
             config = within_quota(config, quota)
             plan = within_budget(decide(snapshot.at, history, config), config, spend, self._choices.daily_usd)
@@ -83,7 +83,7 @@ class Scaler:
             "spend": {"day": spend.day, "usd": round(spend.usd, 6)},
             "last_set": last_set_record(last_set),
             "quota": quota,
-            "snapshots": remembered(history),
+            "snapshots": snapshots_to_keep(history),
         }
         known = None if self._choices.daily_usd is None else spend  # without prices nothing is known
         return Scaled(fleet, _archive(snapshot, seen.jobs, now, scaling, known))

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from avatar_jobs.domain.job.model import JobStatus, Timer
-from avatar_jobs.domain.metrics import agenda_figures, fleet_figures, gap_figures, job_figures
+from avatar_jobs.domain.metrics import due_metrics, fleet_metrics, gap_metrics, job_metrics
 from tests.support.factories import NOW, a_job
 
 MINUTE = timedelta(minutes=1)
@@ -33,11 +33,11 @@ def test_a_finished_job_tells_how_long_it_waited_and_ran(
             "finished_at": NOW + timedelta(seconds=100),
         }
     )
-    assert job_figures(job) == expected
+    assert job_metrics(job) == expected
 
 
 def test_an_unfinished_job_tells_nothing() -> None:
-    assert job_figures(a_job()) == {}
+    assert job_metrics(a_job()) == {}
 
 
 def test_the_agenda_tells_how_many_callbacks_are_due_and_how_late_the_first_is() -> None:
@@ -50,19 +50,19 @@ def test_the_agenda_tells_how_many_callbacks_are_due_and_how_late_the_first_is()
             {Timer.DISPATCH: NOW},
         )
     )
-    told = agenda_figures([late, later, not_yet, other], NOW)
+    told = due_metrics([late, later, not_yet, other], NOW)
     assert told == {"due_jobs": 4, "callbacks_due": 2, "callback_overdue_seconds": 300.0}
-    assert agenda_figures([], NOW) == {"due_jobs": 0, "callbacks_due": 0, "callback_overdue_seconds": 0.0}
+    assert due_metrics([], NOW) == {"due_jobs": 0, "callbacks_due": 0, "callback_overdue_seconds": 0.0}
 
 
 @pytest.mark.parametrize(("seconds", "missed"), [(-1, 0), (5, 0), (59, 0), (65, 0), (100, 1), (301, 4)])
 def test_the_gap_tells_the_ticks_that_were_missed(seconds: int, missed: int) -> None:
-    told = gap_figures(timedelta(seconds=seconds), MINUTE)
+    told = gap_metrics(timedelta(seconds=seconds), MINUTE)
     assert told == {"gap_seconds": max(0, seconds), "ticks_missed": missed}
 
 
 def test_before_the_first_tick_there_is_no_gap() -> None:
-    assert gap_figures(None, MINUTE) == {}
+    assert gap_metrics(None, MINUTE) == {}
 
 
 def seen(**changes: Any) -> dict[str, Any]:
@@ -75,23 +75,23 @@ def seen(**changes: Any) -> dict[str, Any]:
 
 
 def test_the_fleet_tells_jobs_waits_replicas_and_dollars() -> None:
-    assert fleet_figures(seen()) == {
+    assert fleet_metrics(seen()) == {
         "jobs_queued": 3, "jobs_running": 1, "oldest_wait_seconds": 12.5, "replicas_wanted": 6, "replicas_running": 1,
         "spend_today_usd": 2.0, "spend_added_usd": 0.01,
     }  # fmt: skip
 
 
 def test_an_empty_queue_has_a_wait_of_nought_and_an_uncounted_one_has_none() -> None:
-    assert fleet_figures(seen(queued_jobs=0, oldest_wait_sec=None))["oldest_wait_seconds"] == 0.0
-    assert "oldest_wait_seconds" not in fleet_figures(seen(queued_jobs=None, oldest_wait_sec=None))
+    assert fleet_metrics(seen(queued_jobs=0, oldest_wait_sec=None))["oldest_wait_seconds"] == 0.0
+    assert "oldest_wait_seconds" not in fleet_metrics(seen(queued_jobs=None, oldest_wait_sec=None))
 
 
 @pytest.mark.parametrize("scaling", [None, {"groups": {}}])
 def test_where_nothing_is_decided_the_fleet_is_wanted_as_it_is_set(scaling: Any) -> None:
-    assert fleet_figures(seen(scaling=scaling))["replicas_wanted"] == 3
+    assert fleet_metrics(seen(scaling=scaling))["replicas_wanted"] == 3
 
 
 def test_what_a_blind_tick_does_not_know_is_left_out() -> None:
-    assert fleet_figures({}) == {}
-    blind = fleet_figures(seen(groups=None, spend_usd=None, spend_added_usd=None))
+    assert fleet_metrics({}) == {}
+    blind = fleet_metrics(seen(groups=None, spend_usd=None, spend_added_usd=None))
     assert set(blind) == {"jobs_queued", "jobs_running", "oldest_wait_seconds"}
