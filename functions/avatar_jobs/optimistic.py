@@ -5,7 +5,7 @@ from collections.abc import Callable
 from avatar_jobs.domain.errors import StorageUnavailableError
 from avatar_jobs.domain.job.model import Job
 from avatar_jobs.domain.retry_policy import conflict_delay
-from avatar_jobs.ports import StoredJob, Updated
+from avatar_jobs.ports.jobs import StoredJob, Updated
 
 # 20 writers at once on the emulator need about 8 rounds; past 30 something else than a race is wrong.
 MAX_ROUNDS = 30

@@ -8,7 +8,8 @@ from avatar_jobs.domain.job.events import RedeliveryRequested, RequeueRequested
 from avatar_jobs.domain.job.model import Job
 from avatar_jobs.domain.job.on_request import redelivery_refusal, requeue_refusal
 from avatar_jobs.domain.job.transition import transition
-from avatar_jobs.ports import EventLog, JobStore, Updated
+from avatar_jobs.ports.jobs import JobStore, Updated
+from avatar_jobs.ports.outside import EventLog
 from avatar_jobs.services.intake.canceller import Canceller
 from infra.jobs.reading import NotPossibleError
 

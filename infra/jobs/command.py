@@ -11,7 +11,7 @@ from avatar_jobs.bootstrap import common
 from avatar_jobs.domain.errors import StorageUnavailableError
 from avatar_jobs.domain.idempotency import TOKEN_FORM
 from avatar_jobs.logs import JsonLog
-from avatar_jobs.ports import JobStore
+from avatar_jobs.ports.jobs import JobStore
 from avatar_jobs.settings import Environment, SettingsError
 from infra.jobs import views
 from infra.jobs.arguments import MAX_CHANGED, parser

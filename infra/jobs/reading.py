@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from itertools import islice
 
 from avatar_jobs.domain.job.model import JOB_ID_FORM, Job, JobStatus
-from avatar_jobs.ports import JobFilter, JobStore
+from avatar_jobs.ports.jobs import JobFilter, JobStore
 from avatar_jobs.services.queries.health import read_health
 from infra.jobs import views
 from infra.jobs.arguments import MAX_LISTED, OVERDUE_SEC

@@ -9,7 +9,8 @@ from avatar_jobs.domain.errors import JobErrorCode, StorageUnavailableError
 from avatar_jobs.domain.job.events import DispatchSent, JobRefused, RunReported
 from avatar_jobs.domain.job.model import Job, JobError, JobStatus, Phase
 from avatar_jobs.domain.job.transition import transition
-from avatar_jobs.ports import AlreadyCreated, Created, FleetState, JobFilter, JobStore, OpenJobs
+from avatar_jobs.ports.jobs import AlreadyCreated, Created, JobFilter, JobStore, OpenJobs
+from avatar_jobs.ports.tick_state import FleetState
 from tests.support.factories import NOW, a_job, a_record, later
 from tests.support.stores import Place, open_store
 

@@ -16,7 +16,7 @@ from botocore.config import Config
 
 from avatar_jobs.adapters.b2_outputs import LINK_LIFETIME_SEC, MAX_VERSIONS, B2Outputs
 from avatar_jobs.domain.errors import ProviderError
-from avatar_jobs.ports import OutputStore
+from avatar_jobs.ports.storage import OutputStore
 from tests.contract.b2_sim_server import APP_KEY, BUCKET, KEY_ID, REGION, running_b2_sim
 from tests.contract.moto_server import running_moto
 from tests.support.presigned import opened

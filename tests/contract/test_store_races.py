@@ -9,7 +9,7 @@ import pytest
 from avatar_jobs.domain.job.events import OutputVerified, ResultClaimed
 from avatar_jobs.domain.job.model import JobStatus
 from avatar_jobs.domain.job.transition import transition
-from avatar_jobs.ports import Created
+from avatar_jobs.ports.jobs import Created
 from tests.support.factories import a_claim, a_job, a_record, later
 from tests.support.stores import Place, open_store
 

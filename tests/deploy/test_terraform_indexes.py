@@ -13,7 +13,7 @@ from avatar_jobs.adapters.firestore_store.calls import FirestoreConnection
 from avatar_jobs.adapters.firestore_store.queries import COMPOSITE_INDEXES, JobQueries
 from avatar_jobs.adapters.firestore_store.snapshots import SnapshotArchive
 from avatar_jobs.domain.job.model import JobStatus
-from avatar_jobs.ports import JobFilter
+from avatar_jobs.ports.jobs import JobFilter
 from avatar_jobs.protocol.stored_job import JobColumns
 from tests.deploy.terraform_root import resources
 

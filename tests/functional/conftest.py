@@ -10,7 +10,7 @@ import pytest
 
 from avatar_jobs.bootstrap import common
 from avatar_jobs.logs import JsonLog
-from avatar_jobs.ports import JobStore
+from avatar_jobs.ports.jobs import JobStore
 from avatar_jobs.settings import Environment
 from tests.support.fake_salad import FakeSalad
 from tests.support.functions import API_KEY, FunctionClient, Reply, variables

@@ -8,7 +8,7 @@ from typing import Any
 from avatar_jobs.domain.job.events import JobRefused
 from avatar_jobs.domain.job.model import JobError, JobErrorCode
 from avatar_jobs.domain.job.transition import transition
-from avatar_jobs.ports import StoredJob
+from avatar_jobs.ports.jobs import StoredJob
 from avatar_jobs.services.callbacks.batch import PARALLEL, PARALLEL_A_HOST, CallbackBatch
 from tests.functional.conftest import System
 from tests.functional.salad_side import report

@@ -11,7 +11,7 @@ from google.cloud import firestore
 
 from avatar_jobs.adapters.firestore_store import FirestoreJobStore
 from avatar_jobs.adapters.sqlite_store import SqliteJobStore
-from avatar_jobs.ports import JobStore
+from avatar_jobs.ports.jobs import JobStore
 
 Place = tuple[str, str]  # ("sqlite", path) or ("firestore", "host:port project")
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 
 from avatar_jobs.domain.errors import ProviderError
-from avatar_jobs.ports import StoredObject
+from avatar_jobs.ports.storage import StoredObject
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

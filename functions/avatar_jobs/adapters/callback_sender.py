@@ -8,7 +8,7 @@ from urllib3.exceptions import HTTPError
 
 from avatar_jobs.domain.errors import UrlNotAllowedError
 from avatar_jobs.domain.url_guard import judge_url
-from avatar_jobs.ports import CallbackAnswer, EventLog
+from avatar_jobs.ports.outside import CallbackAnswer, EventLog
 from avatar_jobs.protocol.http_answers import retry_after_sec
 
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from avatar_jobs.adapters.b2_outputs import B2Outputs
 from avatar_jobs.logs import JsonLog
-from avatar_jobs.ports import JobStore
+from avatar_jobs.ports.jobs import JobStore
 from avatar_jobs.settings import OutputSettings, StoreSettings
 
 

@@ -4,7 +4,7 @@ from avatar_jobs.adapters.callback_sender import GuardedCallbackSender
 from avatar_jobs.adapters.guarded_http import guarded_pool
 from avatar_jobs.bootstrap import common
 from avatar_jobs.logs import JsonLog
-from avatar_jobs.ports import JobStore
+from avatar_jobs.ports.jobs import JobStore
 from avatar_jobs.services.callbacks.batch import CallbackBatch
 from avatar_jobs.services.callbacks.deliverer import CallbackDeliverer
 from avatar_jobs.services.outcome.finisher import Finisher

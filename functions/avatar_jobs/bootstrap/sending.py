@@ -7,7 +7,9 @@ from avatar_jobs.adapters.b2_upload_keys import B2UploadKeys
 from avatar_jobs.adapters.salad_client import SaladClient
 from avatar_jobs.bootstrap import common
 from avatar_jobs.logs import JsonLog
-from avatar_jobs.ports import JobStore, SaladApi, UploadKeys
+from avatar_jobs.ports.jobs import JobStore
+from avatar_jobs.ports.salad import SaladApi
+from avatar_jobs.ports.storage import UploadKeys
 from avatar_jobs.services.dispatch.dispatcher import Dispatcher
 from avatar_jobs.services.dispatch.upload_key_breaker import UploadKeyBreaker
 from avatar_jobs.settings import DispatchSettings, MintSettings, OutputSettings, SaladSettings

@@ -13,7 +13,7 @@ from flask import Request, Response
 
 from avatar_jobs.domain.errors import ApiError, ApiErrorCode, BadSignatureError, ProviderError, StorageUnavailableError
 from avatar_jobs.domain.idempotency import TOKEN_FORM
-from avatar_jobs.ports import EventLog
+from avatar_jobs.ports.outside import EventLog
 
 API_KEY_HEADER = "X-Internal-API-Key"
 REQUEST_ID_HEADER = "X-Request-Id"

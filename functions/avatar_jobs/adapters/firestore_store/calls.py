@@ -9,7 +9,7 @@ from google.api_core.retry import Retry, if_exception_type
 from google.cloud import firestore
 
 from avatar_jobs.domain.errors import StorageUnavailableError
-from avatar_jobs.ports import StoredJob
+from avatar_jobs.ports.jobs import StoredJob
 from avatar_jobs.protocol.stored_job import from_body
 
 # The client's own defaults retry for over a minute when the service is away; a request has 5 s for the store.

@@ -9,7 +9,7 @@ from google.cloud.firestore_v1.aggregation import AggregationQuery
 
 from avatar_jobs.adapters.firestore_store.calls import FirestoreConnection, stored, unavailable
 from avatar_jobs.domain.job.model import Job, JobStatus
-from avatar_jobs.ports import JobFilter, OpenJobs, Overview, StoredJob
+from avatar_jobs.ports.jobs import JobFilter, OpenJobs, Overview, StoredJob
 from avatar_jobs.protocol.stored_job import from_body, readable
 
 OPEN = [JobStatus.QUEUED.value, JobStatus.RUNNING.value]

@@ -17,7 +17,8 @@ from avatar_jobs.domain.errors import StorageUnavailableError
 from avatar_jobs.domain.idempotency import IdempotencyRecord
 from avatar_jobs.domain.job.model import Job
 from avatar_jobs.optimistic import update_optimistically
-from avatar_jobs.ports import AlreadyCreated, Created, FleetState, JobFilter, OpenJobs, Overview, StoredJob, Updated
+from avatar_jobs.ports.jobs import AlreadyCreated, Created, JobFilter, OpenJobs, Overview, StoredJob, Updated
+from avatar_jobs.ports.tick_state import FleetState
 from avatar_jobs.protocol.stored_job import to_columns
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from google.api_core import exceptions as google_errors
 
 from avatar_jobs.adapters.firestore_store.calls import FLEET_STATE, FirestoreConnection, unavailable
-from avatar_jobs.ports import FleetState
+from avatar_jobs.ports.tick_state import FleetState
 
 
 class TickLease:

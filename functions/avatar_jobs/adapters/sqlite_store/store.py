@@ -15,7 +15,8 @@ from avatar_jobs.domain.idempotency import IdempotencyRecord
 from avatar_jobs.domain.job.model import Job, JobStatus
 from avatar_jobs.domain.retry_policy import conflict_delay
 from avatar_jobs.optimistic import update_optimistically
-from avatar_jobs.ports import AlreadyCreated, Created, FleetState, JobFilter, OpenJobs, Overview, StoredJob, Updated
+from avatar_jobs.ports.jobs import AlreadyCreated, Created, JobFilter, OpenJobs, Overview, StoredJob, Updated
+from avatar_jobs.ports.tick_state import FleetState
 from avatar_jobs.protocol.stored_job import from_body, readable, to_columns
 
 BUSY_SEC = 4.5  # how long a writer waits for another one's lock: inside the port's 5 s

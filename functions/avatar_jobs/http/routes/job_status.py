@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 from avatar_jobs.http.web import Call, Reply, Route
-from avatar_jobs.ports import Clock, JobStore
+from avatar_jobs.ports.jobs import JobStore
+from avatar_jobs.ports.outside import Clock
 from avatar_jobs.services.intake.canceller import Canceller
 from avatar_jobs.services.queries.health import read_health
 from avatar_jobs.services.queries.job_view import JobRenderer

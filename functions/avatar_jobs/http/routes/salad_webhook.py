@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from avatar_jobs.domain.errors import BadSignatureError
 from avatar_jobs.domain.job.events import RunReported
 from avatar_jobs.http.web import Call, Reply, Route
-from avatar_jobs.ports import Clock, EventLog
+from avatar_jobs.ports.outside import Clock, EventLog
 from avatar_jobs.protocol.requests import checked_report
 from avatar_jobs.protocol.salad_job import read_webhook
 from avatar_jobs.protocol.signatures import attempt_of_token, verify

@@ -8,7 +8,8 @@ from threading import Lock
 from urllib.parse import urlsplit
 
 from avatar_jobs.domain.errors import AvatarError
-from avatar_jobs.ports import Clock, EventLog, StoredJob
+from avatar_jobs.ports.jobs import StoredJob
+from avatar_jobs.ports.outside import Clock, EventLog
 from avatar_jobs.services.callbacks.deliverer import CallbackDeliverer
 
 PARALLEL = 16  # tries at a time: with 15 s each, a tick still reaches some fifty slow apps

@@ -8,7 +8,8 @@ from avatar_jobs.domain.job.events import CallbackTried
 from avatar_jobs.domain.job.model import CallbackState
 from avatar_jobs.domain.job.transition import transition
 from avatar_jobs.domain.retry_policy import callback_delay
-from avatar_jobs.ports import CallbackAnswer, CallbackSender, Clock, EventLog, JobStore, StoredJob
+from avatar_jobs.ports.jobs import JobStore, StoredJob
+from avatar_jobs.ports.outside import CallbackAnswer, CallbackSender, Clock, EventLog
 from avatar_jobs.protocol.signatures import signed_headers
 from avatar_jobs.protocol.times import to_text
 from avatar_jobs.services.queries.job_view import JobRenderer

@@ -11,7 +11,10 @@ from avatar_jobs.domain.job.transition import transition
 from avatar_jobs.domain.rate_budget import CallBucket
 from avatar_jobs.domain.retry_policy import dispatch_delay
 from avatar_jobs.domain.upload_keys import UploadKey
-from avatar_jobs.ports import Clock, EventLog, JobStore, SaladApi, StoredJob, UploadKeys
+from avatar_jobs.ports.jobs import JobStore, StoredJob
+from avatar_jobs.ports.outside import Clock, EventLog
+from avatar_jobs.ports.salad import SaladApi
+from avatar_jobs.ports.storage import UploadKeys
 from avatar_jobs.protocol.signatures import report_token
 from avatar_jobs.protocol.worker_input import queue_metadata, worker_input
 

@@ -4,7 +4,8 @@ from datetime import datetime, timedelta
 
 from avatar_jobs.domain.errors import ProviderError
 from avatar_jobs.domain.upload_keys import UploadKey
-from avatar_jobs.ports import Clock, UploadKeys
+from avatar_jobs.ports.outside import Clock
+from avatar_jobs.ports.storage import UploadKeys
 
 # A tick has 50 s for up to 500 jobs: with this pause a storage that is away takes it a few tries, not one for each.
 PAUSE = timedelta(seconds=10)

@@ -4,7 +4,8 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from avatar_jobs.domain.errors import ApiError, ApiErrorCode
-from avatar_jobs.ports import Clock, JobStore
+from avatar_jobs.ports.jobs import JobStore
+from avatar_jobs.ports.outside import Clock
 
 MAX_OPEN = 5_000  # the contract's; some days of work for the largest fleet that the budget allows
 MAX_OPEN_OF_CLIENT = 2_000  # the contract's; one app cannot fill the queue of all

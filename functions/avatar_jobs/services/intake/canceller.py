@@ -6,7 +6,8 @@ from avatar_jobs.domain.errors import ApiError, ApiErrorCode
 from avatar_jobs.domain.job.events import CancelRequested
 from avatar_jobs.domain.job.model import Job, JobStatus
 from avatar_jobs.domain.job.transition import transition
-from avatar_jobs.ports import Clock, EventLog, JobStore, Updated
+from avatar_jobs.ports.jobs import JobStore, Updated
+from avatar_jobs.ports.outside import Clock, EventLog
 from avatar_jobs.services.queries.read_job import read_stored
 
 

@@ -9,7 +9,8 @@ from avatar_jobs.domain.errors import ApiError, StorageUnavailableError
 from avatar_jobs.domain.idempotency import IdempotencyRecord, fingerprint, require_same_body
 from avatar_jobs.domain.job.model import Job, JobInput
 from avatar_jobs.domain.job.new_job import new_job
-from avatar_jobs.ports import AlreadyCreated, Clock, EventLog, JobStore
+from avatar_jobs.ports.jobs import AlreadyCreated, JobStore
+from avatar_jobs.ports.outside import Clock, EventLog
 from avatar_jobs.services.dispatch.dispatcher import Dispatcher
 from avatar_jobs.services.intake.admission import Admission
 from avatar_jobs.services.intake.tick_trigger import TickTrigger

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from threading import Lock
 
 from avatar_jobs.domain.errors import ProviderError
-from avatar_jobs.ports import Clock, EventLog, TickWaker
+from avatar_jobs.ports.outside import Clock, EventLog, TickWaker
 
 PAUSE = timedelta(seconds=20)  # of one instance: a burst wakes the tick once, and the next minute is near anyway
 

@@ -4,7 +4,8 @@ from avatar_jobs.domain.errors import ApiError, ApiErrorCode, BadSignatureError
 from avatar_jobs.domain.job.events import RunReported
 from avatar_jobs.domain.job.on_run import ReportAnswer, report_answer
 from avatar_jobs.domain.job.transition import transition
-from avatar_jobs.ports import Clock, EventLog, JobStore
+from avatar_jobs.ports.jobs import JobStore
+from avatar_jobs.ports.outside import Clock, EventLog
 
 
 class ReportReceiver:

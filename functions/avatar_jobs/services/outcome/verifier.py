@@ -4,7 +4,9 @@ from avatar_jobs.domain.errors import ProviderError
 from avatar_jobs.domain.job.events import Event, OutputAbsent, OutputVerified
 from avatar_jobs.domain.job.model import ClaimedResult
 from avatar_jobs.domain.job.transition import transition
-from avatar_jobs.ports import Clock, EventLog, JobStore, OutputStore, StoredJob, Updated
+from avatar_jobs.ports.jobs import JobStore, StoredJob, Updated
+from avatar_jobs.ports.outside import Clock, EventLog
+from avatar_jobs.ports.storage import OutputStore
 from avatar_jobs.services.queries.job_view import output_name
 
 

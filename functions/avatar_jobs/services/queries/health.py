@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Any
 
-from avatar_jobs.ports import JobStore
+from avatar_jobs.ports.jobs import JobStore
 from avatar_jobs.protocol.times import to_optional_text
 
 FINISHED_WINDOW = timedelta(days=1)  # finished jobs count when they were created within it, so that a look stays cheap

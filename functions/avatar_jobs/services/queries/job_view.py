@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from avatar_jobs.domain.job.model import Job, JobStatus
-from avatar_jobs.ports import OutputStore
+from avatar_jobs.ports.storage import OutputStore
 from avatar_jobs.protocol.times import to_optional_text, to_text
 
 

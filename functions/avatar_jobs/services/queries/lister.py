@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from avatar_jobs.domain.job.model import Job
-from avatar_jobs.ports import JobFilter, JobStore
+from avatar_jobs.ports.jobs import JobFilter, JobStore
 from avatar_jobs.protocol.page_token import page_token, position_of
 from avatar_jobs.protocol.times import to_optional_text
 

@@ -2,7 +2,7 @@
 
 from avatar_jobs.domain.errors import ApiError, ApiErrorCode
 from avatar_jobs.domain.job.model import JOB_ID_FORM, Job
-from avatar_jobs.ports import JobStore, StoredJob
+from avatar_jobs.ports.jobs import JobStore, StoredJob
 
 
 def read_stored(store: JobStore, client: str, job_id: str) -> StoredJob:

@@ -19,7 +19,9 @@ from avatar_jobs.domain.job.events import (
 from avatar_jobs.domain.job.model import DispatchState, Timer
 from avatar_jobs.domain.job.transition import transition
 from avatar_jobs.domain.rate_budget import CallShare
-from avatar_jobs.ports import Clock, JobStore, OutputStore, StoredJob, Updated, UploadKeys
+from avatar_jobs.ports.jobs import JobStore, StoredJob, Updated
+from avatar_jobs.ports.outside import Clock
+from avatar_jobs.ports.storage import OutputStore, UploadKeys
 from avatar_jobs.services.callbacks.batch import CallbackBatch
 from avatar_jobs.services.callbacks.deliverer import LATER_TRY_SEC
 from avatar_jobs.services.dispatch.dispatcher import Dispatcher

@@ -16,7 +16,9 @@ from avatar_jobs.domain.job.events import (
 from avatar_jobs.domain.job.model import Attempt, Job, JobError, Timer
 from avatar_jobs.domain.job.transition import transition
 from avatar_jobs.domain.rate_budget import CallShare
-from avatar_jobs.ports import Clock, EventLog, JobStore, SaladApi, StoredJob, Updated
+from avatar_jobs.ports.jobs import JobStore, StoredJob, Updated
+from avatar_jobs.ports.outside import Clock, EventLog
+from avatar_jobs.ports.salad import SaladApi
 from avatar_jobs.protocol.salad_job import SaladJob, read_salad_job
 from avatar_jobs.services.outcome.finisher import Finisher
 

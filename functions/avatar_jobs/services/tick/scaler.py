@@ -13,7 +13,9 @@ from avatar_jobs.domain.scaling.actuate import LastSet, Step, Steps, group_state
 from avatar_jobs.domain.scaling.observe import valid_count
 from avatar_jobs.domain.scaling.quota import replicas_quota, within_quota
 from avatar_jobs.domain.scaling.spend import SPENT, Spend, dollars_an_hour, prices_of, spent_by, within_budget
-from avatar_jobs.ports import Clock, EventLog, OpenJobs, SaladApi
+from avatar_jobs.ports.jobs import OpenJobs
+from avatar_jobs.ports.outside import Clock, EventLog
+from avatar_jobs.ports.salad import SaladApi
 from avatar_jobs.protocol.stored_fleet import (
     explanation,
     history_with,

@@ -10,7 +10,10 @@ from avatar_jobs.domain.errors import AvatarError, ProviderError, SaladUnavailab
 from avatar_jobs.domain.job.due_timers import due_timer
 from avatar_jobs.domain.metrics import due_metrics, fleet_metrics, gap_metrics
 from avatar_jobs.domain.rate_budget import TICK_CALLS_A_MINUTE, CallBucket, CallShare
-from avatar_jobs.ports import Clock, EventLog, FleetState, JobStore, SaladApi, StoredJob
+from avatar_jobs.ports.jobs import JobStore, StoredJob
+from avatar_jobs.ports.outside import Clock, EventLog
+from avatar_jobs.ports.salad import SaladApi
+from avatar_jobs.ports.tick_state import FleetState
 from avatar_jobs.services.callbacks.batch import CallbackBatch
 from avatar_jobs.services.tick.housekeeper import Housekeeper, TickContext
 from avatar_jobs.services.tick.reconciler import Reconciler
