@@ -1,15 +1,17 @@
-"""A queue job as Salad tells of it, in a webhook or in an answer of its API."""
+"""Reads queue jobs as Salad describes them, in a webhook or in an answer of its API."""
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from avatar_jobs.domain.job.model import JOB_ID_FORM
+from avatar_jobs.domain.salad import JobPage, QueueJob, SaladJob
 
 
-class SaladMetadata(BaseModel):
-    """What we wrote into the queue job's metadata when we made it."""
+class _Metadata(BaseModel):
+    """The metadata that the dispatch wrote into the queue job."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -18,41 +20,26 @@ class SaladMetadata(BaseModel):
     request_id: str = ""
 
 
-class SaladJob(BaseModel):
-    """A queue job that carries our metadata; status is Salad's own word, output the worker's body as parsed JSON."""
+class _Document(BaseModel):
+    """A queue job, whoever created it."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     id: str
     status: str
-    metadata: SaladMetadata
     output: Any = None
 
-    @property
-    def is_over(self) -> bool:
-        """True when Salad does nothing with it any more."""
-        return self.status in ("succeeded", "failed", "cancelled")
 
-    @property
-    def job_id(self) -> str:
-        """Our id of the job."""
-        return self.metadata.job_id
+class _OwnDocument(_Document):
+    """A queue job with our metadata."""
 
-    @property
-    def attempt(self) -> int:
-        """Our number of the attempt."""
-        return self.metadata.attempt
-
-    @property
-    def request_id(self) -> str:
-        """The request that made the job."""
-        return self.metadata.request_id
+    metadata: _Metadata
 
 
 def read_webhook(body: bytes) -> SaladJob | None:
-    """Reads the body of an authentic webhook; None when it does not speak of one of our jobs.
+    """Reads the body of an authentic webhook. Returns None when it is not about one of our jobs.
 
-    Parsed leniently: it carries what a worker answered, and rubbish in there must not make Salad repeat itself.
+    It never raises: the body carries what a worker answered, and an error would make Salad send it again.
     """
     try:
         document = json.loads(body)
@@ -62,8 +49,33 @@ def read_webhook(body: bytes) -> SaladJob | None:
 
 
 def read_salad_job(document: Any) -> SaladJob | None:
-    """Reads one queue job; None when it is not one of ours (another program may feed the same queue)."""
+    """Reads one of our queue jobs. Returns None for other documents: another program may feed the same queue."""
     try:
-        return SaladJob.model_validate(document)
+        read = _OwnDocument.model_validate(document)
     except ValidationError:
         return None
+    ours = read.metadata
+    return SaladJob(
+        id=read.id,
+        status=read.status,
+        output=read.output,
+        job_id=ours.job_id,
+        attempt=ours.attempt,
+        request_id=ours.request_id,
+    )
+
+
+def read_queue_job(document: Any) -> QueueJob | None:
+    """Reads one queue job, whatever its metadata. Returns None when the document is not a queue job."""
+    try:
+        read = _Document.model_validate(document)
+    except ValidationError:
+        return None
+    return QueueJob(read.id, read.status, read.output)
+
+
+def read_job_page(answer: Mapping[str, Any], page_size: int) -> JobPage:
+    """Reads one page of the queue's history; a page that is not full is the last one."""
+    listed = answer.get("items")
+    items = listed if isinstance(listed, list) else []
+    return JobPage(tuple(filter(None, map(read_salad_job, items))), is_last=len(items) < page_size)

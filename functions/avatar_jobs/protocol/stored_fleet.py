@@ -3,35 +3,15 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from avatar_jobs.domain.salad import INSTANCE_STATES, GroupCounts
 from avatar_jobs.domain.scaling.actuate import LastSet
-from avatar_jobs.domain.scaling.model import HISTORY_SEC, GroupCounts, Plan, ScalingConfig, Snapshot
+from avatar_jobs.domain.scaling.model import HISTORY_SEC, Plan, ScalingConfig, Snapshot
 from avatar_jobs.domain.scaling.observe import valid_count
 
-STATES = ("allocating", "creating", "running", "stopping")
 # The last minutes as they were seen, for the hold; before them one snapshot a minute, for the means and the stuck rule.
 # The design's ring of 60, twice: a tick of 5 s, as in the rehearsal, still sees an hour.
 DENSE, SPARSE = 60, 60
 SPARSE_SEC = HISTORY_SEC / SPARSE
-
-
-def snapshot_of(at: float, queue: Mapping[str, Any] | None, running_jobs: int | None) -> Snapshot:
-    """Reads Salad's answer to `GET queue`; None when it gave none. What is missing or absurd becomes unknown."""
-    if queue is None:
-        return Snapshot(at, None, running_jobs, None)
-    groups = queue.get("container_groups")
-    named = {
-        str(group["name"]): _counts(group)
-        for group in (groups if isinstance(groups, list) else [])
-        if isinstance(group, dict) and valid_count(group.get("replicas")) is not None and group.get("name")
-    }
-    return Snapshot(at, valid_count(queue.get("current_queue_length")), running_jobs, named or None)
-
-
-def _counts(group: Mapping[str, Any]) -> GroupCounts:
-    state = group.get("current_state")
-    told = state.get("instance_status_counts") if isinstance(state, dict) else None
-    by_state = {name: valid_count(told.get(f"{name}_count")) if isinstance(told, dict) else None for name in STATES}
-    return GroupCounts(int(group["replicas"]), **by_state)
 
 
 def to_record(snapshot: Snapshot) -> dict[str, Any]:
@@ -42,7 +22,7 @@ def to_record(snapshot: Snapshot) -> dict[str, Any]:
         "queue_length": snapshot.queue_length,
         "running_jobs": snapshot.running_jobs,
         "groups": {
-            name: {"replicas": one.replicas, **{state: getattr(one, state) for state in STATES}}
+            name: {"replicas": one.replicas, **{state: getattr(one, state) for state in INSTANCE_STATES}}
             for name, one in groups.items()
         }
         or None,
@@ -55,7 +35,7 @@ def from_record(record: Any) -> Snapshot | None:
         return None
     groups = record.get("groups")
     read = {
-        str(name): GroupCounts(one["replicas"], **{state: valid_count(one.get(state)) for state in STATES})
+        str(name): GroupCounts(one["replicas"], **{state: valid_count(one.get(state)) for state in INSTANCE_STATES})
         for name, one in (groups.items() if isinstance(groups, dict) else ())
         if isinstance(one, dict) and valid_count(one.get("replicas")) is not None
     }

@@ -2,19 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
+from avatar_jobs.domain.salad import GroupView
 from avatar_jobs.domain.scaling.model import SALAD_MAX_REPLICAS, Plan
-from avatar_jobs.domain.scaling.observe import valid_count
-
-
-@dataclass(frozen=True)
-class GroupState:
-    """One group as `GET queue` shows it: replicas, whether it is stopped, whether Salad's own autoscaler is on."""
-
-    replicas: int
-    is_stopped: bool
-    has_autoscaler: bool
 
 
 @dataclass(frozen=True)
@@ -45,24 +35,8 @@ class Steps:
     known: Mapping[str, LastSet]
 
 
-def group_states(queue: Mapping[str, Any]) -> dict[str, GroupState]:
-    """The groups in Salad's answer by name; what has no sound replicas is left out."""
-    groups = queue.get("container_groups")
-    found = {}
-    for group in groups if isinstance(groups, list) else ():
-        replicas = valid_count(group.get("replicas")) if isinstance(group, dict) else None
-        if replicas is None:
-            continue
-        state = group.get("current_state")
-        status = state.get("status") if isinstance(state, dict) else None
-        found[str(group.get("name"))] = GroupState(
-            replicas, status in ("stopped", "stopping"), bool(group.get("queue_autoscaler"))
-        )
-    return found
-
-
 def steps(
-    plan: Plan, states: Mapping[str, GroupState], last: Mapping[str, LastSet], now: float, manual_hold_sec: float
+    plan: Plan, groups: Mapping[str, GroupView], last: Mapping[str, LastSet], now: float, manual_hold_sec: float
 ) -> Steps:
     """Says what to change. A group whose replicas are neither what we set nor what we tried to set was changed by
     somebody else: it is left alone for manual_hold_sec from when that was seen, and then taken as it stands."""
@@ -70,28 +44,28 @@ def steps(
     left_alone: dict[str, str] = {}
     known: dict[str, LastSet] = dict(last)
     for name, target in plan.targets.items():
-        state = states.get(name)
-        if state is None:
+        group = groups.get(name)
+        if group is None:
             left_alone[name] = "not attached to the queue"
             continue
-        known[name] = _seen(state, last.get(name), now)
+        known[name] = _seen(group.counts.replicas, last.get(name), now)
         since = known[name].foreign_since
-        if state.has_autoscaler:
+        if group.has_autoscaler:
             left_alone[name] = "its native autoscaler is on"
         elif since is not None and now - since < manual_hold_sec:
             left_alone[name] = "changed by somebody else"
         else:
-            due += _step(name, min(target, SALAD_MAX_REPLICAS), state)
+            due += _step(name, min(target, SALAD_MAX_REPLICAS), group)
     return Steps(tuple(due), left_alone, known)
 
 
-def _seen(state: GroupState, last: LastSet | None, now: float) -> LastSet:
-    if last is None or state.replicas in (last.replicas, last.tried):
-        return LastSet(state.replicas)
+def _seen(replicas: int, last: LastSet | None, now: float) -> LastSet:
+    if last is None or replicas in (last.replicas, last.tried):
+        return LastSet(replicas)
     return replace(last, foreign_since=last.foreign_since if last.foreign_since is not None else now)
 
 
-def _step(name: str, wanted: int, state: GroupState) -> list[Step]:
-    replicas = wanted if wanted != state.replicas else None
-    start = state.is_stopped and wanted > 0
+def _step(name: str, wanted: int, group: GroupView) -> list[Step]:
+    replicas = wanted if wanted != group.counts.replicas else None
+    start = group.is_stopped and wanted > 0
     return [Step(name, replicas, start)] if replicas is not None or start else []

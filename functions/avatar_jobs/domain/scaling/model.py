@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Literal
 
+from avatar_jobs.domain.salad import GroupCounts
+
 HISTORY_SEC = 3600.0  # how far back rules look: the longer of the two windows
 SALAD_MAX_REPLICAS = 500  # of one container group, Salad's own limit
 
@@ -12,26 +14,17 @@ RuleName = Literal["drain", "windowed"]
 
 
 @dataclass(frozen=True)
-class GroupCounts:
-    """One container group as Salad told of it: replicas asked for, instances by state (None: it did not say)."""
-
-    replicas: int
-    allocating: int | None = None
-    creating: int | None = None
-    running: int | None = None
-    stopping: int | None = None
-
-
-@dataclass(frozen=True)
 class Snapshot:
-    """What one tick saw. queue_length: Salad's, None when it gave no answer; running_jobs: by our own count, None when
-    it is unknown; groups: by name, None when Salad did not tell; availability: free nodes by group, where known."""
+    """Queue and fleet at one moment.
+
+    at: seconds since the epoch; queue_length: Salad's count of jobs; running_jobs: our own count; groups: by name.
+    None: unknown.
+    """
 
     at: float
     queue_length: int | None
     running_jobs: int | None
     groups: Mapping[str, GroupCounts] | None
-    availability: Mapping[str, int] | None = None
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from avatar_jobs.domain.scaling.model import HISTORY_SEC, GroupConfig, GroupCounts, ScalingConfig, Snapshot
+from avatar_jobs.domain.salad import GroupCounts, QueueView
+from avatar_jobs.domain.scaling.model import HISTORY_SEC, GroupConfig, ScalingConfig, Snapshot
 
 ABSURD = 1_000_000  # more jobs or replicas than any real queue or fleet: a broken answer must not raise the fleet
 MEANS_SEC = (900.0, 3600.0)  # the first system's windows
@@ -13,6 +14,14 @@ def valid_count(value: Any) -> int | None:
     """A count as it can be believed, else None."""
     is_count = isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= ABSURD
     return value if is_count else None
+
+
+def snapshot_of(at: float, queue: QueueView | None, running_jobs: int | None) -> Snapshot:
+    """Returns what is known at one moment. at: seconds since the epoch; queue: None when Salad gave no answer."""
+    if queue is None:
+        return Snapshot(at, None, running_jobs, None)
+    groups = {name: group.counts for name, group in queue.groups.items()}
+    return Snapshot(at, queue.length, running_jobs, groups or None)
 
 
 def recent(now: float, history: Iterable[Snapshot], seconds: float) -> list[Snapshot]:

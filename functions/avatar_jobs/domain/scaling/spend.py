@@ -1,10 +1,11 @@
 """What the fleet has cost today, by running instances and their prices, and what follows past the budget. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from avatar_jobs.domain.salad import GpuClass, QueueView
 from avatar_jobs.domain.scaling.model import GroupPlan, Plan, ScalingConfig, Snapshot
 from avatar_jobs.domain.scaling.observe import valid_count
 
@@ -41,21 +42,14 @@ def dollars_an_hour(snapshot: Snapshot, prices: Mapping[str, float]) -> float:
     return sum((valid_count(groups[name].running) or 0) * price for name, price in prices.items() if name in groups)
 
 
-def prices_of(queue: Mapping[str, Any], classes: Mapping[str, Any]) -> dict[str, float]:
-    """Dollars an hour by group: the dearest class that the group may get, at its priority.
-
-    queue: Salad's answer to `GET queue`; classes: its list of GPU classes, prices as text by priority.
-    """
-    listed = {str(one.get("id")): one for one in classes.get("items") or [] if isinstance(one, dict)}
+def prices_of(queue: QueueView, classes: Sequence[GpuClass]) -> dict[str, float]:
+    """Returns US dollars an hour by group: the dearest class that the group may get, at the group's priority."""
+    by_id = {one.id: one for one in classes}
     found = {}
-    for group in queue.get("container_groups") or []:
-        container = group.get("container") if isinstance(group, dict) else None
-        resources = container.get("resources") if isinstance(container, dict) else None
-        ids = resources.get("gpu_classes") if isinstance(resources, dict) else None
-        priority = str(group.get("priority") or (container or {}).get("priority") or "high")
-        costs = [_price(listed[str(one)], priority) for one in ids or [] if str(one) in listed]
+    for name, group in queue.groups.items():
+        costs = [by_id[one].price_at(group.priority) for one in group.gpu_class_ids if one in by_id]
         if costs:
-            found[str(group.get("name"))] = max(costs)
+            found[name] = max(costs)
     return found
 
 
@@ -65,13 +59,3 @@ def within_budget(plan: Plan, config: ScalingConfig, spend: Spend, daily_usd: fl
         return plan
     least = {group.name: GroupPlan(group.minimum, SPENT) for group in config.scaled}
     return Plan(least, SPENT, plan.need, plan.mean_15_min, plan.mean_60_min, plan.jobs_per_replica)
-
-
-def _price(gpu_class: Mapping[str, Any], priority: str) -> float:
-    for one in gpu_class.get("prices") or []:
-        if isinstance(one, dict) and one.get("priority") == priority:
-            try:
-                return float(one["price"])
-            except (KeyError, TypeError, ValueError):
-                return 0.0
-    return 0.0

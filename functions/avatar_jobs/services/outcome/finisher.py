@@ -5,9 +5,9 @@ from avatar_jobs.domain.job.events import AttemptClosed, AttemptFailed, Event, J
 from avatar_jobs.domain.job.model import ClaimedResult, Job, JobError
 from avatar_jobs.domain.job.transition import transition
 from avatar_jobs.domain.metrics import job_metrics
+from avatar_jobs.domain.salad import SaladJob
 from avatar_jobs.ports.jobs import JobStore, StoredJob, Updated
 from avatar_jobs.ports.outside import Clock, EventLog
-from avatar_jobs.protocol.salad_job import SaladJob
 from avatar_jobs.protocol.worker_result import MalformedResult, Promised, Refused, Superseded, read_result
 from avatar_jobs.services.callbacks.deliverer import FIRST_TRY_SEC, CallbackTrier
 from avatar_jobs.services.outcome.verifier import Verifier

@@ -16,10 +16,10 @@ from avatar_jobs.domain.job.events import (
 from avatar_jobs.domain.job.model import Attempt, Job, JobError, Timer
 from avatar_jobs.domain.job.transition import transition
 from avatar_jobs.domain.rate_budget import CallShare
+from avatar_jobs.domain.salad import SaladJob
 from avatar_jobs.ports.jobs import JobStore, StoredJob, Updated
 from avatar_jobs.ports.outside import Clock, EventLog
 from avatar_jobs.ports.salad import SaladApi
-from avatar_jobs.protocol.salad_job import SaladJob, read_salad_job
 from avatar_jobs.services.outcome.finisher import Finisher
 
 SCAN_PAGES, SCAN_PAGE_SIZE = 5, 100  # the newest few hundred jobs, if Salad lists them so; a miss proves little
@@ -105,12 +105,12 @@ class Reconciler:
         for page in range(1, SCAN_PAGES + 1):
             if not share.take():
                 raise SaladUnavailableError("the tick's share of calls is spent")
-            items = self._salad.list_queue_jobs(page, SCAN_PAGE_SIZE).get("items") or []
-            for salad_job in filter(None, map(read_salad_job, items)):
+            listed = self._salad.list_queue_jobs(page, SCAN_PAGE_SIZE)
+            for salad_job in listed.ours:
                 key = (salad_job.job_id, salad_job.attempt)
                 if key in wanted:
                     found[key] = salad_job
-            if len(items) < SCAN_PAGE_SIZE or len(found) == len(wanted):
+            if listed.is_last or len(found) == len(wanted):
                 break
         return found
 
@@ -139,17 +139,23 @@ class Reconciler:
         if not share.take():
             raise SaladUnavailableError("the tick's share of calls is spent")
         try:
-            document = self._salad.get_queue_job(attempt.salad_job_id or "")
+            found = self._salad.get_queue_job(attempt.salad_job_id or "")
         except ProviderError as error:
             if error.status == GONE:
                 return None
             self._log("salad_look_failed", level="alarm", job_id=job.id, attempt=attempt.number, reason=str(error))
             raise SaladUnavailableError(str(error)) from error
-        ours = {"job_id": job.id, "attempt": attempt.number, "request_id": job.request_id}
-        found = read_salad_job({**document, "metadata": ours})  # it is ours by its id, whatever it says of itself
         if found is None:
-            raise SaladUnavailableError("Salad's answer is no queue job")
-        return found
+            raise SaladUnavailableError("Salad's answer is not a queue job")
+        # Salad's id makes it ours, whatever metadata Salad shows.
+        return SaladJob(
+            id=found.id,
+            status=found.status,
+            output=found.output,
+            job_id=job.id,
+            attempt=attempt.number,
+            request_id=job.request_id,
+        )
 
     def _gone(self, stored: StoredJob, attempt: Attempt) -> None:
         now = self._clock()

@@ -1,17 +1,17 @@
 """The tick's last part: decides how large the fleet should be, changes what must change, and says why."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from avatar_jobs.domain.errors import ProviderError
-from avatar_jobs.domain.fleet import instances_by_state
 from avatar_jobs.domain.rate_budget import CallShare
+from avatar_jobs.domain.salad import GpuClass, QueueView
 from avatar_jobs.domain.scaling import Plan, ScalingChoices, Snapshot, decide
-from avatar_jobs.domain.scaling.actuate import LastSet, Step, Steps, group_states, steps
-from avatar_jobs.domain.scaling.observe import valid_count
-from avatar_jobs.domain.scaling.quota import replicas_quota, within_quota
+from avatar_jobs.domain.scaling.actuate import LastSet, Step, Steps, steps
+from avatar_jobs.domain.scaling.observe import snapshot_of, valid_count
+from avatar_jobs.domain.scaling.quota import within_quota
 from avatar_jobs.domain.scaling.spend import SPENT, Spend, dollars_an_hour, prices_of, spent_by, within_budget
 from avatar_jobs.ports.jobs import OpenJobs
 from avatar_jobs.ports.outside import Clock, EventLog
@@ -21,7 +21,6 @@ from avatar_jobs.protocol.stored_fleet import (
     history_with,
     last_set_of,
     last_set_record,
-    snapshot_of,
     snapshots_to_keep,
     to_record,
 )
@@ -36,7 +35,7 @@ class Observed:
     """What the tick saw. queue: Salad's answer, None when it gave none; jobs: our own counts, None when the store gave
     none; before: the fleet's state as the last tick left it; gap_sec: since that tick."""
 
-    queue: Mapping[str, Any] | None
+    queue: QueueView | None
     jobs: OpenJobs | None
     before: Mapping[str, Any]
     gap_sec: float
@@ -58,7 +57,7 @@ class Scaler:
         self._choices = choices
         self._clock = clock
         self._log = log
-        self._prices: tuple[datetime, Mapping[str, Any]] | None = None
+        self._prices: tuple[datetime, Sequence[GpuClass]] | None = None
 
     def scale(self, seen: Observed, share: CallShare) -> Scaled:
         """Decides on what was seen and acts on it; what Salad refuses is reported and decided anew by the next tick."""
@@ -80,7 +79,7 @@ class Scaler:
             quota = self._quota_after(acted["refused"], quota, share)
         fleet = {
             "queue_length": snapshot.queue_length,
-            "instances": instances_by_state(seen.queue) if seen.queue is not None else None,
+            "instances": seen.queue.instances if seen.queue is not None else None,
             "scaling": scaling,
             "spend": {"day": spend.day, "usd": round(spend.usd, 6)},
             "last_set": last_set_record(last_set),
@@ -106,7 +105,7 @@ class Scaler:
         if not is_refused or not share.take():
             return known
         try:
-            quota = replicas_quota(self._salad.get_quotas())
+            quota = self._salad.get_quotas().container_replicas
         except ProviderError as error:
             self._log("quotas_not_read", level="warning", reason=str(error))
             return known
@@ -116,7 +115,7 @@ class Scaler:
     def _act(
         self,
         plan: Plan,
-        queue: Mapping[str, Any] | None,
+        queue: QueueView | None,
         last_set: Mapping[str, LastSet],
         now: datetime,
         share: CallShare,
@@ -124,7 +123,7 @@ class Scaler:
         """Makes the calls that are due; gives what became of them, and what each group was last set to."""
         if queue is None:
             return {"changed": {}, "failed": {}, "left_alone": {}, "refused": False}, last_set
-        todo = steps(plan, group_states(queue), last_set, now.timestamp(), self._choices.manual_hold_sec)
+        todo = steps(plan, queue.groups, last_set, now.timestamp(), self._choices.manual_hold_sec)
         changed: dict[str, int] = {}
         failed: dict[str, str] = {}
         is_refused = False

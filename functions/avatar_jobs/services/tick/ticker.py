@@ -10,6 +10,7 @@ from avatar_jobs.domain.errors import AvatarError, ProviderError, SaladUnavailab
 from avatar_jobs.domain.job.due_timers import due_timer
 from avatar_jobs.domain.metrics import due_metrics, fleet_metrics, gap_metrics
 from avatar_jobs.domain.rate_budget import TICK_CALLS_A_MINUTE, CallBucket, CallShare
+from avatar_jobs.domain.salad import QueueView
 from avatar_jobs.ports.jobs import JobStore, StoredJob
 from avatar_jobs.ports.outside import Clock, EventLog
 from avatar_jobs.ports.salad import SaladApi
@@ -103,7 +104,7 @@ class Ticker:
         if gap is not None and gap >= TOO_LATE:
             self._log("ticks_missing", level="alarm", seconds=gap.total_seconds())
 
-    def _size(self, queue: Mapping[str, Any] | None, state: FleetState, context: TickContext) -> Scaled:
+    def _size(self, queue: QueueView | None, state: FleetState, context: TickContext) -> Scaled:
         """Sizes the fleet; a fault of ours in it must not stop what jobs wait for."""
         try:
             return self._scale(queue, state, context)
@@ -111,7 +112,7 @@ class Ticker:
             self._log("scaling_broke", level="alarm", reason=f"{type(error).__name__}: {error}"[:300])
             return Scaled(state.fleet, archive={})
 
-    def _scale(self, queue: Mapping[str, Any] | None, state: FleetState, context: TickContext) -> Scaled:
+    def _scale(self, queue: QueueView | None, state: FleetState, context: TickContext) -> Scaled:
         """Sizes the fleet and archives what was seen; a store that fails here costs the record alone."""
         now = self._clock()
         try:
@@ -127,7 +128,7 @@ class Ticker:
             self._log("snapshot_not_archived", level="warning", reason=str(error))
         return scaled
 
-    def _observe(self, context: TickContext) -> Mapping[str, Any] | None:
+    def _observe(self, context: TickContext) -> QueueView | None:
         """One look at queue and fleet, the first of the tick's calls. A queue that is gone is a fault of the system:
         then nothing is asked of Salad in this tick, because its 404s would tell lies about jobs."""
         context.share.take()

@@ -1,0 +1,103 @@
+"""What Salad's API tells, as plain values: the queue, its container groups and jobs, prices and quotas.
+
+The adapter reads them once out of Salad's answers (protocol/salad_queue.py, protocol/salad_job.py). A count that is
+missing or absurd is None: unknown.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+INSTANCE_STATES = ("allocating", "creating", "running", "stopping")
+
+
+@dataclass(frozen=True)
+class GroupCounts:
+    """The size of one container group: replicas asked for, and instances by state (None: unknown)."""
+
+    replicas: int
+    allocating: int | None = None
+    creating: int | None = None
+    running: int | None = None
+    stopping: int | None = None
+
+
+@dataclass(frozen=True)
+class GroupView:
+    """One container group that is attached to the queue.
+
+    is_stopped: stopped or stopping; has_autoscaler: Salad's own autoscaler is on; gpu_class_ids: the classes that the
+    group may get; priority: the priority at which its instances are billed.
+    """
+
+    counts: GroupCounts
+    is_stopped: bool = False
+    has_autoscaler: bool = False
+    gpu_class_ids: Sequence[str] = ()
+    priority: str = "high"
+
+
+@dataclass(frozen=True)
+class QueueView:
+    """The queue and its fleet at one moment.
+
+    length: jobs in the queue, None when unknown; groups: by name, those whose replicas are known; instances: of all
+    groups together by state, where an unknown count is taken as 0.
+    """
+
+    length: int | None
+    groups: Mapping[str, GroupView]
+    instances: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class GpuClass:
+    """One kind of GPU. prices: US dollars an hour by priority."""
+
+    id: str
+    prices: Mapping[str, float]
+
+    def price_at(self, priority: str) -> float:
+        """Returns US dollars an hour at this priority; 0 when Salad names no price for it."""
+        return self.prices.get(priority, 0.0)
+
+
+@dataclass(frozen=True)
+class Quotas:
+    """The organisation's quotas. container_replicas: replicas of all groups together, None when unknown."""
+
+    container_replicas: int | None
+
+
+@dataclass(frozen=True)
+class QueueJob:
+    """One job in Salad's queue. status: Salad's own word; output: the worker's answer as parsed JSON."""
+
+    id: str
+    status: str
+    output: Any
+
+    @property
+    def is_over(self) -> bool:
+        """True when Salad will not run the job any more."""
+        return self.status in ("succeeded", "failed", "cancelled")
+
+
+@dataclass(frozen=True)
+class SaladJob(QueueJob):
+    """A queue job that belongs to one attempt of one of our jobs.
+
+    job_id and attempt: our job and the number of its attempt; request_id: the request that created our job.
+    """
+
+    job_id: str
+    attempt: int
+    request_id: str
+
+
+@dataclass(frozen=True)
+class JobPage:
+    """One page of the queue's history. ours: the jobs on it that are ours; is_last: no page follows."""
+
+    ours: Sequence[SaladJob]
+    is_last: bool
