@@ -141,7 +141,6 @@ SNAPSHOTS = st.builds(
     queue_length=ODD,
     running_jobs=ODD,
     groups=st.none() | st.fixed_dictionaries(dict.fromkeys(("rtx-3060", "rtx-3080", "rtx-3090", "other"), GROUPS)),
-    availability=st.none() | st.fixed_dictionaries({"rtx-3080": st.integers(0, 30)}),
 )
 HISTORIES = st.lists(SNAPSHOTS, max_size=12).map(lambda found: tuple(sorted(found, key=lambda one: one.at)))
 CONFIGS = st.builds(
@@ -192,9 +191,7 @@ def test_blind_nothing_changes(history: tuple[Snapshot, ...], config: ScalingCon
 @settings(max_examples=200, deadline=None)
 @given(HISTORIES, CONFIGS, st.sampled_from([3600.0, -86_400.0, 7.0]))
 def test_only_ages_matter(history: tuple[Snapshot, ...], config: ScalingConfig, shift: float) -> None:
-    shifted = [
-        Snapshot(one.at + shift, one.queue_length, one.running_jobs, one.groups, one.availability) for one in history
-    ]
+    shifted = [Snapshot(one.at + shift, one.queue_length, one.running_jobs, one.groups) for one in history]
     assert decide(NOW + shift, shifted, config).targets == decide(NOW, history, config).targets
 
 

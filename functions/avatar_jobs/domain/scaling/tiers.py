@@ -52,9 +52,6 @@ def _limit(group: GroupConfig, history: Sequence[Snapshot], config: ScalingConfi
     running = valid_count(counts.running) if counts is not None else None
     if running is not None and is_stuck(group, history, config.stuck_sec) and running + 1 < limit:
         limit, why = running + 1, "stuck"
-    free = valid_count((history[-1].availability or {}).get(group.name))
-    if free is not None and counts is not None and why == "stuck":
-        limit = min(limit, counts.replicas + free)
     return max(group.minimum, limit), why
 
 
