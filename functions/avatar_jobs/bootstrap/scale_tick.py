@@ -43,11 +43,10 @@ def build(environment: Environment) -> Endpoint:
     )
     ticker = Ticker(
         store=store,
-        salad=salad,
         housekeeper=housekeeper,
         reconciler=reconciler,
         callbacks=finishing.rounds,
-        scaler=Scaler(salad=salad, choices=choices, clock=common.utc_now, log=log),
+        scaler=Scaler(store=store, salad=salad, choices=choices, clock=common.utc_now, log=log),
         clock=common.utc_now,
         log=log,
         draw_id=common.draw_id,

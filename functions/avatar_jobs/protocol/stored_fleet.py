@@ -1,21 +1,41 @@
-"""Snapshots and decisions as JSON values: snapshots_to_keep for the next tick, and archived for analysis. Pure."""
+"""The fleet's stored form as JSON values: what a tick keeps for the next one, and what it archives. Pure."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from avatar_jobs.domain.salad import INSTANCE_STATES, GroupCounts
-from avatar_jobs.domain.scaling.actuate import LastSet
-from avatar_jobs.domain.scaling.model import HISTORY_SEC, Plan, ScalingConfig, Snapshot
+from avatar_jobs.domain.scaling.actuate import LastSet, Outcome
+from avatar_jobs.domain.scaling.model import HISTORY_SEC, Plan, Snapshot
 from avatar_jobs.domain.scaling.observe import valid_count
+from avatar_jobs.domain.scaling.spend import Spend
 
-# The last minutes as they were seen, for the hold; before them one snapshot a minute, for the means and the stuck rule.
-# The design's ring of 60, twice: a tick of 5 s, as in the rehearsal, still sees an hour.
+# How many snapshots are kept: the newest DENSE ones, for the hold, and before them one a minute, for the means and the
+# stuck rule. So a tick every 5 s, as in the rehearsal, still sees an hour.
 DENSE, SPARSE = 60, 60
 SPARSE_SEC = HISTORY_SEC / SPARSE
 
 
+@dataclass(frozen=True)
+class FleetMemory:
+    """What the last tick left. spend: None when unknown; quota: the organisation's replicas, None when unknown."""
+
+    snapshots: Sequence[Snapshot]
+    spend: Spend | None
+    last_set: Mapping[str, LastSet]
+    quota: int | None
+
+
+@dataclass(frozen=True)
+class ScalingRecord:
+    """One tick's scaling as JSON values. fleet: for the next tick and for health; archive: for analysis."""
+
+    fleet: Mapping[str, Any]
+    archive: Mapping[str, Any]
+
+
 def to_record(snapshot: Snapshot) -> dict[str, Any]:
-    """A snapshot as JSON values."""
+    """Returns a snapshot as JSON values."""
     groups = snapshot.groups or {}
     return {
         "at": round(snapshot.at, 3),
@@ -30,7 +50,7 @@ def to_record(snapshot: Snapshot) -> dict[str, Any]:
 
 
 def from_record(record: Any) -> Snapshot | None:
-    """A snapshot from its record, None for what no release of ours wrote."""
+    """Returns the snapshot of a record, None when it is not the record of a snapshot."""
     if not isinstance(record, dict) or not isinstance(record.get("at"), int | float):
         return None
     groups = record.get("groups")
@@ -47,15 +67,14 @@ def from_record(record: Any) -> Snapshot | None:
     )
 
 
-def history_with(records: Any, newest: Snapshot) -> list[Snapshot]:
-    """The snapshots_to_keep snapshots of the last hour and the newest one, oldest first."""
-    found = [from_record(record) for record in (records if isinstance(records, list) else [])]
-    known = [one for one in found if one is not None and newest.at - HISTORY_SEC <= one.at < newest.at]
+def history_with(snapshots: Sequence[Snapshot], newest: Snapshot) -> list[Snapshot]:
+    """Returns the snapshots of the last hour and the newest one, oldest first."""
+    known = [one for one in snapshots if newest.at - HISTORY_SEC <= one.at < newest.at]
     return [*sorted(known, key=lambda one: one.at), newest]
 
 
 def snapshots_to_keep(history: Sequence[Snapshot]) -> list[dict[str, Any]]:
-    """The records to keep for the next tick: the newest DENSE snapshots, and before them one a minute."""
+    """Returns the records for the next tick: the newest DENSE snapshots, and before them one a minute."""
     recent, older = history[-DENSE:], history[:-DENSE]
     thinned: list[Snapshot] = []
     for snapshot in older:
@@ -64,21 +83,86 @@ def snapshots_to_keep(history: Sequence[Snapshot]) -> list[dict[str, Any]]:
     return [to_record(snapshot) for snapshot in [*thinned[-SPARSE:], *recent]]
 
 
-def explanation(plan: Plan, config: ScalingConfig) -> dict[str, Any]:
-    """A decision for health, logs and the archive."""
+def scaling_record(plan: Plan, rule: str, outcome: Outcome, *, observe_only: bool) -> dict[str, Any]:
+    """Returns a decision and what became of it, for health, logs and the archive."""
     return {
-        "rule": config.rule,
+        "rule": rule,
         "reason": plan.reason,
         "need": plan.need,
         "mean_queue_15_min": plan.mean_15_min,
         "mean_queue_60_min": plan.mean_60_min,
         "jobs_per_replica": plan.jobs_per_replica,
         "groups": {name: {"target": one.target, "reason": one.reason} for name, one in plan.groups.items()},
+        "changed": dict(outcome.changed),
+        "failed": dict(outcome.failed),
+        "left_alone": dict(outcome.left_alone),
+        "refused": outcome.is_refused,
+        "observe_only": observe_only,
     }
 
 
+def fleet_record(
+    history: Sequence[Snapshot],
+    instances: Mapping[str, int] | None,
+    scaling: Mapping[str, Any] | None,
+    spend: Spend,
+    last_set: Mapping[str, LastSet],
+    quota: int | None,
+) -> dict[str, Any]:
+    """Returns what the next tick and the health endpoint need."""
+    return {
+        "queue_length": history[-1].queue_length,
+        "instances": instances,
+        "scaling": scaling,
+        "spend": {"day": spend.day, "usd": round(spend.usd, 6)},
+        "last_set": last_set_record(last_set),
+        "quota": quota,
+        "snapshots": snapshots_to_keep(history),
+    }
+
+
+def read_memory(fleet: Mapping[str, Any]) -> FleetMemory:
+    """Reads what the last tick stored; what cannot be read is left out, as before the first tick."""
+    return FleetMemory(
+        snapshots=_snapshots(fleet.get("snapshots")),
+        spend=_spend(fleet.get("spend")),
+        last_set=last_set_of(fleet.get("last_set")),
+        quota=valid_count(fleet.get("quota")),
+    )
+
+
+def archive_record(
+    snapshot: Snapshot,
+    queued_jobs: int | None,
+    oldest_wait_sec: float | None,
+    scaling: Mapping[str, Any] | None,
+    spend: Spend | None,
+) -> dict[str, Any]:
+    """Returns what is archived of one tick for analysis. None: unknown."""
+    return {
+        **to_record(snapshot),
+        "queued_jobs": queued_jobs,
+        "oldest_wait_sec": oldest_wait_sec,
+        "spend_usd": round(spend.usd, 6) if spend else None,
+        "spend_added_usd": round(spend.added, 6) if spend else None,
+        "scaling": scaling,
+    }
+
+
+def _snapshots(records: Any) -> list[Snapshot]:
+    found = [from_record(record) for record in (records if isinstance(records, list) else [])]
+    return [one for one in found if one is not None]
+
+
+def _spend(record: Any) -> Spend | None:
+    usd = record.get("usd") if isinstance(record, dict) else None
+    if not isinstance(usd, int | float) or isinstance(usd, bool) or usd < 0:
+        return None
+    return Spend(str(record.get("day")), float(usd))
+
+
 def last_set_record(last: Mapping[str, LastSet]) -> dict[str, Any]:
-    """What groups were last set to, as JSON values."""
+    """Returns what the groups were last set to, as JSON values."""
     return {
         name: {"replicas": one.replicas, "tried": one.tried, "foreign_since": one.foreign_since}
         for name, one in last.items()
@@ -86,7 +170,7 @@ def last_set_record(last: Mapping[str, LastSet]) -> dict[str, Any]:
 
 
 def last_set_of(record: Any) -> dict[str, LastSet]:
-    """Reads it back; what makes no sense is left out, as if we had never had a say."""
+    """Reads what the groups were last set to; an unreadable entry is left out, as if the group had never been set."""
     found = {}
     for name, one in record.items() if isinstance(record, dict) else ():
         replicas = valid_count(one.get("replicas")) if isinstance(one, dict) else None

@@ -1,16 +1,22 @@
-"""Turns a plan into the calls that are due: only what changes, nothing where somebody else is at work. Pure."""
+"""Turns a plan into the calls that are due: only real changes, and none to a group that somebody else changes. Pure."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
+from avatar_jobs.domain.errors import ProviderError
 from avatar_jobs.domain.salad import GroupView
 from avatar_jobs.domain.scaling.model import SALAD_MAX_REPLICAS, Plan
+
+REFUSED = (400, 403, 409, 422)  # Salad understood the change and refused it: often the organisation's quota
 
 
 @dataclass(frozen=True)
 class LastSet:
-    """What a group's replicas were when we last had a say. tried: what a call without a sure outcome asked for;
-    foreign_since: when somebody else's change was first seen (seconds since the epoch)."""
+    """The replicas that the scaler last set for a group, or accepted from somebody else.
+
+    tried: the replicas that a call asked for whose outcome is unknown; foreign_since: when somebody else's change was
+    first seen, in seconds since the epoch.
+    """
 
     replicas: int
     tried: int | None = None
@@ -28,18 +34,40 @@ class Step:
 
 @dataclass(frozen=True)
 class Steps:
-    """What to do, what is left alone and why, and what is known of each group before anything is done."""
+    """What to do with the groups.
+
+    due: the changes to send; left_alone: why a group is not changed, by name; known: what is known of each group
+    before any change is sent.
+    """
 
     due: tuple[Step, ...]
     left_alone: Mapping[str, str]
     known: Mapping[str, LastSet]
 
 
+@dataclass(frozen=True)
+class Outcome:
+    """What became of the changes, by group.
+
+    changed: the replicas that were set; failed: why a change failed; left_alone: why a group was not changed;
+    is_refused: Salad refused at least one change; last_set: what the next tick must know of each group.
+    """
+
+    last_set: Mapping[str, LastSet]
+    changed: Mapping[str, int] = field(default_factory=dict)
+    failed: Mapping[str, str] = field(default_factory=dict)
+    left_alone: Mapping[str, str] = field(default_factory=dict)
+    is_refused: bool = False
+
+
 def steps(
     plan: Plan, groups: Mapping[str, GroupView], last: Mapping[str, LastSet], now: float, manual_hold_sec: float
 ) -> Steps:
-    """Says what to change. A group whose replicas are neither what we set nor what we tried to set was changed by
-    somebody else: it is left alone for manual_hold_sec from when that was seen, and then taken as it stands."""
+    """Returns what to change. now: seconds since the epoch.
+
+    A group whose replicas are neither what was set nor what was tried was changed by somebody else. It is left alone
+    for manual_hold_sec seconds from when that was first seen; after that it is scaled again.
+    """
     due: list[Step] = []
     left_alone: dict[str, str] = {}
     known: dict[str, LastSet] = dict(last)
@@ -57,6 +85,24 @@ def steps(
         else:
             due += _step(name, min(target, SALAD_MAX_REPLICAS), group)
     return Steps(tuple(due), left_alone, known)
+
+
+def outcome_of(todo: Steps, problems: Mapping[str, ProviderError | None]) -> Outcome:
+    """Returns what became of the steps. problems: for each step that was sent, what went wrong, None when it worked.
+
+    A failed call may have changed the group all the same, so its replicas are kept as tried.
+    """
+    failed = {name: problem for name, problem in problems.items() if problem is not None}
+    wanted = {step.name: step.replicas for step in todo.due if step.name in problems}
+    changed = {name: count for name, count in wanted.items() if count is not None and name not in failed}
+    tried = {name: replace(todo.known[name], tried=wanted[name]) for name in failed}
+    return Outcome(
+        last_set={**todo.known, **tried, **{name: LastSet(count) for name, count in changed.items()}},
+        changed=changed,
+        failed={name: str(problem) for name, problem in failed.items()},
+        left_alone=todo.left_alone,
+        is_refused=any(problem.status in REFUSED for problem in failed.values()),
+    )
 
 
 def _seen(replicas: int, last: LastSet | None, now: float) -> LastSet:

@@ -1,147 +1,200 @@
-"""The tick's last part: decides how large the fleet should be, changes what must change, and says why."""
+"""Sizes the fleet, once a tick and before the due jobs: observe, decide, act, record."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
-from avatar_jobs.domain.errors import ProviderError
+from avatar_jobs.domain.errors import AvatarError, ProviderError
 from avatar_jobs.domain.rate_budget import CallShare
 from avatar_jobs.domain.salad import GpuClass, QueueView
 from avatar_jobs.domain.scaling import Plan, ScalingChoices, Snapshot, decide
-from avatar_jobs.domain.scaling.actuate import LastSet, Step, Steps, steps
-from avatar_jobs.domain.scaling.observe import snapshot_of, valid_count
+from avatar_jobs.domain.scaling.actuate import Outcome, Step, outcome_of, steps
+from avatar_jobs.domain.scaling.observe import snapshot_of
 from avatar_jobs.domain.scaling.quota import within_quota
 from avatar_jobs.domain.scaling.spend import SPENT, Spend, dollars_an_hour, prices_of, spent_by, within_budget
-from avatar_jobs.ports.jobs import OpenJobs
+from avatar_jobs.ports.jobs import JobStore, OpenJobs
 from avatar_jobs.ports.outside import Clock, EventLog
 from avatar_jobs.ports.salad import SaladApi
+from avatar_jobs.ports.tick_state import FleetState
 from avatar_jobs.protocol.stored_fleet import (
-    explanation,
+    FleetMemory,
+    ScalingRecord,
+    archive_record,
+    fleet_record,
     history_with,
-    last_set_of,
-    last_set_record,
-    snapshots_to_keep,
-    to_record,
+    read_memory,
+    scaling_record,
 )
 
 PRICES_LIFETIME = timedelta(hours=1)  # Salad changes prices rarely; one more call an hour
-REFUSED = (400, 403, 409, 422)  # Salad understood and will not: often the organisation's quota
-NO_CALL = "the tick's share of calls is spent"
+SNAPSHOT_LIFETIME = timedelta(days=30)  # of an archived snapshot: long enough to compare two fortnights
+NO_CALL = "the tick may send no more calls to Salad"
+KEY_OR_QUEUE_WRONG = (401, 403, 404)
 
 
 @dataclass(frozen=True)
-class Observed:
-    """What the tick saw. queue: Salad's answer, None when it gave none; jobs: our own counts, None when the store gave
-    none; before: the fleet's state as the last tick left it; gap_sec: since that tick."""
+class Observation:
+    """What one tick knows before it decides.
 
+    at: when the queue was read; queue: None when Salad gave no answer; jobs: our own counts, None when the store gave
+    none; memory: what the last tick left; history: the snapshots of the last hour, oldest first, the new one included;
+    gap_sec: seconds since the last tick ended; hourly_usd: US dollars an hour of the fleet as it runs.
+    """
+
+    at: datetime
     queue: QueueView | None
     jobs: OpenJobs | None
-    before: Mapping[str, Any]
+    memory: FleetMemory
+    history: Sequence[Snapshot]
     gap_sec: float
+    hourly_usd: float
+
+    @property
+    def oldest_wait_sec(self) -> float | None:
+        """How long the oldest queued job has waited; None when none waits or it is unknown."""
+        oldest = self.jobs.oldest_queued_at if self.jobs else None
+        return round((self.at - oldest).total_seconds(), 3) if oldest else None
 
 
 @dataclass(frozen=True)
-class Scaled:
-    """What is left for the next tick and for health (fleet), and what is archived (archive)."""
+class Decision:
+    """What the fleet should be. plan: None when no group is configured to scale; spend: today's cost so far."""
 
-    fleet: Mapping[str, Any]
-    archive: Mapping[str, Any]
+    plan: Plan | None
+    spend: Spend
 
 
 class Scaler:
-    """Sizes the fleet, once a tick."""
+    """Sizes the fleet: reads queue and fleet, decides by the configured rule, and sends the changes to Salad."""
 
-    def __init__(self, *, salad: SaladApi, choices: ScalingChoices, clock: Clock, log: EventLog) -> None:
+    def __init__(
+        self, *, store: JobStore, salad: SaladApi, choices: ScalingChoices, clock: Clock, log: EventLog
+    ) -> None:
+        self._store = store
         self._salad = salad
         self._choices = choices
         self._clock = clock
         self._log = log
         self._prices: tuple[datetime, Sequence[GpuClass]] | None = None
 
-    def scale(self, seen: Observed, share: CallShare) -> Scaled:
-        """Decides on what was seen and acts on it; what Salad refuses is reported and decided anew by the next tick."""
-        now, config = self._clock(), self._choices.config
-        snapshot = snapshot_of(now.timestamp(), seen.queue, seen.jobs.running if seen.jobs else None)
-        history = history_with(seen.before.get("snapshots"), snapshot)
-        spend = spent_by(seen.before.get("spend"), now, seen.gap_sec, self._rate(snapshot, seen, now, share))
-        scaling: dict[str, Any] | None = None
-        last_set: Mapping[str, LastSet] = last_set_of(seen.before.get("last_set"))
-        quota = valid_count(seen.before.get("quota"))
-        if config is not None:
-            config = within_quota(config, quota)
-            plan = within_budget(decide(snapshot.at, history, config), config, spend, self._choices.daily_usd)
-            if plan.reason == SPENT:
-                self._log("daily_budget_spent", level="alarm", usd=round(spend.usd, 2), limit=self._choices.daily_usd)
-            acted, last_set = self._act(plan, seen.queue, last_set, now, share)
-            scaling = {**explanation(plan, config), **acted, "observe_only": self._choices.observe_only}
-            self._log("scaling_decided", **scaling, spend_usd=round(spend.usd, 4))
-            quota = self._quota_after(acted["refused"], quota, share)
-        fleet = {
-            "queue_length": snapshot.queue_length,
-            "instances": seen.queue.instances if seen.queue is not None else None,
-            "scaling": scaling,
-            "spend": {"day": spend.day, "usd": round(spend.usd, 6)},
-            "last_set": last_set_record(last_set),
-            "quota": quota,
-            "snapshots": snapshots_to_keep(history),
-        }
-        known = None if self._choices.daily_usd is None else spend  # without prices nothing is known
-        return Scaled(fleet, _archive(snapshot, seen.jobs, now, scaling, known))
+    def scale(self, state: FleetState, share: CallShare) -> ScalingRecord:
+        """Does one round. A change that Salad refuses is logged; the next tick decides anew.
 
-    def _rate(self, snapshot: Snapshot, seen: Observed, now: datetime, share: CallShare) -> float:
-        """Dollars an hour of the fleet as it runs; 0 where no budget asks for it, or no price is known yet."""
-        if self._choices.daily_usd is None or seen.queue is None:
+        state: what the last tick left; share: the calls to Salad that this tick may make, closed here when Salad does
+        not know the key or the queue.
+        """
+        seen = self._observe(state, share)
+        decision = self._decide(seen)
+        outcome = self._act(seen, decision, share)
+        quota = self._quota(seen, outcome, share)
+        return self._record(seen, decision, outcome, quota)
+
+    def _observe(self, state: FleetState, share: CallShare) -> Observation:
+        queue = self._read_queue(share)
+        now, jobs, memory = self._clock(), self._count_jobs(), read_memory(state.fleet)
+        snapshot = snapshot_of(now.timestamp(), queue, jobs.running if jobs else None)
+        gap = now - state.last_tick_at if state.last_tick_at else timedelta(0)
+        return Observation(
+            at=now,
+            queue=queue,
+            jobs=jobs,
+            memory=memory,
+            history=history_with(memory.snapshots, snapshot),
+            gap_sec=gap.total_seconds(),
+            hourly_usd=self._hourly_usd(snapshot, queue, now, share),
+        )
+
+    def _decide(self, seen: Observation) -> Decision:
+        spend = spent_by(seen.memory.spend, seen.at, seen.gap_sec, seen.hourly_usd)
+        if self._choices.config is None:
+            return Decision(None, spend)
+        config = within_quota(self._choices.config, seen.memory.quota)
+        plan = decide(seen.history[-1].at, seen.history, config)
+        plan = within_budget(plan, config, spend, self._choices.daily_usd)
+        if plan.reason == SPENT:
+            self._log("daily_budget_spent", level="alarm", usd=round(spend.usd, 2), limit=self._choices.daily_usd)
+        return Decision(plan, spend)
+
+    def _act(self, seen: Observation, decision: Decision, share: CallShare) -> Outcome:
+        """Sends the changes that are due; none when Salad gave no answer, or when the settings say to observe only."""
+        if decision.plan is None or seen.queue is None:
+            return Outcome(last_set=seen.memory.last_set)
+        hold_sec = self._choices.manual_hold_sec
+        todo = steps(decision.plan, seen.queue.groups, seen.memory.last_set, seen.at.timestamp(), hold_sec)
+        due = () if self._choices.observe_only else todo.due
+        outcome = outcome_of(todo, {step.name: self._send(step, share) for step in due})
+        for name, why in outcome.left_alone.items():
+            self._log("scaling_left_alone", level="warning", group=name, reason=why)
+        return outcome
+
+    def _record(self, seen: Observation, decision: Decision, outcome: Outcome, quota: int | None) -> ScalingRecord:
+        """Logs and archives the round. A store that fails here costs the archived snapshot alone."""
+        choices, spend = self._choices, decision.spend
+        scaling = None
+        if decision.plan is not None and choices.config is not None:
+            scaling = scaling_record(decision.plan, choices.config.rule, outcome, observe_only=choices.observe_only)
+            self._log("scaling_decided", **scaling, spend_usd=round(spend.usd, 4))
+        instances = seen.queue.instances if seen.queue else None
+        known_spend = spend if choices.daily_usd is not None else None  # without a budget no prices are read
+        record = ScalingRecord(
+            fleet=fleet_record(seen.history, instances, scaling, spend, outcome.last_set, quota),
+            archive=archive_record(
+                seen.history[-1], seen.jobs.queued if seen.jobs else None, seen.oldest_wait_sec, scaling, known_spend
+            ),
+        )
+        try:
+            self._store.archive_snapshot(seen.at, record.archive, seen.at + SNAPSHOT_LIFETIME)
+        except AvatarError as error:
+            self._log("snapshot_not_archived", level="warning", reason=str(error))
+        return record
+
+    def _read_queue(self, share: CallShare) -> QueueView | None:
+        """Reads queue and fleet, the first of the tick's calls.
+
+        With a wrong key or a wrong queue Salad answers 404 for every job: then the tick asks Salad nothing more,
+        because those answers would end jobs wrongly.
+        """
+        share.take()
+        try:
+            return self._salad.get_queue()
+        except ProviderError as error:
+            self._log("salad_not_observed", level="alarm", status=error.status, reason=str(error))
+            if error.status in KEY_OR_QUEUE_WRONG:
+                share.close()
+            return None
+
+    def _count_jobs(self) -> OpenJobs | None:
+        try:
+            return self._store.open_jobs()
+        except AvatarError as error:
+            self._log("jobs_not_counted", level="warning", reason=str(error))
+            return None
+
+    def _hourly_usd(self, snapshot: Snapshot, queue: QueueView | None, now: datetime, share: CallShare) -> float:
+        """Returns US dollars an hour of the fleet as it runs; 0 without a daily budget, and while no price is known."""
+        if self._choices.daily_usd is None or queue is None:
             return 0.0
         if (self._prices is None or now - self._prices[0] >= PRICES_LIFETIME) and share.take():
             try:
                 self._prices = (now, self._salad.list_gpu_classes())
             except ProviderError as error:
                 self._log("prices_not_read", level="warning", reason=str(error))
-        return dollars_an_hour(snapshot, prices_of(seen.queue, self._prices[1])) if self._prices else 0.0
+        return dollars_an_hour(snapshot, prices_of(queue, self._prices[1])) if self._prices else 0.0
 
-    def _quota_after(self, is_refused: bool, known: int | None, share: CallShare) -> int | None:
-        """What Salad grants the organisation: asked for only after it refused a change, whose reason that may be."""
-        if not is_refused or not share.take():
-            return known
+    def _quota(self, seen: Observation, outcome: Outcome, share: CallShare) -> int | None:
+        """Returns the organisation's quota of replicas, read again only when Salad refused a change: it may be why."""
+        if not outcome.is_refused or not share.take():
+            return seen.memory.quota
         try:
             quota = self._salad.get_quotas().container_replicas
         except ProviderError as error:
             self._log("quotas_not_read", level="warning", reason=str(error))
-            return known
+            return seen.memory.quota
         self._log("quotas_read", replicas=quota)
         return quota
 
-    def _act(
-        self,
-        plan: Plan,
-        queue: QueueView | None,
-        last_set: Mapping[str, LastSet],
-        now: datetime,
-        share: CallShare,
-    ) -> tuple[dict[str, Any], Mapping[str, LastSet]]:
-        """Makes the calls that are due; gives what became of them, and what each group was last set to."""
-        if queue is None:
-            return {"changed": {}, "failed": {}, "left_alone": {}, "refused": False}, last_set
-        todo = steps(plan, queue.groups, last_set, now.timestamp(), self._choices.manual_hold_sec)
-        changed: dict[str, int] = {}
-        failed: dict[str, str] = {}
-        is_refused = False
-        for step in () if self._choices.observe_only else todo.due:
-            problem = self._take(step, share)
-            if problem is not None:
-                failed[step.name] = str(problem)
-                is_refused = is_refused or problem.status in REFUSED
-                self._log("scaling_failed", level="alarm", group=step.name, replicas=step.replicas, reason=str(problem))
-            elif step.replicas is not None:
-                changed[step.name] = step.replicas
-        for name, why in todo.left_alone.items():
-            self._log("scaling_left_alone", level="warning", group=name, reason=why)
-        outcome = {"changed": changed, "failed": failed, "left_alone": dict(todo.left_alone), "refused": is_refused}
-        return outcome, _after(todo, changed, failed)
-
-    def _take(self, step: Step, share: CallShare) -> ProviderError | None:
-        """Changes one group; gives what went wrong. The replicas first: a group that starts must not start too many."""
+    def _send(self, step: Step, share: CallShare) -> ProviderError | None:
+        """Changes one group and returns what went wrong. Replicas come first: a group must not start with too many."""
         try:
             if step.replicas is not None:
                 _require_call(share)
@@ -150,6 +203,7 @@ class Scaler:
                 _require_call(share)
                 self._salad.start_container_group(step.name)
         except ProviderError as error:
+            self._log("scaling_failed", level="alarm", group=step.name, replicas=step.replicas, reason=str(error))
             return error
         return None
 
@@ -157,26 +211,3 @@ class Scaler:
 def _require_call(share: CallShare) -> None:
     if not share.take():
         raise ProviderError(NO_CALL, status=None, retryable=True, may_have_happened=False)
-
-
-def _after(todo: Steps, changed: Mapping[str, int], failed: Mapping[str, str]) -> Mapping[str, LastSet]:
-    """What each group was last set to: a call that failed may have happened all the same."""
-    wanted = {step.name: step.replicas for step in todo.due}
-    after = dict(todo.known)
-    for name in failed:
-        after[name] = replace(after[name], tried=wanted[name])
-    return after | {name: LastSet(replicas) for name, replicas in changed.items()}
-
-
-def _archive(
-    snapshot: Snapshot, jobs: OpenJobs | None, now: datetime, scaling: Any, spend: Spend | None
-) -> dict[str, Any]:
-    oldest = jobs.oldest_queued_at if jobs else None
-    return {
-        **to_record(snapshot),
-        "queued_jobs": jobs.queued if jobs else None,
-        "oldest_wait_sec": round((now - oldest).total_seconds(), 3) if oldest else None,
-        "spend_usd": round(spend.usd, 6) if spend else None,
-        "spend_added_usd": round(spend.added, 6) if spend else None,
-        "scaling": scaling,
-    }
