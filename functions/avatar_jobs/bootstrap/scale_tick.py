@@ -1,4 +1,4 @@
-"""Builds scale_tick."""
+"""Builds the function scale_tick from its adapters."""
 
 from avatar_jobs.bootstrap import common
 from avatar_jobs.bootstrap.ending import JobEnding
@@ -12,8 +12,8 @@ from avatar_jobs.services.tick.scaler import Scaler
 from avatar_jobs.services.tick.ticker import Ticker
 from avatar_jobs.settings import Environment
 
-TICK_KEY_SEC = 5.0  # for one storage key; a B2 that is away must not eat the tick's time job by job
-TICK_SALAD_SEC = 10.0  # nobody waits for one call of the tick, but its time is short for all of them
+TICK_KEY_SEC = 5.0  # for one storage key; while B2 is unavailable, the jobs must not use up the tick's time
+TICK_SALAD_SEC = 10.0  # for one call to Salad; the tick's time must do for all of them
 
 
 def build(environment: Environment) -> Endpoint:

@@ -1,4 +1,4 @@
-"""Figures for log lines, of which the cloud makes its metrics. What is unknown is left out: a 0 would lie. Pure."""
+"""Metrics for log lines; the cloud makes its charts of them. Unknown values are omitted, never logged as 0. Pure."""
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
@@ -8,9 +8,10 @@ from avatar_jobs.domain.job.model import Job, JobStatus, Timer
 
 
 def job_metrics(job: Job) -> dict[str, float]:
-    """Of a job that is over: how long it waited and ran.
+    """Returns how long a finished job waited and ran, in seconds.
 
-    One that failed before it started waited until its end; one that was cancelled before says nothing of the queue.
+    A job that failed before it started waited until its end. A job that was cancelled before it started is left out:
+    its wait says nothing about the queue.
     """
     if job.finished_at is None:
         return {}
@@ -23,8 +24,8 @@ def job_metrics(job: Job) -> dict[str, float]:
 
 
 def due_metrics(due: Iterable[Job], now: datetime) -> dict[str, float]:
-    """Of the jobs that a tick found due, which it reads anyway: how many, how many of them for a callback, and for how
-    long the first of those has been due. A backlog shows as many of them, or as one that was due ticks ago."""
+    """Returns how many jobs a tick found due, how many of them for a callback, and the seconds for which the oldest
+    callback has been due. A backlog shows as many callbacks, or as one that has been due for several ticks."""
     jobs = list(due)
     late = [now - at for job in jobs if (at := job.timers.get(Timer.CALLBACK)) is not None and at <= now]
     return {
@@ -35,16 +36,16 @@ def due_metrics(due: Iterable[Job], now: datetime) -> dict[str, float]:
 
 
 def gap_metrics(gap: timedelta | None, period: timedelta) -> dict[str, float]:
-    """Of the time since the last tick ended, None before the first: its length, and the ticks missed in it."""
+    """Returns the seconds since the last tick ended and the ticks missed in them. gap: None before the first tick."""
     if gap is None:
         return {}
     return {"gap_seconds": _seconds(gap), "ticks_missed": max(0, round(gap / period) - 1)}
 
 
 def fleet_metrics(seen: Mapping[str, Any]) -> dict[str, float]:
-    """Of what a tick saw and decided, as it is archived: jobs, the oldest wait, replicas of all groups, dollars.
+    """Returns jobs, the oldest wait, the replicas of all groups and US dollars from a tick's archived record.
 
-    A group that no decision speaks of (a fixed one, or any when nothing is scaled) is wanted as it is set.
+    A group without a decision (a fixed one, or any when nothing is scaled) counts with its present replicas as wanted.
     """
     groups: Mapping[str, Any] | None = seen.get("groups")
     planned = (seen.get("scaling") or {}).get("groups") or {}
@@ -66,4 +67,4 @@ def _wanted(groups: Mapping[str, Any], planned: Mapping[str, Any]) -> int:
 
 
 def _seconds(time: timedelta) -> float:
-    return max(0.0, round(time.total_seconds(), 3))  # clocks of two instances may differ by a little
+    return max(0.0, round(time.total_seconds(), 3))  # the clocks of two instances may differ a little

@@ -1,4 +1,4 @@
-"""One HTTP request to SaladCloud at a time: time-outs, size limits, and errors that say whether trying again helps.
+"""One HTTP request to SaladCloud at a time: time-outs, size limits, and errors that say whether a retry helps.
 
 Facts: Salad's public OpenAPI document and API usage page: header Salad-Api-Key, 240 calls a minute for one key, errors
 may be HTML pages also behind a JSON Accept, PATCH takes application/merge-patch+json.
@@ -17,16 +17,17 @@ from avatar_jobs.protocol.http_answers import error_reason, retry_after_sec
 
 CONNECT_SEC = 2.0
 DEFAULT_TIMEOUT_SEC = 10.0
-MAX_BODY_BYTES = 34_000_000  # a job's output is at most 10 MB, three times that when JSON escapes it
+MAX_BODY_BYTES = 34_000_000  # a job's output is at most 10 MB, three times as long when JSON escapes it
 READ_BYTES = 65_536
 MERGE_PATCH = "application/merge-patch+json"
 
 
 class SaladTransport:
-    """Sends single requests with the API key.
+    """A sender of single HTTP requests with the API key.
 
-    timeout_sec: of one call, connecting included in it as a part of at most 2 s; now: for Retry-After dates. Both
-    methods send exactly one request and raise ProviderError; the API key occurs in no message.
+    timeout_sec: limit of one call in seconds, with at most 2 s of it for connecting; now: the current time, to read
+    dates in Retry-After. Both methods send exactly one request and raise ProviderError; the API key occurs in no
+    message.
     """
 
     def __init__(self, *, api_key: str, now: Callable[[], datetime], timeout_sec: float = DEFAULT_TIMEOUT_SEC) -> None:
@@ -85,7 +86,7 @@ class SaladTransport:
         return self._read(method, expected, response, content)
 
     def _content(self, response: requests.Response, deadline: float) -> bytes:
-        """Reads a body of at most MAX_BODY_BYTES. Raises TimeoutError past the deadline, also when it trickles in."""
+        """Reads a body of at most MAX_BODY_BYTES. Raises TimeoutError when the body is longer or comes too slowly."""
         content = bytearray()
         while chunk := response.raw.read1(READ_BYTES, decode_content=True):
             content += chunk

@@ -1,4 +1,4 @@
-"""Reads the settings of scaling from their texts, and names every fault: out of range, contradictory, unknown. Pure."""
+"""Reads the scaling settings from text and reports every fault: out of range, contradictory or unknown. Pure."""
 
 import json
 import math
@@ -18,7 +18,7 @@ from avatar_jobs.domain.scaling.model import (
 
 
 class Preset(NamedTuple):
-    """Three knobs of the rule `drain` that go together; docs/scaling.md has what each costs and waits."""
+    """Three settings of the rule `drain` that belong together; docs/scaling.md compares their cost and waits."""
 
     drain_sec: float
     hold_sec: float
@@ -59,7 +59,7 @@ DAY_SEC = 86_400
 
 
 def read_choices(texts: Mapping[str, str]) -> tuple[ScalingChoices, list[str]]:
-    """Gives what the settings say and every fault in them; texts: by name, each of DEFAULTS."""
+    """Returns the settings and every fault in them. texts: by name, one for each name in DEFAULTS."""
     reader = _Reader(texts)
     preset = PRESETS[reader.choice("SCALE_PRESET", PRESETS)]
     always_on = reader.whole("ALWAYS_ON_MIN_REPLICAS_3060", 0, SALAD_MAX_REPLICAS)
@@ -151,7 +151,7 @@ def _is_count(value: Any) -> bool:
 
 
 class _Reader:
-    """Reads texts and collects faults; a faulty value becomes its default, so that reading can go on."""
+    """Reads setting texts and collects their faults. A faulty value becomes its default, so that reading can go on."""
 
     def __init__(self, texts: Mapping[str, str]) -> None:
         self.texts = texts

@@ -1,4 +1,4 @@
-"""decide(now, history, config) -> plan: the one decision of a tick, by the rule that the settings name. Pure, total."""
+"""Decides how large the fleet should be, once a tick, by the rule that the settings name. Pure; never raises."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -23,10 +23,10 @@ RULES: Mapping[str, Rule] = {"drain": drain, "windowed": windowed}
 
 
 def decide(now: float, history: Sequence[Snapshot], config: ScalingConfig) -> Plan:
-    """Plans the replicas of every scaled group from what was seen in the last hour, the newest snapshot included.
+    """Returns the plan for every scaled group, from the snapshots of the last hour with the newest one.
 
-    Never raises; changes nothing that it is given; the same for the same arguments. Blind (no queue length now, or no
-    group ever seen) it plans nothing: everything stays as it is.
+    now: seconds since the epoch. The function never raises and does not change its arguments. When the queue's length
+    is unknown now, or no group was seen in the last hour, the plan is empty: all groups stay as they are.
     """
     seen = recent(now, history, HISTORY_SEC)
     latest = seen[-1] if seen else None
@@ -46,7 +46,7 @@ def _current(seen: Sequence[Snapshot], config: ScalingConfig) -> int | None:
 
 
 def _explained(plan: Plan, now: float, seen: Sequence[Snapshot], config: ScalingConfig) -> Plan:
-    """The plan with the figures that explain it, whichever rule decided."""
+    """Returns the plan with the metrics that explain it, for every rule alike."""
     latest = seen[-1] if seen else None
     need = need_of(latest, config) if latest else None
     queue = valid_count(latest.queue_length) if latest else None

@@ -1,7 +1,7 @@
-"""The rule `drain`: one replica a running job and enough to work the queue off soon; up at once, down after a hold.
+"""The rule `drain`: one replica per running job, and enough to empty the queue soon; up at once, down after a hold.
 
-The specification is the project's comparison of scaling rules: a set point beats windowed means on dollars and waits,
-because it asks early (starting is not billed) and forgets load that is gone within minutes.
+In the project's comparison of rules (docs/scaling.md) it costs less and waits less than means over long windows: it
+asks for replicas early, because Salad does not bill their start, and it forgets old load within minutes.
 """
 
 import math
@@ -10,14 +10,14 @@ from collections.abc import Sequence
 from avatar_jobs.domain.scaling.model import HISTORY_SEC, ScalingConfig, Snapshot
 from avatar_jobs.domain.scaling.observe import mean_need, need_of, recent, replicas_now, valid_count
 
-STEP_DOWN = 4  # blind to running jobs: a quarter of the fleet a hold, so that few busy ones are hit
+STEP_DOWN = 4  # running jobs unknown: take away a quarter of the fleet per hold, so that few busy instances are lost
 
 
 def drain(now: float, seen: Sequence[Snapshot], config: ScalingConfig, current: int) -> tuple[int, str]:
-    """Gives (replicas wanted of all scaled groups, why). seen: oldest first, the last with a known queue length."""
+    """Returns (replicas of all scaled groups together, reason). seen: oldest first; the last has a queue length."""
     latest = seen[-1]
-    if _is_in_the_dark(latest, config):
-        return _feel_the_way_down(now, seen, config, current)
+    if _is_load_unknown(latest, config):
+        return _step_down_blindly(now, seen, config, current)
     wanted = _whole(need_of(latest, config))
     if wanted > current:
         return wanted, "need"
@@ -33,18 +33,18 @@ def drain(now: float, seen: Sequence[Snapshot], config: ScalingConfig, current: 
 
 
 def _whole(need: float | None) -> int:
-    # 7.000000000000001 is seven: sums of floats must not ask for one more
+    # 7.000000000000001 is seven: a rounding error must not add a replica
     return 0 if need is None else math.ceil(round(need, 6))
 
 
-def _is_in_the_dark(latest: Snapshot, config: ScalingConfig) -> bool:
-    """An empty queue of which nobody knows how many jobs run: they may be none, or all."""
+def _is_load_unknown(latest: Snapshot, config: ScalingConfig) -> bool:
+    """True when the queue is empty and the number of running jobs is unknown: any instance may be busy or idle."""
     unknown = valid_count(latest.running_jobs) is None and not config.queue_includes_running
     return unknown and valid_count(latest.queue_length) == 0
 
 
-def _feel_the_way_down(now: float, seen: Sequence[Snapshot], config: ScalingConfig, current: int) -> tuple[int, str]:
-    """A step down only when the queue was empty for all of the hold and nothing changed in it."""
+def _step_down_blindly(now: float, seen: Sequence[Snapshot], config: ScalingConfig, current: int) -> tuple[int, str]:
+    """Returns one step down when the queue was empty and no group changed during the whole hold, else no change."""
     held = recent(now, seen, config.hold_sec)
     is_covered = seen[0].at <= now - config.hold_sec
     is_empty = all(valid_count(one.queue_length) == 0 for one in held)
@@ -59,7 +59,7 @@ def _size(snapshot: Snapshot, config: ScalingConfig) -> tuple[int | None, ...]:
 
 
 def _tick_sec(seen: Sequence[Snapshot]) -> float:
-    """The usual time between two snapshots; a minute when there is only one."""
+    """Returns the mean time between two snapshots in seconds; 60 when there is only one."""
     if len(seen) < 2:
         return 60.0
     return min(HISTORY_SEC, (seen[-1].at - seen[0].at) / (len(seen) - 1))

@@ -1,4 +1,4 @@
-"""The plain data of scaling: what is seen, what is configured, what is planned. Times are seconds since the epoch."""
+"""The values of scaling: snapshot, configuration, plan. Times are seconds since the epoch."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -7,7 +7,7 @@ from typing import Literal
 
 from avatar_jobs.domain.salad import GroupCounts
 
-HISTORY_SEC = 3600.0  # how far back rules look: the longer of the two windows
+HISTORY_SEC = 3600.0  # how far back the rules look: the longer of the two windows
 SALAD_MAX_REPLICAS = 500  # of one container group, Salad's own limit
 
 RuleName = Literal["drain", "windowed"]
@@ -29,8 +29,11 @@ class Snapshot:
 
 @dataclass(frozen=True)
 class GroupConfig:
-    """One container group. warm_sec: what a job takes on a warm instance of it; fixed: its replicas are never touched,
-    and `minimum` of them are always on."""
+    """The settings of one container group.
+
+    minimum, maximum: bounds of its replicas; warm_sec: seconds that a job takes on a warm instance of it; fixed: the
+    scaler never changes its replicas, and `minimum` of them are always on.
+    """
 
     name: str
     minimum: int
@@ -41,10 +44,10 @@ class GroupConfig:
 
 @dataclass(frozen=True)
 class WindowedConfig:
-    """The first system's rule: mean queue lengths by replica over 15 and 60 minutes, thresholds and cooldowns."""
+    """The settings of the rule `windowed`: thresholds for the mean queue length per replica, windows, cooldowns."""
 
-    up_jobs: float = 2.0  # jobs waiting a replica over 15 minutes: more adds a step
-    down_jobs: float = 0.5  # over 60 minutes: less takes a step away
+    up_jobs: float = 2.0  # mean waiting jobs per replica over up_window_sec: more than this adds a step
+    down_jobs: float = 0.5  # the same over down_window_sec: less than this takes a step away
     up_window_sec: float = 900.0
     down_window_sec: float = 3600.0
     step: int = 1
@@ -54,13 +57,13 @@ class WindowedConfig:
 
 @dataclass(frozen=True)
 class ScalingConfig:
-    """What decides besides what is seen.
+    """The settings of the decision.
 
-    groups: in order of preference, fixed ones anywhere; max_total: replicas of all groups together; drain_sec: in how
-    long a waiting queue shall be worked off; hold_sec: how long a need is remembered on the way down; floor: part of
-    the hour's mean need that is always kept; slack: part of the running jobs that is added; stuck_sec: how long a group
-    may get no nodes before the next one is used; queue_includes_running: whether Salad's queue length counts jobs that
-    run.
+    groups: in order of preference, fixed ones anywhere; max_total: limit for the replicas of all groups together;
+    drain_sec: seconds in which the waiting jobs should be done; hold_sec: seconds for which the highest
+    need counts on the way down; floor: share of the hour's mean need that is always kept; slack: share of the running
+    jobs that is added; stuck_sec: seconds a group may go without nodes before the next one is used;
+    queue_includes_running: whether Salad's queue length counts running jobs.
     """
 
     groups: Sequence[GroupConfig]
@@ -86,14 +89,17 @@ class ScalingConfig:
 
     @property
     def budget(self) -> int:
-        """How many replicas all scaled groups may have together."""
+        """The limit for the replicas of all scaled groups together."""
         return max(0, self.max_total - self.always_on)
 
 
 @dataclass(frozen=True)
 class ScalingChoices:
-    """What the settings say. config: None when no group is configured to scale; observe_only: decide and change
-    nothing; manual_hold_sec: how long somebody else's change stands; daily_usd: None means no limit."""
+    """The scaling settings.
+
+    config: None when no group is configured to scale; observe_only: decide, but change nothing; manual_hold_sec:
+    seconds for which a person's change is kept; daily_usd: US dollars a day, None: no limit.
+    """
 
     config: ScalingConfig | None = None
     observe_only: bool = False
@@ -103,7 +109,7 @@ class ScalingChoices:
 
 @dataclass(frozen=True)
 class GroupPlan:
-    """What one scaled group should have, and what decided it: `up`, `down`, `hold`, or a limit that was reached."""
+    """The replicas that one scaled group should have. reason: `up`, `down`, `hold`, or the limit that was reached."""
 
     target: int
     reason: str
@@ -111,8 +117,11 @@ class GroupPlan:
 
 @dataclass(frozen=True)
 class Plan:
-    """The decision of one tick: targets of scaled groups (none: hold everything), in one word why, and the figures that
-    explain it: the need by the rule, the means of the queue's length over 15 and 60 minutes, jobs a running replica."""
+    """The decision of one tick, with the metrics that explain it.
+
+    groups: by name, empty when everything stays as it is; need: scaled replicas; mean_15_min, mean_60_min: means of the
+    queue's length; jobs_per_replica: queue length per running instance.
+    """
 
     groups: Mapping[str, GroupPlan]
     reason: str

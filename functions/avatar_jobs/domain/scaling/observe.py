@@ -1,4 +1,4 @@
-"""Reads figures out of the history: replicas, waiting and running jobs, means; absurd values count as unknown. Pure."""
+"""Reads replicas, waiting and running jobs and means from the snapshots; absurd values count as unknown. Pure."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -6,12 +6,12 @@ from typing import Any
 from avatar_jobs.domain.salad import GroupCounts, QueueView
 from avatar_jobs.domain.scaling.model import HISTORY_SEC, GroupConfig, ScalingConfig, Snapshot
 
-ABSURD = 1_000_000  # more jobs or replicas than any real queue or fleet: a broken answer must not raise the fleet
-MEANS_SEC = (900.0, 3600.0)  # the first system's windows
+ABSURD = 1_000_000  # more than any real queue or fleet has: a broken answer must not raise the fleet
+MEANS_SEC = (900.0, 3600.0)  # the windows of the rule `windowed`
 
 
 def valid_count(value: Any) -> int | None:
-    """A count as it can be believed, else None."""
+    """Returns the value when it is a plausible count, else None."""
     is_count = isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= ABSURD
     return value if is_count else None
 
@@ -25,19 +25,19 @@ def snapshot_of(at: float, queue: QueueView | None, running_jobs: int | None) ->
 
 
 def recent(now: float, history: Iterable[Snapshot], seconds: float) -> list[Snapshot]:
-    """The snapshots of the last seconds, oldest first; what claims to come from the future is left out."""
+    """Returns the snapshots of the last seconds, oldest first, without those that are later than now."""
     found = [snapshot for snapshot in history if now - seconds <= snapshot.at <= now]
     return sorted(found, key=lambda snapshot: snapshot.at)
 
 
 def counts_of(snapshot: Snapshot, group: GroupConfig) -> GroupCounts | None:
-    """One group's counts, None when they are missing or absurd."""
+    """Returns one group's counts, None when they are missing or absurd."""
     counts = (snapshot.groups or {}).get(group.name)
     return counts if counts is not None and valid_count(counts.replicas) is not None else None
 
 
 def replicas_now(history: Sequence[Snapshot], group: GroupConfig) -> int | None:
-    """What a group was last seen to have, None when it was never seen."""
+    """Returns the replicas in the newest snapshot that has the group, None when none has it."""
     for snapshot in reversed(history):
         counts = counts_of(snapshot, group)
         if counts is not None:
@@ -46,7 +46,7 @@ def replicas_now(history: Sequence[Snapshot], group: GroupConfig) -> int | None:
 
 
 def running_instances(snapshot: Snapshot, groups: Iterable[GroupConfig]) -> int:
-    """The instances that run; where Salad does not say how many, the replicas."""
+    """Returns the running instances of the groups; a group whose count is unknown counts with its replicas."""
     total = 0
     for group in groups:
         counts = counts_of(snapshot, group)
@@ -57,7 +57,7 @@ def running_instances(snapshot: Snapshot, groups: Iterable[GroupConfig]) -> int:
 
 
 def work_of(snapshot: Snapshot, config: ScalingConfig) -> tuple[int, int] | None:
-    """Gives (running jobs, waiting jobs), None when the queue's length is unknown."""
+    """Returns (running jobs, waiting jobs), None when the queue's length is unknown."""
     queue, running = valid_count(snapshot.queue_length), valid_count(snapshot.running_jobs)
     if queue is None:
         return None
@@ -71,8 +71,8 @@ def work_of(snapshot: Snapshot, config: ScalingConfig) -> tuple[int, int] | None
 
 
 def need_of(snapshot: Snapshot, config: ScalingConfig) -> float | None:
-    """How many scaled replicas a snapshot asks for: one a running job, and so many as work the queue off within
-    drain_sec, but never more than one a waiting job."""
+    """Returns the scaled replicas that a snapshot needs: one per running job, and enough to empty the queue within
+    drain_sec, at most one per waiting job. None when the queue's length is unknown."""
     work = work_of(snapshot, config)
     if work is None:
         return None
@@ -82,13 +82,13 @@ def need_of(snapshot: Snapshot, config: ScalingConfig) -> float | None:
 
 
 def mean_queue(now: float, history: Iterable[Snapshot], seconds: float) -> float | None:
-    """The mean of the queue's length over the last seconds, None when nothing was seen."""
+    """Returns the mean of the queue's length over the last seconds, None when it was never known."""
     lengths = [valid_count(snapshot.queue_length) for snapshot in recent(now, history, seconds)]
     known = [length for length in lengths if length is not None]
     return sum(known) / len(known) if known else None
 
 
 def mean_need(now: float, history: Iterable[Snapshot], config: ScalingConfig, tick_sec: float) -> float:
-    """The mean need of the last hour; time of which nothing is known counts as no need."""
+    """Returns the mean need of the last hour; time without a snapshot counts as no need."""
     needs = [need_of(snapshot, config) for snapshot in recent(now, history, HISTORY_SEC)]
     return sum(max(0.0, need) for need in needs if need is not None) * tick_sec / HISTORY_SEC

@@ -1,4 +1,4 @@
-"""The organisation's quota at Salad, a bound on all groups together that nobody of ours sets. Pure."""
+"""The organisation's quota at Salad: a bound on the replicas of all groups together. Pure."""
 
 from dataclasses import replace
 
@@ -6,5 +6,5 @@ from avatar_jobs.domain.scaling.model import ScalingConfig
 
 
 def within_quota(config: ScalingConfig, quota: int | None) -> ScalingConfig:
-    """The settings with the quota as a bound on all replicas, where it is known and the smaller one."""
+    """Returns the settings with max_total lowered to the quota, when the quota is known and smaller."""
     return config if quota is None or quota >= config.max_total else replace(config, max_total=quota)

@@ -7,10 +7,10 @@ from avatar_jobs.domain.scaling.observe import counts_of, replicas_now, valid_co
 
 
 def spread(want: int, history: Sequence[Snapshot], config: ScalingConfig) -> Mapping[str, GroupPlan]:
-    """Gives each scaled group its part of `want`: full in the order of preference, within its bounds and the budget.
+    """Returns each scaled group's part of `want`: the preferred groups first, within their bounds and the budget.
 
-    A group that gets no nodes is not waited for (the stuck rule); a running instance of a later group is not given up
-    before the earlier ones run enough.
+    The next group is used when one gets no nodes (the stuck rule). A later group keeps its running instances until the
+    earlier groups run enough.
     """
     latest, left = history[-1], want
     targets: dict[str, int] = {}
@@ -30,7 +30,7 @@ def spread(want: int, history: Sequence[Snapshot], config: ScalingConfig) -> Map
 
 
 def is_stuck(group: GroupConfig, history: Sequence[Snapshot], stuck_sec: float) -> bool:
-    """True when half of a group's replicas, at least one, did not run for stuck_sec without a break."""
+    """True when at least half of a group's replicas, and at least one, did not run for stuck_sec without a break."""
     since: float | None = None
     for snapshot in history:
         counts = counts_of(snapshot, group)
@@ -46,7 +46,7 @@ def is_stuck(group: GroupConfig, history: Sequence[Snapshot], stuck_sec: float) 
 
 def _limit(group: GroupConfig, history: Sequence[Snapshot], config: ScalingConfig) -> tuple[int, str]:
     limit, why = group.maximum, "maximum"
-    if group is config.scaled[-1]:  # nobody to hand on to: waiting for its nodes is all that is left, and is not billed
+    if group is config.scaled[-1]:  # no later group: it can only wait for nodes, which is not billed
         return max(group.minimum, limit), why
     counts = counts_of(history[-1], group)
     running = valid_count(counts.running) if counts is not None else None
@@ -56,7 +56,7 @@ def _limit(group: GroupConfig, history: Sequence[Snapshot], config: ScalingConfi
 
 
 def _keep_running(want: int, latest: Snapshot, config: ScalingConfig, targets: dict[str, int]) -> None:
-    """Raises later groups to what runs there, as far as the earlier ones do not run enough yet."""
+    """Raises the targets of later groups to what runs there, as long as the earlier ones do not run enough yet."""
     run_before = 0
     for group in config.scaled:
         counts = counts_of(latest, group)
@@ -68,7 +68,7 @@ def _keep_running(want: int, latest: Snapshot, config: ScalingConfig, targets: d
 
 
 def _fit(config: ScalingConfig, targets: dict[str, int], limits: dict[str, str]) -> None:
-    """Keeps the total within the budget; the last group gives first, down to its minimum, then to nothing."""
+    """Cuts the targets to the budget: the last group first, all down to their minimum, and only then below it."""
     for lowest in (False, True):
         for group in reversed(config.scaled):
             excess = sum(targets.values()) - config.budget

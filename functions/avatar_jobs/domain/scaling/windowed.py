@@ -1,4 +1,4 @@
-"""The rule `windowed`, the first system's: means of the queue's length over 15 and 60 minutes, steps and cooldowns."""
+"""The rule `windowed`: means of the queue's length over 15 and 60 minutes, fixed steps and cooldowns."""
 
 import itertools
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from avatar_jobs.domain.scaling.observe import mean_queue, replicas_now, running
 
 
 def windowed(now: float, seen: Sequence[Snapshot], config: ScalingConfig, current: int) -> tuple[int, str]:
-    """Gives (replicas wanted of all scaled groups, why). seen: oldest first."""
+    """Returns (replicas of all scaled groups together, reason). seen: oldest first."""
     rule, latest = config.windowed, seen[-1]
     replicas = max(1, running_instances(latest, config.groups))
     short, long = (mean_queue(now, seen, seconds) or 0.0 for seconds in (rule.up_window_sec, rule.down_window_sec))
@@ -25,7 +25,7 @@ def windowed(now: float, seen: Sequence[Snapshot], config: ScalingConfig, curren
 
 
 def _changed_at(seen: Sequence[Snapshot], config: ScalingConfig) -> float:
-    """When the replicas of the scaled groups last changed; long ago when they did not in what was seen."""
+    """Returns when the replicas of the scaled groups last changed; -inf when they never did in the snapshots."""
     sizes = [(one.at, tuple(replicas_now([one], group) for group in config.scaled)) for one in seen]
     changed = [later[0] for earlier, later in itertools.pairwise(sizes) if earlier[1] != later[1]]
     return changed[-1] if changed else float("-inf")

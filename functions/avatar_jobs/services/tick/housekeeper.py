@@ -1,4 +1,4 @@
-"""What a due timer of a job asks for: one action each, claimed before it is done."""
+"""Serves the due timers of jobs: one action for each timer, claimed in the store before it is done."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -30,9 +30,9 @@ from avatar_jobs.services.outcome.verifier import Verifier
 from avatar_jobs.services.queries.job_view import output_name, sidecar_name
 from avatar_jobs.services.tick.reconciler import Reconciler
 
-VERIFY_AGAIN = timedelta(seconds=30)  # a storage that is away is asked twice a minute
-CALLBACK_CLAIM = timedelta(seconds=60)  # a try of 15 s, and time to store what came of it
-# After a look that decided nothing the job is due again: soon while an app waits for its cancellation, later otherwise.
+VERIFY_AGAIN = timedelta(seconds=30)  # an unavailable storage is asked twice a minute
+CALLBACK_CLAIM = timedelta(seconds=60)  # one try takes up to 15 s; the rest is for storing its outcome
+# When a timer is served without a decision, the job is due again after this time: soon while an app waits.
 ASK_AGAIN = {
     Timer.CANCEL: timedelta(seconds=10),
     Timer.SILENCE: timedelta(seconds=60),
@@ -42,13 +42,16 @@ ASK_AGAIN = {
     Timer.START_DEADLINE: timedelta(seconds=1),
     Timer.RUN_DEADLINE: timedelta(seconds=1),
 }
-TICKS_PAST_DEADLINE = 1  # a Salad that does not answer delays a job's end by one tick, not for ever
+TICKS_PAST_DEADLINE = 1  # when Salad does not answer, a job's end is delayed by one tick, not for ever
 
 
 @dataclass
 class TickContext:
-    """What one tick carries from job to job: its share of Salad's calls (none when the queue is gone), what waits for
-    the shared look, and the counts of its report."""
+    """What one tick carries from job to job.
+
+    share: the calls to Salad that it may still send; unknown: jobs whose dispatch must be searched for at Salad;
+    done: counts for the tick's report.
+    """
 
     share: CallShare
     unknown: list[StoredJob] = field(default_factory=list)
@@ -56,8 +59,11 @@ class TickContext:
 
 
 class Housekeeper:
-    """upload_keys: deletes storage keys, None where none are made; prefix: the bucket's folder for videos; period:
-    between two ticks."""
+    """Serves one due timer of one job.
+
+    upload_keys: deletes storage keys, None where none are made; prefix: the bucket's folder for videos; period: time
+    between two ticks.
+    """
 
     def __init__(
         self,
@@ -87,8 +93,10 @@ class Housekeeper:
         self._period = period
 
     def act(self, timer: Timer, stored: StoredJob, context: TickContext) -> str:
-        """Serves one due timer; returns the kind of work done, for the tick's report. Raises AvatarError,
-        its subclass SaladUnavailableError when Salad gives no usable answer."""
+        """Serves one due timer. Returns the kind of work done, for the tick's report.
+
+        Raises AvatarError; SaladUnavailableError, a kind of it, when Salad gives no usable answer.
+        """
         now = self._clock()
         match timer:
             case Timer.VERIFY:
@@ -100,7 +108,7 @@ class Housekeeper:
             case Timer.START_DEADLINE | Timer.RUN_DEADLINE:
                 return self._deadline(timer, stored, now, context)
             case Timer.SILENCE | Timer.CANCEL | Timer.CLEANUP | Timer.REVOKE | Timer.PURGE:
-                return self._look(timer, stored, now, context)
+                return self._serve_claimed(timer, stored, now, context)
 
     def _apply(self, stored: StoredJob, event: Event) -> Updated | None:
         return self._store.update(stored.job.id, lambda job: transition(job, event), known=stored)
@@ -125,14 +133,14 @@ class Housekeeper:
     def _dispatch(self, stored: StoredJob, now: datetime, context: TickContext) -> str:
         attempt = stored.job.attempt
         if attempt.dispatch is DispatchState.SENDING:
-            reason = "its sender never came back"
+            reason = "the sender stopped before it stored the answer"
             self._apply(stored, DispatchUnknown(at=now, attempt=attempt.number, reason=reason))
             return "dispatch_unknown"
         if attempt.dispatch is DispatchState.UNKNOWN:
             context.unknown.append(stored)
             return "dispatch_looked_for"
         if not context.share.take():
-            # Moved on, so that hundreds that wait for Salad do not fill the next tick's view of the agenda.
+            # Postponed, so that hundreds of waiting dispatches do not fill the next tick's list of due jobs.
             later = TimerClaimed(at=now, timer=Timer.DISPATCH, until=now + self._period / 2)
             self._apply(stored, later)
             return "left_for_the_next_tick"
@@ -143,7 +151,7 @@ class Housekeeper:
         return "dispatched"
 
     def _deadline(self, timer: Timer, stored: StoredJob, now: datetime, context: TickContext) -> str:
-        """Asks Salad first: a job that is over there ended in time, whatever became of its webhook."""
+        """Asks Salad first: a job that is over there ended in time, even if its webhook was lost."""
         claimed = self._apply(stored, TimerClaimed(at=now, timer=timer, until=now + ASK_AGAIN[timer]))
         if claimed is None or not claimed.changed:
             return "overtaken"
@@ -160,7 +168,7 @@ class Housekeeper:
             self._announce(self._apply(latest, DeadlinePassed(at=now, timer=timer)))
         return "deadline"
 
-    def _look(self, timer: Timer, stored: StoredJob, now: datetime, context: TickContext) -> str:
+    def _serve_claimed(self, timer: Timer, stored: StoredJob, now: datetime, context: TickContext) -> str:
         claimed = self._apply(stored, TimerClaimed(at=now, timer=timer, until=now + ASK_AGAIN[timer]))
         if claimed is None or not claimed.changed:
             return "overtaken"
@@ -178,7 +186,7 @@ class Housekeeper:
         return timer.value
 
     def _revoke(self, stored: StoredJob, now: datetime) -> None:
-        """Deletes the job's storage keys; expired ones, and where nobody here can delete any, end by themselves."""
+        """Deletes the job's storage keys. Expired keys, and keys that this system cannot delete, end by themselves."""
         job = stored.job
         if now < job.credentials_expire_at:
             if self._upload_keys is None:
@@ -188,7 +196,7 @@ class Housekeeper:
         self._apply(stored, KeysRevoked(at=now, key_ids=job.upload_key_ids))
 
     def _purge(self, stored: StoredJob) -> None:
-        """Removes the file, then the record: a purge that dies in between is done again."""
+        """Removes the files, then the record: a purge that stops in between is done again."""
         job = stored.job
         for key in (output_name(self._prefix, job.id), sidecar_name(self._prefix, job.id)):
             self._outputs.delete(key)

@@ -1,4 +1,4 @@
-"""Asks Salad what became of attempts that nobody hears of, and sees to it that none is left burning."""
+"""Reconciles jobs with Salad: reads the state of silent attempts, and ends those that are no longer needed."""
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
@@ -22,13 +22,13 @@ from avatar_jobs.ports.outside import Clock, EventLog
 from avatar_jobs.ports.salad import SaladApi
 from avatar_jobs.services.outcome.finisher import Finisher
 
-SCAN_PAGES, SCAN_PAGE_SIZE = 5, 100  # the newest few hundred jobs, if Salad lists them so; a miss proves little
-AFTER_SCAN = timedelta(seconds=60)  # a scan that Salad refused is tried again a minute later
+SCAN_PAGES, SCAN_PAGE_SIZE = 5, 100  # at most 500 jobs; Salad promises no order, so a job can be missed
+AFTER_SCAN = timedelta(seconds=60)  # when Salad refuses a scan, the next one is a minute later
 GONE = 404
 
 
 class Reconciler:
-    """Looks at Salad on behalf of jobs; every look takes one call of the tick's share."""
+    """Compares our jobs with Salad's queue jobs and applies differences. Each request takes one call of the share."""
 
     def __init__(self, *, store: JobStore, salad: SaladApi, finisher: Finisher, clock: Clock, log: EventLog) -> None:
         self._store = store
@@ -38,10 +38,9 @@ class Reconciler:
         self._log = log
 
     def reconcile(self, stored: StoredJob, share: CallShare) -> Updated | None:
-        """Asks for the newest attempt's job and applies what Salad says, as if its webhook had come when it is over.
+        """Reads the newest attempt's queue job and applies its state; a finished one is handled as by its webhook.
 
-        Returns the job as it stands afterwards when it is still not over at Salad, else None. Raises
-        SaladUnavailableError.
+        Returns the updated job while Salad still has it waiting or running, else None. Raises SaladUnavailableError.
         """
         job, attempt = stored.job, stored.job.attempt
         if attempt.salad_job_id is None:
@@ -61,7 +60,7 @@ class Reconciler:
         return None if updated.after.job.status.is_terminal else updated
 
     def cancel(self, stored: StoredJob, share: CallShare) -> None:
-        """Sees to the end of a job whose cancellation was requested. Raises SaladUnavailableError."""
+        """Ends a job whose cancellation was requested, as far as Salad allows. Raises SaladUnavailableError."""
         updated = self.reconcile(stored, share)
         if updated is None:
             return
@@ -70,7 +69,7 @@ class Reconciler:
             self._delete_if_pending(updated.after.job, attempt, share)
 
     def clean_up(self, stored: StoredJob, share: CallShare) -> None:
-        """Looks at every attempt that nobody waits for; deletes what still waits, forgets what is over."""
+        """Reads every superseded attempt: deletes those that still wait at Salad, and closes those that are over."""
         job = stored.job
         current = 0 if job.status.is_terminal else job.attempt.number
         for attempt in unclosed_attempts(job):
@@ -86,7 +85,7 @@ class Reconciler:
                 self._delete_if_pending(job, attempt, share)
 
     def scan(self, unknown: Sequence[StoredJob], share: CallShare) -> None:
-        """One shared look of at most 5 pages for all dispatches whose answer was lost; what is not there is lost."""
+        """Searches at most 5 pages of the queue for all dispatches with a lost answer. Others count as lost."""
         if not unknown:
             return
         try:
@@ -104,7 +103,7 @@ class Reconciler:
         found: dict[tuple[str, int], SaladJob] = {}
         for page in range(1, SCAN_PAGES + 1):
             if not share.take():
-                raise SaladUnavailableError("the tick's share of calls is spent")
+                raise SaladUnavailableError("the tick may send no more calls to Salad")
             listed = self._salad.list_queue_jobs(page, SCAN_PAGE_SIZE)
             for salad_job in listed.ours:
                 key = (salad_job.job_id, salad_job.attempt)
@@ -137,7 +136,7 @@ class Reconciler:
     def _get(self, job: Job, attempt: Attempt, share: CallShare) -> SaladJob | None:
         """Reads one attempt's job; None when Salad has none. Raises SaladUnavailableError."""
         if not share.take():
-            raise SaladUnavailableError("the tick's share of calls is spent")
+            raise SaladUnavailableError("the tick may send no more calls to Salad")
         try:
             found = self._salad.get_queue_job(attempt.salad_job_id or "")
         except ProviderError as error:
@@ -147,7 +146,7 @@ class Reconciler:
             raise SaladUnavailableError(str(error)) from error
         if found is None:
             raise SaladUnavailableError("Salad's answer is not a queue job")
-        # Salad's id makes it ours, whatever metadata Salad shows.
+        # The id proves that the job is ours, so the metadata in Salad's answer is not needed.
         return SaladJob(
             id=found.id,
             status=found.status,
@@ -171,7 +170,7 @@ class Reconciler:
             self._finisher.announce(updated)
 
     def _delete_if_pending(self, job: Job, attempt: Attempt, share: CallShare) -> None:
-        """Deletes what waits in Salad's queue; never what was dispatched, because that can wedge a queue worker."""
+        """Deletes a job that waits in Salad's queue; never a running one, because that can block a queue worker."""
         found = self._get(job, attempt, share)
         if found is None or found.status != "pending" or not share.take():
             return

@@ -19,8 +19,8 @@ from avatar_jobs.services.tick.housekeeper import Housekeeper, TickContext
 from avatar_jobs.services.tick.reconciler import Reconciler
 from avatar_jobs.services.tick.scaler import Scaler
 
-WORK_SHARE, WORK_LIMIT = 0.8, timedelta(seconds=50)  # of the period; what is left is for the store's last writes
-LEASE_SHARE = 0.9  # a tick that dies frees the lease before the next but one comes
+WORK_SHARE, WORK_LIMIT = 0.8, timedelta(seconds=50)  # of the period; the rest is for the last writes to the store
+LEASE_SHARE = 0.9  # of the period; the lease of a tick that died has ended before the tick after the next one
 TOO_LATE = timedelta(minutes=5)  # without a finished tick: five in a row were missed
 DUE_LIMIT = 500  # due jobs that one tick reads
 
@@ -61,7 +61,7 @@ class Ticker:
         self._log = log
         self._draw_id = draw_id
         self._period = period
-        self._bucket = CallBucket(TICK_CALLS_A_MINUTE)  # kept from tick to tick: a short period must not multiply it
+        self._bucket = CallBucket(TICK_CALLS_A_MINUTE)  # kept: a short period must not allow more calls
 
     def tick(self) -> TickReport:
         """Does one tick: sizes the fleet, works off the due timers, writes down what it saw and did.
