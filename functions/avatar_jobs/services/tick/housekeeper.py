@@ -58,6 +58,7 @@ class TickContext:
     done: Counter[str] = field(default_factory=Counter)
 
 
+@dataclass(frozen=True, kw_only=True)
 class Housekeeper:
     """Serves one due timer of one job.
 
@@ -65,39 +66,24 @@ class Housekeeper:
     between two ticks.
     """
 
-    def __init__(
-        self,
-        *,
-        store: JobStore,
-        outputs: OutputStore,
-        dispatcher: Dispatcher,
-        verifier: Verifier,
-        finisher: Finisher,
-        reconciler: Reconciler,
-        callbacks: CallbackBatch,
-        upload_keys: UploadKeys | None,
-        clock: Clock,
-        prefix: str,
-        period: timedelta,
-    ) -> None:
-        self._store = store
-        self._outputs = outputs
-        self._dispatcher = dispatcher
-        self._verifier = verifier
-        self._finisher = finisher
-        self._reconciler = reconciler
-        self._callbacks = callbacks
-        self._upload_keys = upload_keys
-        self._clock = clock
-        self._prefix = prefix
-        self._period = period
+    store: JobStore
+    outputs: OutputStore
+    dispatcher: Dispatcher
+    verifier: Verifier
+    finisher: Finisher
+    reconciler: Reconciler
+    callbacks: CallbackBatch
+    upload_keys: UploadKeys | None
+    clock: Clock
+    prefix: str
+    period: timedelta
 
     def act(self, timer: Timer, stored: StoredJob, context: TickContext) -> str:
         """Serves one due timer. Returns the kind of work done, for the tick's report.
 
         Raises AvatarError; SaladUnavailableError, a kind of it, when Salad gives no usable answer.
         """
-        now = self._clock()
+        now = self.clock()
         match timer:
             case Timer.VERIFY:
                 return self._verify(stored, now)
@@ -111,7 +97,7 @@ class Housekeeper:
                 return self._serve_claimed(timer, stored, now, context)
 
     def _apply(self, stored: StoredJob, event: Event) -> Updated | None:
-        return self._store.update(stored.job.id, lambda job: transition(job, event), known=stored)
+        return self.store.update(stored.job.id, lambda job: transition(job, event), known=stored)
 
     def _verify(self, stored: StoredJob, now: datetime) -> str:
         claim = stored.job.claimed_result
@@ -119,7 +105,7 @@ class Housekeeper:
             return "overtaken"
         updated = self._apply(stored, VerificationClaimed(at=now, attempt=claim.attempt, until=now + VERIFY_AGAIN))
         if updated and updated.changed and updated.after.job.claimed_result:
-            updated = self._verifier.verify(updated.after)
+            updated = self.verifier.verify(updated.after)
         self._announce(updated)
         return "verified"
 
@@ -127,7 +113,7 @@ class Housekeeper:
         claimed = self._apply(stored, CallbackClaimed(at=now, until=now + CALLBACK_CLAIM))
         if claimed is None or not claimed.changed:
             return "overtaken"
-        self._callbacks.deliver(claimed.after, LATER_TRY_SEC)
+        self.callbacks.deliver(claimed.after, LATER_TRY_SEC)
         return "called_back"
 
     def _dispatch(self, stored: StoredJob, now: datetime, context: TickContext) -> str:
@@ -141,13 +127,13 @@ class Housekeeper:
             return "dispatch_looked_for"
         if not context.share.take():
             # Postponed, so that hundreds of waiting dispatches do not fill the next tick's list of due jobs.
-            later = TimerClaimed(at=now, timer=Timer.DISPATCH, until=now + self._period / 2)
+            later = TimerClaimed(at=now, timer=Timer.DISPATCH, until=now + self.period / 2)
             self._apply(stored, later)
             return "left_for_the_next_tick"
         claimed = self._apply(stored, DispatchClaimed(at=now, attempt=attempt.number))
         if claimed is None or not claimed.changed:
             return "overtaken"
-        self._dispatcher.send(claimed.after)
+        self.dispatcher.send(claimed.after)
         return "dispatched"
 
     def _deadline(self, timer: Timer, stored: StoredJob, now: datetime, context: TickContext) -> str:
@@ -158,9 +144,9 @@ class Housekeeper:
         latest: StoredJob | None = claimed.after
         if claimed.after.job.claimed_result is None:
             try:
-                seen = self._reconciler.reconcile(claimed.after, context.share)
+                seen = self.reconciler.reconcile(claimed.after, context.share)
             except SaladUnavailableError:
-                if now < deadline_of(stored.job) + self._period * TICKS_PAST_DEADLINE:
+                if now < deadline_of(stored.job) + self.period * TICKS_PAST_DEADLINE:
                     raise
             else:
                 latest = seen.after if seen else None
@@ -174,11 +160,11 @@ class Housekeeper:
             return "overtaken"
         match timer:
             case Timer.SILENCE:
-                self._reconciler.reconcile(claimed.after, context.share)
+                self.reconciler.reconcile(claimed.after, context.share)
             case Timer.CANCEL:
-                self._reconciler.cancel(claimed.after, context.share)
+                self.reconciler.cancel(claimed.after, context.share)
             case Timer.CLEANUP:
-                self._reconciler.clean_up(claimed.after, context.share)
+                self.reconciler.clean_up(claimed.after, context.share)
             case Timer.REVOKE:
                 self._revoke(claimed.after, now)
             case _:
@@ -189,19 +175,19 @@ class Housekeeper:
         """Deletes the job's storage keys. Expired keys, and keys that this system cannot delete, end by themselves."""
         job = stored.job
         if now < job.credentials_expire_at:
-            if self._upload_keys is None:
+            if self.upload_keys is None:
                 return
             for key_id in job.upload_key_ids:
-                self._upload_keys.revoke(key_id)
+                self.upload_keys.revoke(key_id)
         self._apply(stored, KeysRevoked(at=now, key_ids=job.upload_key_ids))
 
     def _purge(self, stored: StoredJob) -> None:
         """Removes the files, then the record: a purge that stops in between is done again."""
         job = stored.job
-        for key in (output_name(self._prefix, job.id), sidecar_name(self._prefix, job.id)):
-            self._outputs.delete(key)
-        self._store.purge(job)
+        for key in (output_name(self.prefix, job.id), sidecar_name(self.prefix, job.id)):
+            self.outputs.delete(key)
+        self.store.purge(job)
 
     def _announce(self, updated: Updated | None) -> None:
         if updated:
-            self._finisher.announce(updated)
+            self.finisher.announce(updated)

@@ -1,6 +1,7 @@
 """Reconciles jobs with Salad: reads the state of silent attempts, and ends those that are no longer needed."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 
 from avatar_jobs.domain.errors import JobErrorCode, ProviderError, SaladUnavailableError
@@ -27,15 +28,15 @@ AFTER_SCAN = timedelta(seconds=60)  # when Salad refuses a scan, the next one is
 GONE = 404
 
 
+@dataclass(frozen=True, kw_only=True)
 class Reconciler:
     """Compares our jobs with Salad's queue jobs and applies differences. Each request takes one call of the share."""
 
-    def __init__(self, *, store: JobStore, salad: SaladApi, finisher: Finisher, clock: Clock, log: EventLog) -> None:
-        self._store = store
-        self._salad = salad
-        self._finisher = finisher
-        self._clock = clock
-        self._log = log
+    store: JobStore
+    salad: SaladApi
+    finisher: Finisher
+    clock: Clock
+    log: EventLog
 
     def reconcile(self, stored: StoredJob, share: CallShare) -> Updated | None:
         """Reads the newest attempt's queue job and applies its state; a finished one is handled as by its webhook.
@@ -50,13 +51,13 @@ class Reconciler:
             self._gone(stored, attempt)
             return None
         if found.is_over:
-            self._finisher.apply_salad_result(found, known=stored)
+            self.finisher.apply_salad_result(found, known=stored)
             return None
-        seen = AttemptObserved(at=self._clock(), attempt=attempt.number, running=found.status == "running")
-        updated = self._store.update(job.id, lambda current: transition(current, seen), known=stored)
+        seen = AttemptObserved(at=self.clock(), attempt=attempt.number, running=found.status == "running")
+        updated = self.store.update(job.id, lambda current: transition(current, seen), known=stored)
         if updated is None:
             return None
-        self._finisher.announce(updated)
+        self.finisher.announce(updated)
         return None if updated.after.job.status.is_terminal else updated
 
     def cancel(self, stored: StoredJob, share: CallShare) -> None:
@@ -77,10 +78,10 @@ class Reconciler:
                 continue
             found = self._get(job, attempt, share)
             if found is None or found.is_over:
-                closed = AttemptClosed(at=self._clock(), attempt=attempt.number, salad_job_id=attempt.salad_job_id)
-                self._store.update(job.id, lambda now_job, event=closed: transition(now_job, event))  # type: ignore[misc]
+                closed = AttemptClosed(at=self.clock(), attempt=attempt.number, salad_job_id=attempt.salad_job_id)
+                self.store.update(job.id, lambda now_job, event=closed: transition(now_job, event))  # type: ignore[misc]
                 if found is not None and found.status == "succeeded":
-                    self._finisher.apply_salad_result(found)  # a verified success of any attempt counts
+                    self.finisher.apply_salad_result(found)  # a verified success of any attempt counts
             elif found.status == "pending" and not attempt.runs:
                 self._delete_if_pending(job, attempt, share)
 
@@ -91,7 +92,7 @@ class Reconciler:
         try:
             found = self._listed(unknown, share)
         except (ProviderError, SaladUnavailableError) as error:
-            self._log("salad_scan_failed", level="alarm", reason=str(error), jobs=len(unknown))
+            self.log("salad_scan_failed", level="alarm", reason=str(error), jobs=len(unknown))
             self._postpone(unknown)
             return
         for stored in unknown:
@@ -104,7 +105,7 @@ class Reconciler:
         for page in range(1, SCAN_PAGES + 1):
             if not share.take():
                 raise SaladUnavailableError("the tick may send no more calls to Salad")
-            listed = self._salad.list_queue_jobs(page, SCAN_PAGE_SIZE)
+            listed = self.salad.list_queue_jobs(page, SCAN_PAGE_SIZE)
             for salad_job in listed.ours:
                 key = (salad_job.job_id, salad_job.attempt)
                 if key in wanted:
@@ -114,35 +115,35 @@ class Reconciler:
         return found
 
     def _judge(self, stored: StoredJob, found: SaladJob | None) -> None:
-        number, now = stored.job.attempt.number, self._clock()
+        number, now = stored.job.attempt.number, self.clock()
         event = (
             DispatchSent(at=now, attempt=number, salad_job_id=found.id)
             if found
             else DispatchLost(at=now, attempt=number)
         )
-        updated = self._store.update(stored.job.id, lambda job: transition(job, event), known=stored)
-        self._log("dispatch_looked_for", job_id=stored.job.id, attempt=number, found=found is not None)
+        updated = self.store.update(stored.job.id, lambda job: transition(job, event), known=stored)
+        self.log("dispatch_looked_for", job_id=stored.job.id, attempt=number, found=found is not None)
         if updated:
-            self._finisher.announce(updated)
+            self.finisher.announce(updated)
             if found and found.is_over:
-                self._finisher.apply_salad_result(found, known=updated.after)
+                self.finisher.apply_salad_result(found, known=updated.after)
 
     def _postpone(self, unknown: Sequence[StoredJob]) -> None:
-        now = self._clock()
+        now = self.clock()
         later = TimerClaimed(at=now, timer=Timer.DISPATCH, until=now + AFTER_SCAN)
         for stored in unknown:
-            self._store.update(stored.job.id, lambda job: transition(job, later), known=stored)
+            self.store.update(stored.job.id, lambda job: transition(job, later), known=stored)
 
     def _get(self, job: Job, attempt: Attempt, share: CallShare) -> SaladJob | None:
         """Reads one attempt's job; None when Salad has none. Raises SaladUnavailableError."""
         if not share.take():
             raise SaladUnavailableError("the tick may send no more calls to Salad")
         try:
-            found = self._salad.get_queue_job(attempt.salad_job_id or "")
+            found = self.salad.get_queue_job(attempt.salad_job_id or "")
         except ProviderError as error:
             if error.status == GONE:
                 return None
-            self._log("salad_look_failed", level="alarm", job_id=job.id, attempt=attempt.number, reason=str(error))
+            self.log("salad_look_failed", level="alarm", job_id=job.id, attempt=attempt.number, reason=str(error))
             raise SaladUnavailableError(str(error)) from error
         if found is None:
             raise SaladUnavailableError("Salad's answer is not a queue job")
@@ -157,17 +158,17 @@ class Reconciler:
         )
 
     def _gone(self, stored: StoredJob, attempt: Attempt) -> None:
-        now = self._clock()
+        now = self.clock()
         message = "The GPU service has lost the job."
         error = JobError(code=JobErrorCode.ATTEMPTS_EXHAUSTED, message=message, stage="queue", retryable=True)
         closed = AttemptClosed(at=now, attempt=attempt.number, salad_job_id=attempt.salad_job_id or "")
         failed = AttemptFailed(at=now, attempt=attempt.number, error=error, salad_job_id=attempt.salad_job_id)
-        updated = self._store.update(
+        updated = self.store.update(
             stored.job.id, lambda job: transition(transition(job, closed), failed), known=stored
         )
-        self._log("salad_job_gone", level="warning", job_id=stored.job.id, attempt=attempt.number)
+        self.log("salad_job_gone", level="warning", job_id=stored.job.id, attempt=attempt.number)
         if updated:
-            self._finisher.announce(updated)
+            self.finisher.announce(updated)
 
     def _delete_if_pending(self, job: Job, attempt: Attempt, share: CallShare) -> None:
         """Deletes a job that waits in Salad's queue; never a running one, because that can block a queue worker."""
@@ -175,8 +176,8 @@ class Reconciler:
         if found is None or found.status != "pending" or not share.take():
             return
         try:
-            self._salad.delete_queue_job(found.id)
+            self.salad.delete_queue_job(found.id)
         except ProviderError as error:
-            self._log("salad_delete_failed", level="warning", job_id=job.id, reason=str(error))
+            self.log("salad_delete_failed", level="warning", job_id=job.id, reason=str(error))
             return
-        self._log("salad_job_deleted", job_id=job.id, attempt=attempt.number, salad_job_id=found.id)
+        self.log("salad_job_deleted", job_id=job.id, attempt=attempt.number, salad_job_id=found.id)
