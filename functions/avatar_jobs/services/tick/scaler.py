@@ -78,7 +78,7 @@ class Scaler:
         self._prices: tuple[datetime, Sequence[GpuClass]] | None = None
 
     def scale(self, state: FleetState, share: CallShare) -> ScalingRecord:
-        """Does one round. A change that Salad refuses is logged; the next tick decides anew.
+        """Sizes the fleet once. A change that Salad refuses is logged; the next tick decides anew.
 
         state: what the last tick left; share: the calls to Salad that this tick may make, closed here when Salad does
         not know the key or the queue.
@@ -106,13 +106,13 @@ class Scaler:
 
     def _decide(self, seen: Observation) -> Decision:
         spend = spent_by(seen.memory.spend, seen.at, seen.gap_sec, seen.hourly_usd)
-        if self._choices.config is None:
-            return Decision(None, spend)
-        config = within_quota(self._choices.config, seen.memory.quota)
-        plan = decide(seen.history[-1].at, seen.history, config)
-        plan = within_budget(plan, config, spend, self._choices.daily_usd)
-        if plan.reason == SPENT:
-            self._log("daily_budget_spent", level="alarm", usd=round(spend.usd, 2), limit=self._choices.daily_usd)
+        plan = None
+        if self._choices.config is not None:
+            config = within_quota(self._choices.config, seen.memory.quota)
+            plan = decide(seen.history[-1].at, seen.history, config)
+            plan = within_budget(plan, config, spend, self._choices.daily_usd)
+            if plan.reason == SPENT:
+                self._log("daily_budget_spent", level="alarm", usd=round(spend.usd, 2), limit=self._choices.daily_usd)
         return Decision(plan, spend)
 
     def _act(self, seen: Observation, decision: Decision, share: CallShare) -> Outcome:
@@ -128,7 +128,7 @@ class Scaler:
         return outcome
 
     def _record(self, seen: Observation, decision: Decision, outcome: Outcome, quota: int | None) -> ScalingRecord:
-        """Logs and archives the round. A store that fails here costs the archived snapshot alone."""
+        """Logs and archives what was seen and done. A store that fails here costs the archived snapshot alone."""
         choices, spend = self._choices, decision.spend
         scaling = None
         if decision.plan is not None and choices.config is not None:
@@ -151,8 +151,8 @@ class Scaler:
     def _read_queue(self, share: CallShare) -> QueueView | None:
         """Reads queue and fleet, the first of the tick's calls.
 
-        With a wrong key or a wrong queue Salad answers 404 for every job: then the tick asks Salad nothing more,
-        because those answers would end jobs wrongly.
+        When Salad does not know the key or the queue, the tick asks it nothing more: it would answer 404 for every job
+        too, and the jobs would fail wrongly.
         """
         share.take()
         try:
@@ -183,14 +183,13 @@ class Scaler:
 
     def _quota(self, seen: Observation, outcome: Outcome, share: CallShare) -> int | None:
         """Returns the organisation's quota of replicas, read again only when Salad refused a change: it may be why."""
-        if not outcome.is_refused or not share.take():
-            return seen.memory.quota
-        try:
-            quota = self._salad.get_quotas().container_replicas
-        except ProviderError as error:
-            self._log("quotas_not_read", level="warning", reason=str(error))
-            return seen.memory.quota
-        self._log("quotas_read", replicas=quota)
+        quota = seen.memory.quota
+        if outcome.is_refused and share.take():
+            try:
+                quota = self._salad.get_quotas().container_replicas
+                self._log("quotas_read", replicas=quota)
+            except ProviderError as error:
+                self._log("quotas_not_read", level="warning", reason=str(error))
         return quota
 
     def _send(self, step: Step, share: CallShare) -> ProviderError | None:
