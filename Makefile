@@ -2,7 +2,8 @@
 SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: state-table help demo local test check format lint types imports deployed deployed-tests unit package lock clean
+.PHONY: help demo local test check fmt fast e2e format lint types imports deployed deployed-tests suite package \
+	state-table lock clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -25,7 +26,7 @@ install = $(BIN)/uv pip install --quiet --compile-bytecode --python $(1)/bin/pyt
 	|| $(1)/bin/python -m pip install --quiet --disable-pip-version-check $(addprefix -r ,$(2)) >&2
 
 help: ## list the commands
-	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)$$/  make \1\t\2/' | expand -t 18
+	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)$$/  make \1\t\2/' | expand -t 20
 
 # Standard output belongs to the commands, so setting up talks on standard error.
 $(VENV): requirements-dev.txt
@@ -51,26 +52,35 @@ $(DEPLOYED_VENV): functions/requirements.txt requirements-dev.txt | $(VENV)
 demo: $(VENV) ## one job from request to callback on this machine (VIDEO= AUDIO= your own files, STORE=firestore)
 	@exec $(BIN)/python -m infra.local.demo $(if $(VIDEO),--video '$(VIDEO)') $(if $(AUDIO),--audio '$(AUDIO)')
 
-local: $(VENV) ## the whole system on loopback until you stop it (PORT= STORE= REPLICAS= TICK_SEC= CLIENTS= SALAD_QUEUE_WORKER= WORKER_COMMAND= UPLOAD_KEYS=)
+local: $(VENV) ## the whole system on loopback until you stop it (PORT= STORE= REPLICAS= and more: README)
 	@exec $(BIN)/python -m infra.local.stack
 
 test: check ## everything that CI runs
 
-check: format lint types imports deployed unit ## format, lint, types, import rules, tests on both Pythons, coverage
+fmt: $(VENV) ## repair what ruff check can repair, then format
+	@$(BIN)/ruff check --fix .; status=$$?; $(BIN)/ruff format . && exit $$status
 
-format: $(VENV)
+fast: $(VENV) ## the unit tests without coverage, in half a minute on two cores
+	@$(BIN)/python -m pytest --quiet -n 2 --dist loadfile --no-loadscope-reorder tests/unit
+
+e2e: $(VENV) ## the end-to-end tests: whole jobs through the rehearsal, also under faults
+	@$(BIN)/python -m pytest $(PYTEST_AT_ONCE) tests/e2e
+
+check: format lint types imports deployed suite ## format, lint, types, import rules, tests on both Pythons, coverage
+
+format: $(VENV) ## fails where a file is not formatted
 	@$(BIN)/ruff format --check .
 
-lint: $(VENV)
+lint: $(VENV) ## ruff check
 	@$(BIN)/ruff check .
 
-types: $(VENV)
+types: $(VENV) ## mypy
 	@$(BIN)/mypy
 
-imports: $(VENV)
+imports: $(VENV) ## the import rules of pyproject.toml
 	@PYTHONPATH=functions:. $(BIN)/lint-imports
 
-# Before `unit`, so that the summary of the whole suite is what a run ends with.
+# Before `suite`, so that the summary of the whole suite is what a run ends with.
 deployed: $(VENV) ## unit and contract tests on the functions' deployed runtime, where this machine has it
 	@$(if $(RUNTIME),,$(error infra/terraform names no runtime))
 	@$(if $(PYTHON_DEPLOYED),$(MAKE) deployed-tests,echo "$(NOT_DEPLOYED)" >&2)
@@ -79,7 +89,7 @@ deployed-tests: $(DEPLOYED_VENV)
 	@echo "unit and contract tests on the deployed runtime, $$(.venv-deployed/bin/python --version)"
 	@.venv-deployed/bin/python -m pytest $(PYTEST_AT_ONCE) tests/unit tests/contract
 
-unit: $(VENV) $(TERRAFORM_VENV) ## the whole suite with coverage
+suite: $(VENV) $(TERRAFORM_VENV) ## the whole suite with coverage
 	@$(BIN)/python -m pytest $(PYTEST_AT_ONCE) --cov --cov-report=term:skip-covered
 
 package: $(VENV) ## one deterministic zip a function, under build/
