@@ -102,11 +102,11 @@ def test_the_figures_are_those_of_what_happened(lines: Lines) -> None:
     assert {line["state"] for line in lines["callback_tried"]} == {"delivered", "retrying"}
 
 
-def test_no_figure_hides_a_count_of_what_the_tick_did(lines: Lines) -> None:
-    """Both stand in one line: a kind of work named like a figure would take its place, or end the tick."""
+def test_no_metric_hides_a_count_of_what_the_tick_did(lines: Lines) -> None:
+    """Both stand in one line: a kind of work named like a metric would take its place, or end the tick."""
     last = lines["tick_finished"][-1]
     assert last["called_back"] == 1
-    code = (ROOT / "functions" / "avatar_jobs" / "services" / "housekeeping.py").read_text()
+    code = (ROOT / "functions" / "avatar_jobs" / "services" / "tick" / "housekeeper.py").read_text()
     kinds = set(re.findall(r'return "([a-z_]+)"', code))
     assert kinds
     assert kinds & {field for event, field, _ in metrics().values() if event == "tick_finished"} == set()
