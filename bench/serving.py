@@ -14,11 +14,9 @@ import requests
 from bench.load import LoadError, wait_until
 from infra.local import firestore_emulator
 from infra.local.processes import NEW_GROUP, kill_group, spawn
-from infra.local.stack.credentials import draw_credentials
+from infra.local.stack.children import answers
 from infra.local.stack.environments import machine_environment
-from infra.local.stack.plan import Plan
-from infra.local.stack.ports import choose_ports
-from infra.local.stack.readiness import answers
+from infra.local.stack.plan import Plan, choose_ports, draw_credentials
 from infra.local.stack.settings import read_settings
 from infra.package import package_files, write_package
 

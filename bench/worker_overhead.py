@@ -21,7 +21,7 @@ import requests
 
 from bench.serving import base_environment, running
 from gpu_worker.adapters.media_tools import find_tools
-from infra.local.stack.ports import choose_ports
+from infra.local.stack.plan import choose_ports
 
 ROOT = Path(__file__).resolve().parents[1]
 B2 = {"B2_KEY_ID": "004bench", "B2_APP_KEY": "only-for-this-benchmark", "B2_BUCKET_NAME": "bench-outputs"}

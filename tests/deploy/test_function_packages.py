@@ -16,10 +16,8 @@ import pytest
 import requests
 
 from infra.local.ports import reserved_port
-from infra.local.stack.credentials import draw_credentials
 from infra.local.stack.environments import function_environment
-from infra.local.stack.plan import Plan
-from infra.local.stack.ports import choose_ports
+from infra.local.stack.plan import Plan, choose_ports, draw_credentials
 from infra.local.stack.settings import read_settings
 from infra.package import FUNCTIONS, ROOT, package_all
 from tests.deploy.deployed import deployed_environment

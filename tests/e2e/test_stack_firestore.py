@@ -6,7 +6,7 @@ import socket
 import pytest
 
 from infra.local import firestore_emulator
-from infra.local.stack.ports import choose_ports
+from infra.local.stack.plan import choose_ports
 
 pytestmark = [pytest.mark.e2e, pytest.mark.emulator]
 

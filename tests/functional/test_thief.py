@@ -16,10 +16,8 @@ from b2sdk.v3.exception import B2Error
 from botocore.exceptions import ClientError
 from standardwebhooks.webhooks import Webhook
 
-from infra.local.stack.credentials import draw_credentials
 from infra.local.stack.environments import worker_environment
-from infra.local.stack.plan import Plan
-from infra.local.stack.ports import choose_ports
+from infra.local.stack.plan import Plan, choose_ports, draw_credentials
 from infra.local.stack.settings import read_settings
 from tests.contract.b2_sim_server import APP_KEY, BUCKET, KEY_ID, RunningB2, running_b2_sim
 from tests.functional.conftest import System

@@ -17,7 +17,7 @@ from infra.local.stack.plan import (
     Plan,
     origin,
 )
-from infra.local.stack.scheduler_api import JOB
+from infra.local.stack.scheduler import JOB
 from infra.package import FUNCTIONS
 
 WARM_SEC = 2.0  # what the preview takes for the sample

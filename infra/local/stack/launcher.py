@@ -7,25 +7,29 @@ import signal
 import sys
 import tempfile
 import threading
-from collections.abc import Mapping
+import zipfile
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import FrameType
 
+from infra.local import firestore_emulator
 from infra.local.json_logs import log_event, send_library_logs_to_json
-from infra.local.stack.children import Children
-from infra.local.stack.credentials import draw_credentials
-from infra.local.stack.plan import Plan
-from infra.local.stack.ports import choose_ports
-from infra.local.stack.readiness import StartError, StopRequested
-from infra.local.stack.ready_line import ready_line
+from infra.local.stack import environments
+from infra.local.stack.children import Children, Readiness, StartError, StopRequested, answers, has_running_instance
+from infra.local.stack.plan import Plan, choose_ports, draw_credentials, origin, ready_line
+from infra.local.stack.salad_setup import SaladSetupError, set_up_salad
+from infra.local.stack.scheduler import Scheduler, SchedulerApi
 from infra.local.stack.settings import Settings, SettingsError, read_settings
-from infra.local.stack.system import System
+from infra.package import FUNCTIONS, ROOT, PackagingError, package_all
 
 EXIT_FAILED, EXIT_BAD_SETTINGS = 1, 2
 PR_SET_PDEATHSIG = 1  # <sys/prctl.h>
 WATCH_SEC = 0.2  # how soon a death is noticed
 # a signal to the whole process group may end a child a moment before our own handler has run
 SIGNAL_RACE_SEC = 0.5
+# Generous: on a cold, loaded machine four Python processes import Google's libraries at once.
+SERVER_START_SEC = 60.0
+INSTANCE_START_SEC = 60.0
 
 
 def run(environment: Mapping[str, str]) -> int:
@@ -82,3 +86,85 @@ def _obey_signals(stopping: threading.Event) -> None:
         raise OSError(ctypes.get_errno(), "prctl failed")
     if os.getppid() != parent:  # it died before the signal was armed
         stopping.set()
+
+
+class System:
+    """One rehearsal. environment: our own, of which children inherit what the machine needs."""
+
+    def __init__(
+        self, plan: Plan, environment: Mapping[str, str], children: Children, should_stop: Callable[[], bool]
+    ) -> None:
+        self._plan = plan
+        self._own_environment = environment
+        self._machine = environments.machine_environment(environment)
+        self._children = children
+        self._readiness = Readiness(children, should_stop)
+        self._scheduler = Scheduler(origin(plan.ports.functions["scale_tick"]), plan.settings.tick_sec)
+        self._scheduler_api = SchedulerApi(plan.ports.scheduler, self._scheduler)
+
+    def start(self) -> None:
+        """Returns when a job can be taken; raises StartError or StopRequested. Call it from the main thread."""
+        try:
+            packages = package_all(ROOT / "functions", self._plan.state / "packages")
+            self._start_outside_world()
+            webhook_secret = set_up_salad(self._plan)
+        except (PackagingError, SaladSetupError, firestore_emulator.EmulatorError) as error:
+            raise StartError(str(error)) from error
+        for function, package in packages.items():
+            self._start_function(function, package, webhook_secret)
+        self._start_module("gateway", "infra.local.gateway", environments.gateway_environment(self._plan))
+        self._wait_for_api()
+        self._scheduler.start()
+        self._scheduler_api.start()
+        if self._plan.settings.replicas:
+            self._readiness.wait("an instance", lambda: has_running_instance(self._plan.salad), INSTANCE_START_SEC)
+
+    def stop(self) -> None:
+        """Ends everything that was started."""
+        self._scheduler.stop()
+        self._scheduler_api.stop()
+        self._children.stop()
+
+    def _start_outside_world(self) -> None:
+        """Starts what is not ours in the cloud: Salad, B2, the apps' media, Firestore."""
+        plan = self._plan
+        if plan.settings.store == "firestore":
+            # first, because it is the slowest to come
+            command = firestore_emulator.arguments(
+                firestore_emulator.find_command(self._own_environment), plan.ports.firestore
+            )
+            self._children.start("firestore", command, self._machine, plan.state)
+        self._start_module("b2_sim", "infra.local.b2_sim", environments.b2_environment(plan))
+        self._start_module("salad_sim", "infra.local.salad_sim", environments.salad_environment(plan))
+        self._start_module("media", "infra.local.media_server", {"PORT": str(plan.ports.media)})
+        self._wait_for("b2_sim", f"{plan.b2}/_sim/state")
+        self._wait_for("salad_sim", f"{plan.salad}/_sim/state")
+        self._wait_for("media", f"{plan.media}/face.mp4")
+        if plan.settings.store == "firestore":
+            self._readiness.wait(
+                "firestore", lambda: firestore_emulator.is_warm(plan.ports.firestore), firestore_emulator.START_SEC
+            )
+
+    def _start_module(self, name: str, module: str, settings: Mapping[str, str]) -> None:
+        self._children.start(name, [sys.executable, "-m", module], {**self._machine, **settings}, ROOT)
+
+    def _start_function(self, function: str, package: Path, webhook_secret: str) -> None:
+        """Starts a function as the cloud does: from its unpacked zip, through the framework's console script."""
+        directory = self._plan.state / "functions" / function
+        with zipfile.ZipFile(package) as archive:
+            archive.extractall(directory)  # our own zip of a moment ago
+        framework = Path(sys.executable).with_name("functions-framework")
+        port = self._plan.ports.functions[function]
+        command = [str(framework), f"--target={function}", "--source=main.py", "--host=127.0.0.1", f"--port={port}"]
+        settings = environments.function_environment(function, self._plan, webhook_secret)
+        self._children.start(
+            function, command, {**self._machine, **environments.FRAMEWORK_VARIABLES, **settings}, directory
+        )
+
+    def _wait_for_api(self) -> None:
+        for function in FUNCTIONS:
+            self._wait_for(function, f"{origin(self._plan.ports.functions[function])}/")
+        self._wait_for("gateway", f"{self._plan.api}/")
+
+    def _wait_for(self, name: str, url: str) -> None:
+        self._readiness.wait(name, lambda: answers(url), SERVER_START_SEC)

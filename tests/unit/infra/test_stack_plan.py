@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from infra.local.stack.credentials import draw_credentials
 from infra.local.stack.environments import (
     RECEIVERS,
     function_environment,
@@ -15,9 +14,7 @@ from infra.local.stack.environments import (
     salad_environment,
     worker_environment,
 )
-from infra.local.stack.plan import Plan
-from infra.local.stack.ports import choose_ports
-from infra.local.stack.ready_line import ready_line
+from infra.local.stack.plan import Plan, choose_ports, draw_credentials, ready_line
 from infra.local.stack.salad_setup import container_group
 from infra.local.stack.settings import SettingsError, read_settings
 from infra.package import FUNCTIONS

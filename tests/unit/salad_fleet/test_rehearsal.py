@@ -2,9 +2,7 @@
 
 from pathlib import Path
 
-from infra.local.stack.credentials import draw_credentials
-from infra.local.stack.plan import QUEUE, Plan
-from infra.local.stack.ports import choose_ports
+from infra.local.stack.plan import QUEUE, Plan, choose_ports, draw_credentials
 from infra.local.stack.salad_setup import GPU_CLASS, container_groups
 from infra.local.stack.settings import read_settings
 from infra.salad.fleet.planning import make_plan
