@@ -20,7 +20,7 @@ import requests
 
 from bench.load import Answered, Load, LoadError, Sent, post_all, wait_until
 from bench.tables import percentile, table, verdict
-from infra.local.demo.errors import DemoError
+from infra.local.demo import DemoError
 from infra.local.demo.rehearsal import running_rehearsal
 
 READ_SEC = 30.0  # the simulator's state with some hundred jobs, while the machine is busy

@@ -11,7 +11,7 @@ import pytest
 import requests
 from standardwebhooks.webhooks import Webhook
 
-from infra.local.demo.probing import probe_video
+from infra.local.demo.checking import probe_video
 from tests.e2e.api import App
 from tests.e2e.rehearsals import Rehearsal, rehearsal
 from tests.support.openapi import OpenApiValidator

@@ -7,8 +7,8 @@ from werkzeug.exceptions import HTTPException
 
 from infra.local.b2_sim import native, render, s3, sigv4, uploads
 from infra.local.b2_sim.errors import NativeError, S3Error
-from infra.local.b2_sim.file_response import file_response
 from infra.local.b2_sim.keys import Key
+from infra.local.b2_sim.render import file_response
 from infra.local.b2_sim.simulator import Simulator
 from infra.local.b2_sim.storage import FileVersion
 from infra.local.json_logs import log_event

@@ -8,9 +8,9 @@ from flask import Response
 
 from infra.local.b2_sim import sigv4
 from infra.local.b2_sim.errors import S3Error
-from infra.local.b2_sim.file_response import file_response
 from infra.local.b2_sim.keys import Key
 from infra.local.b2_sim.native import hide
+from infra.local.b2_sim.render import file_response
 from infra.local.b2_sim.simulator import Simulator
 from infra.local.b2_sim.storage import FileVersion
 

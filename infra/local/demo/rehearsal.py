@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from infra.local.demo.errors import DemoError
+from infra.local.demo import DemoError
 from infra.package import ROOT
 
 START_SEC = 90.0  # ready in a few seconds; the launcher's own limits end first and say what is missing

@@ -14,11 +14,9 @@ from urllib.parse import urlsplit
 
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
-from infra.local.demo.checking import callback_faults, job_faults, video_faults
-from infra.local.demo.client import JobApi, as_json, download
-from infra.local.demo.errors import DemoError
-from infra.local.demo.probing import audio_seconds, probe_video
-from infra.local.demo.receiver import Receiver, running_receiver
+from infra.local.demo import DemoError
+from infra.local.demo.app import JobApi, Receiver, as_json, download, running_receiver
+from infra.local.demo.checking import audio_seconds, callback_faults, job_faults, probe_video, video_faults
 from infra.local.demo.rehearsal import running_rehearsal
 from infra.package import ROOT
 

@@ -18,8 +18,7 @@ from infra.local.gateway.forwarding import (
     UpstreamUnreachableError,
     forward,
 )
-from infra.local.gateway.routing import function_for
-from infra.local.gateway.settings import Settings
+from infra.local.gateway.settings import Settings, Upstream
 from infra.local.json_logs import log_event
 
 MAX_BODY_BYTES = 32 * 1024 * 1024  # Cloud Run's limit for an HTTP/1 request
@@ -80,6 +79,18 @@ class Gateway:
         except UpstreamUnreachableError as error:
             log_event("upstream_unreachable", function=function, error=str(error))
             return problem(502, "Bad Gateway", "upstream_unavailable", "the function cannot be reached", request_id)
+
+
+def function_for(raw_path: str) -> Upstream:
+    """Gives the function for a path as it came (still percent-encoded, no query).
+
+    What nobody serves goes to job_status, whose own 404 is the API's: the gateway has no words of its own for it.
+    """
+    if raw_path == "/v1/avatar/jobs":
+        return "submit_job"
+    if raw_path.startswith(("/v1/webhooks/", "/v1/worker/")):
+        return "salad_webhook"
+    return "job_status"
 
 
 def problem(status: int, title: str, code: str, detail: str, request_id: str | None) -> Answer:

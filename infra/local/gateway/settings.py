@@ -2,9 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final, Literal
 from urllib.parse import urlsplit
 
-from infra.local.gateway.routing import UPSTREAMS, Upstream
+# the functions behind the gateway; only the scheduler calls scale_tick
+Upstream = Literal["submit_job", "job_status", "salad_webhook"]
+UPSTREAMS: Final[tuple[Upstream, ...]] = ("submit_job", "job_status", "salad_webhook")
 
 
 class SettingsError(Exception):

@@ -5,8 +5,7 @@ from typing import Any
 
 import pytest
 
-from infra.local.demo.checking import callback_faults, job_faults, video_faults
-from infra.local.demo.probing import Video
+from infra.local.demo.checking import Video, callback_faults, job_faults, video_faults
 
 JOB: dict[str, Any] = {
     "id": "1", "status": "succeeded", "progress": 1.0, "output_url": "http://127.0.0.1/v.mp4", "error": None,

@@ -2,8 +2,8 @@
 
 import pytest
 
+from infra.local.gateway.app import function_for
 from infra.local.gateway.forwarding import end_to_end
-from infra.local.gateway.routing import function_for
 from infra.local.gateway.settings import Address, SettingsError, read_settings
 
 
