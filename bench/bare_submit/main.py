@@ -55,7 +55,7 @@ def new_job(body: dict[str, Any], key: str, now: datetime) -> dict[str, Any]:
 
 def sqlite_create(job: dict[str, Any], record: str) -> str:
     """The statements of SqliteJobStore.create, in one transaction."""
-    if "keeper" not in opened:  # as the real store does: see SqliteJobStore._keep_open
+    if "keeper" not in opened:  # as the real store does: see SqliteFile._keep_open
         opened["keeper"] = sqlite3.connect(SQLITE_PATH, check_same_thread=False)
         opened["keeper"].execute("SELECT id FROM fleet").fetchall()
     connection = sqlite3.connect(SQLITE_PATH, timeout=BUSY_SEC, isolation_level=None)

@@ -11,7 +11,6 @@ from avatar_jobs.bootstrap import common
 from avatar_jobs.domain.errors import StorageUnavailableError
 from avatar_jobs.domain.idempotency import TOKEN_FORM
 from avatar_jobs.logs import JsonLog
-from avatar_jobs.ports.jobs import JobStore
 from avatar_jobs.settings import Environment, SettingsError
 from infra.jobs import views
 from infra.jobs.arguments import MAX_CHANGED, parser
@@ -29,7 +28,7 @@ def run(arguments: Sequence[str]) -> int:
     asked = parser().parse_args(arguments)
     environment, log = Environment.of_process(), JsonLog(LOG_NAME, sys.stderr)
     try:
-        view = _answer(asked, environment, _store(environment, log), common.utc_now(), log)
+        view = _answer(asked, environment, _stores(environment, log), common.utc_now(), log)
     except SettingsError as error:
         return _refused(asked, str(error), WRONG_CALL)
     except (NotPossibleError, StorageUnavailableError) as error:
@@ -47,17 +46,19 @@ def _refused(asked: argparse.Namespace, reason: str, code: int) -> int:
     return code
 
 
-def _store(environment: Environment, log: JsonLog) -> JobStore:
+def _stores(environment: Environment, log: JsonLog) -> common.Stores:
     """The functions' store. Raises SettingsError, also for a file that is not there: it would be made, and be empty."""
     place = environment.store()
     environment.check()
     if place.sqlite_path is not None and not Path(place.sqlite_path).is_file():
         raise SettingsError(f"SQLITE_PATH names no file: {place.sqlite_path}")
-    return common.job_store(place, log)
+    return common.open_stores(place, log)
 
 
-def _answer(asked: argparse.Namespace, environment: Environment, store: JobStore, now: datetime, log: JsonLog) -> View:
-    reader = Reader(store, now)
+def _answer(
+    asked: argparse.Namespace, environment: Environment, stores: common.Stores, now: datetime, log: JsonLog
+) -> View:
+    reader = Reader(stores.jobs, now)
     match asked.command:
         case "show":
             return views.whole_job(reader.job(asked.id), now)
@@ -73,9 +74,9 @@ def _answer(asked: argparse.Namespace, environment: Environment, store: JobStore
         case "overdue":
             return reader.overdue(asked.seconds, asked.limit)
         case "health":
-            return reader.health()
+            return reader.health(stores.tick_state)
         case _:
-            return {"changes": _changes(asked, reader, Changer(store, now, log))}
+            return {"changes": _changes(asked, reader, Changer(stores.jobs, now, log))}
 
 
 def _clients(asked: argparse.Namespace, environment: Environment) -> Sequence[str]:

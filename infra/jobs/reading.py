@@ -6,6 +6,7 @@ from itertools import islice
 
 from avatar_jobs.domain.job.model import JOB_ID_FORM, Job, JobStatus
 from avatar_jobs.ports.jobs import JobFilter, JobStore
+from avatar_jobs.ports.tick_state import TickState
 from avatar_jobs.services.queries.health import read_health
 from infra.jobs import views
 from infra.jobs.arguments import MAX_LISTED, OVERDUE_SEC
@@ -80,8 +81,8 @@ class Reader:
         due = self._store.due(self._now - timedelta(seconds=seconds), limit)
         return views.several([views.overdue_line(stored.job, self._now) for stored in due])
 
-    def health(self) -> View:
+    def health(self, tick_state: TickState) -> View:
         """What the API's health says, and how many jobs no tick took."""
         overdue = self._store.due(self._now - timedelta(seconds=OVERDUE_SEC), MAX_LISTED)
         known = f"{len(overdue)}{' or more' if len(overdue) == MAX_LISTED else ''}"
-        return {**read_health(self._store, self._now), "overdue_jobs": known}
+        return {**read_health(self._store, tick_state, self._now), "overdue_jobs": known}

@@ -26,8 +26,8 @@ def run(arguments: Sequence[str]) -> int:
     try:
         place = environment.store()
         environment.check()
-        store = common.job_store(place, JsonLog("operator", sys.stderr))
-        records = store.archived_snapshots(now - asked.since, now + timedelta(seconds=1))
+        archive = common.open_stores(place, JsonLog("operator", sys.stderr)).archive
+        records = archive.archived_snapshots(now - asked.since, now + timedelta(seconds=1))
     except SettingsError as error:
         return _refused(str(error), WRONG_CALL)
     except StorageUnavailableError as error:

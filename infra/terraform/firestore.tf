@@ -1,7 +1,7 @@
 # The database of jobs: protected, backed up, with the indexes that the code's queries need and no others.
 
 locals {
-  # As COMPOSITE_INDEXES in functions/avatar_jobs/adapters/firestore_store/queries.py; a test holds them together.
+  # As COMPOSITE_INDEXES in functions/avatar_jobs/adapters/firestore_store/jobs.py; a test holds them together.
   composite_indexes = {
     client_created        = [["client", "ASCENDING"], ["created_at", "DESCENDING"]]
     client_status_created = [["client", "ASCENDING"], ["status", "ASCENDING"], ["created_at", "DESCENDING"]]

@@ -1,4 +1,4 @@
-"""The JobStore port: one suite over every adapter."""
+"""The three store ports: one suite over every adapter."""
 
 from dataclasses import replace
 from typing import Any
@@ -9,10 +9,11 @@ from avatar_jobs.domain.errors import JobErrorCode, StorageUnavailableError
 from avatar_jobs.domain.job.events import DispatchSent, JobRefused, RunReported
 from avatar_jobs.domain.job.model import Job, JobError, JobStatus, Phase
 from avatar_jobs.domain.job.transition import transition
+from avatar_jobs.ports.archive import SnapshotArchive
 from avatar_jobs.ports.jobs import AlreadyCreated, Created, JobFilter, JobStore, OpenJobs
-from avatar_jobs.ports.tick_state import FleetState
+from avatar_jobs.ports.tick_state import FleetState, TickState
 from tests.support.factories import NOW, a_job, a_record, later
-from tests.support.stores import Place, open_store
+from tests.support.stores import Place, open_store, open_stores
 
 
 @pytest.fixture
@@ -25,6 +26,18 @@ def conflicts() -> list[str]:
 def store(place: Place, conflicts: list[str]) -> JobStore:
     """The store under test."""
     return open_store(place, lambda: conflicts.append("conflict"))
+
+
+@pytest.fixture
+def tick_state(place: Place) -> TickState:
+    """The tick state under test."""
+    return open_stores(place).tick_state
+
+
+@pytest.fixture
+def archive(place: Place) -> SnapshotArchive:
+    """The snapshot archive under test."""
+    return open_stores(place).archive
 
 
 def sent(job: Job) -> Job:
@@ -138,15 +151,15 @@ def test_a_due_job_can_be_updated_from_the_version_it_came_with(store: JobStore,
     assert store.due(later(60), 10) == []
 
 
-def test_the_tick_lease_has_one_holder_until_it_runs_out_or_is_given_back(store: JobStore) -> None:
-    assert store.take_tick_lease("a", NOW, later(50))
-    assert store.take_tick_lease("a", later(1), later(50))
-    assert not store.take_tick_lease("b", later(49), later(99))
-    assert store.take_tick_lease("b", later(50), later(99))
-    store.release_tick_lease("a", later(51), {})
-    assert not store.take_tick_lease("c", later(52), later(99))
-    store.release_tick_lease("b", later(53), {})
-    assert store.take_tick_lease("c", later(54), later(99))
+def test_the_tick_lease_has_one_holder_until_it_runs_out_or_is_given_back(tick_state: TickState) -> None:
+    assert tick_state.take_tick_lease("a", NOW, later(50))
+    assert tick_state.take_tick_lease("a", later(1), later(50))
+    assert not tick_state.take_tick_lease("b", later(49), later(99))
+    assert tick_state.take_tick_lease("b", later(50), later(99))
+    tick_state.release_tick_lease("a", later(51), {})
+    assert not tick_state.take_tick_lease("c", later(52), later(99))
+    tick_state.release_tick_lease("b", later(53), {})
+    assert tick_state.take_tick_lease("c", later(54), later(99))
 
 
 def test_a_record_of_a_newer_release_is_refused_not_misread(store: JobStore) -> None:
@@ -232,20 +245,20 @@ def test_a_purge_removes_job_and_record_and_may_be_repeated(store: JobStore) -> 
     assert store.find_record("studio", "key-1") is None
 
 
-def test_the_fleet_state_is_what_the_last_tick_left(store: JobStore) -> None:
-    assert store.fleet_state() == FleetState(None, {})
-    store.take_tick_lease("a", NOW, later(50))
-    store.release_tick_lease("a", later(3), {"queue_length": 7, "instances": {"running": 2}})
-    assert store.fleet_state() == FleetState(later(3), {"queue_length": 7, "instances": {"running": 2}})
+def test_the_fleet_state_is_what_the_last_tick_left(tick_state: TickState) -> None:
+    assert tick_state.fleet_state() == FleetState(None, {})
+    tick_state.take_tick_lease("a", NOW, later(50))
+    tick_state.release_tick_lease("a", later(3), {"queue_length": 7, "instances": {"running": 2}})
+    assert tick_state.fleet_state() == FleetState(later(3), {"queue_length": 7, "instances": {"running": 2}})
 
 
-def test_a_tick_that_did_not_finish_leaves_what_the_one_before_left(store: JobStore) -> None:
-    store.take_tick_lease("a", NOW, later(50))
-    store.release_tick_lease("a", later(3), {"queue_length": 7})
-    store.take_tick_lease("b", later(60), later(110))
-    store.release_tick_lease("b", later(63), None)
-    assert store.fleet_state() == FleetState(later(3), {"queue_length": 7})
-    assert store.take_tick_lease("c", later(64), later(110)) is True, "the lease is free"
+def test_a_tick_that_did_not_finish_leaves_what_the_one_before_left(tick_state: TickState) -> None:
+    tick_state.take_tick_lease("a", NOW, later(50))
+    tick_state.release_tick_lease("a", later(3), {"queue_length": 7})
+    tick_state.take_tick_lease("b", later(60), later(110))
+    tick_state.release_tick_lease("b", later(63), None)
+    assert tick_state.fleet_state() == FleetState(later(3), {"queue_length": 7})
+    assert tick_state.take_tick_lease("c", later(64), later(110)) is True, "the lease is free"
 
 
 def test_open_jobs_are_counted_and_the_oldest_queued_one_is_found(store: JobStore) -> None:
@@ -257,8 +270,8 @@ def test_open_jobs_are_counted_and_the_oldest_queued_one_is_found(store: JobStor
     assert store.open_jobs() == OpenJobs(2, 1, a_job(now=later(2)).created_at)
 
 
-def test_archived_snapshots_are_read_back_by_time_oldest_first(store: JobStore) -> None:
+def test_archived_snapshots_are_read_back_by_time_oldest_first(archive: SnapshotArchive) -> None:
     for seconds in (120, 0, 60):
-        store.archive_snapshot(later(seconds), {"at": seconds, "groups": {"a": {"replicas": 1}}}, later(10_000))
-    assert [record["at"] for record in store.archived_snapshots(NOW, later(120))] == [0, 60]
-    assert list(store.archived_snapshots(later(121), later(500))) == []
+        archive.archive_snapshot(later(seconds), {"at": seconds, "groups": {"a": {"replicas": 1}}}, later(10_000))
+    assert [record["at"] for record in archive.archived_snapshots(NOW, later(120))] == [0, 60]
+    assert list(archive.archived_snapshots(later(121), later(500))) == []

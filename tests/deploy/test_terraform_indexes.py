@@ -9,9 +9,8 @@ from google.auth.credentials import AnonymousCredentials
 from google.cloud import firestore
 from google.cloud.firestore_v1 import aggregation, query
 
-from avatar_jobs.adapters.firestore_store.calls import FirestoreConnection
-from avatar_jobs.adapters.firestore_store.queries import COMPOSITE_INDEXES, JobQueries
-from avatar_jobs.adapters.firestore_store.snapshots import SnapshotArchive
+from avatar_jobs.adapters.firestore_store import FirestoreConnection, FirestoreSnapshotArchive
+from avatar_jobs.adapters.firestore_store.jobs import COMPOSITE_INDEXES, FirestoreJobStore
 from avatar_jobs.domain.job.model import JobStatus
 from avatar_jobs.ports.jobs import JobFilter
 from avatar_jobs.protocol.stored_job import JobColumns
@@ -68,18 +67,25 @@ def needed_index(structured: Any) -> Index | None:
 def ask_everything(client: firestore.Client) -> None:
     """Every query of the store, with every combination of what it can be asked."""
     connection = FirestoreConnection(lambda: client)
-    queries = JobQueries(connection, lambda _: None)
-    queries.due(NOW, 10)
+    jobs = FirestoreJobStore(
+        connection,
+        pause=lambda _: None,
+        jitter=lambda: 0.0,
+        draw_id=lambda: "",
+        on_conflict=lambda: None,
+        on_unreadable=lambda _: None,
+    )
+    jobs.due(NOW, 10)
     for name in (None, "app"):
-        queries.count_open(name)
+        jobs.count_open(name)
     for status in (None, JobStatus.FAILED):
         for after in (None, NOW):
             for before in (None, NOW):
                 for position in (None, (NOW, "0" * 32)):
-                    queries.list_jobs(JobFilter("app", status, after, before, position), 10)
-    queries.open_jobs()
-    queries.overview(NOW)
-    SnapshotArchive(connection).archived_snapshots(NOW, NOW)
+                    jobs.list_jobs(JobFilter("app", status, after, before, position), 10)
+    jobs.open_jobs()
+    jobs.overview(NOW)
+    FirestoreSnapshotArchive(connection).archived_snapshots(NOW, NOW)
 
 
 @pytest.fixture

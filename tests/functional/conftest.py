@@ -63,9 +63,13 @@ class System:
         """GETs a job."""
         return self.function("job_status").call("GET", f"/v1/avatar/jobs/{job_id}", headers={"X-Internal-API-Key": key})
 
+    def stores(self) -> common.Stores:
+        """The three ports of the store behind the functions."""
+        return common.open_stores(Environment(self.environment).store(), JsonLog("test"))
+
     def store(self) -> JobStore:
-        """The store behind the functions."""
-        return common.job_store(Environment(self.environment).store(), JsonLog("test"))
+        """The jobs in the store behind the functions."""
+        return self.stores().jobs
 
     def move_clock(self, seconds: float) -> None:
         """Lets time pass for all functions."""

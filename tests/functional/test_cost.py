@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from avatar_jobs.adapters.sqlite_store import SqliteJobStore
+from avatar_jobs.adapters.sqlite_store import SqliteJobStore, SqliteSnapshotArchive, SqliteTickState
 from tests.functional.conftest import System
 from tests.functional.salad_side import file_stands, report, result, webhook
 
@@ -56,16 +56,20 @@ def steps_of_a_tick(system: System, monkeypatch: pytest.MonkeyPatch) -> tuple[Co
         return connection
 
     with monkeypatch.context() as patched:
-        patched.setattr("avatar_jobs.adapters.sqlite_store.store.sqlite3.connect", counting_connect)
-        names = ("get", "due", "_write", "count_open", "list_jobs", "overview", "take_tick_lease", "fleet_state")
-        for name in (*names, "open_jobs", "archive_snapshot", "archived_snapshots", "release_tick_lease"):
-            original = getattr(SqliteJobStore, name)
+        patched.setattr("avatar_jobs.adapters.sqlite_store.file.sqlite3.connect", counting_connect)
+        names: dict[type, tuple[str, ...]] = {
+            SqliteJobStore: ("get", "due", "_write", "count_open", "list_jobs", "overview", "open_jobs"),
+            SqliteTickState: ("take_tick_lease", "fleet_state", "release_tick_lease"),
+            SqliteSnapshotArchive: ("archive_snapshot", "archived_snapshots"),
+        }
+        for port, name in ((port, name) for port, of_port in names.items() for name in of_port):
+            original = getattr(port, name)
 
             def counting(self: Any, *args: Any, original: Any = original, name: str = name) -> Any:
                 operations[name] += 1
                 return original(self, *args)
 
-            patched.setattr(SqliteJobStore, name, counting)
+            patched.setattr(port, name, counting)
         assert system.tick().json["lease"] == "held"
     return operations, steps
 

@@ -220,7 +220,7 @@ def test_what_was_seen_and_why_is_archived(scaled: System) -> None:
     scaled.move_clock(30)
     scaled.tick()
     now = scaled.clock()
-    (record,) = scaled.store().archived_snapshots(now - timedelta(minutes=5), now + timedelta(minutes=5))
+    (record,) = scaled.stores().archive.archived_snapshots(now - timedelta(minutes=5), now + timedelta(minutes=5))
     assert (record["queue_length"], record["queued_jobs"], record["running_jobs"]) == (8, 1, 0)
     assert 29 < record["oldest_wait_sec"] < 35
     assert record["groups"]["avatar-3080"]["replicas"] == 0

@@ -46,7 +46,7 @@ def test_the_table_says_what_was_seen_done_and_why_and_the_picture_shows_it(scal
 
 
 def test_nothing_seen_and_a_wrong_call_are_said(scaled: System) -> None:
-    scaled.store().fleet_state()
+    scaled.stores().tick_state.fleet_state()
     nothing = explain(scaled, "--since", "30m")
     assert (nothing.returncode, "No tick" in nothing.stderr) == (1, True)
     wrong = explain(scaled, "--since", "soon")

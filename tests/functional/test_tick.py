@@ -19,12 +19,12 @@ def test_a_tick_with_nothing_to_do_does_nothing(system: System) -> None:
 
 def test_a_second_tick_finds_the_lease_taken_and_says_so(system: System) -> None:
     ticker = system.function("scale_tick")
-    store = system.store()
+    tick_state = system.stores().tick_state
     now = system.clock()
-    assert store.take_tick_lease("another", now, now.replace(year=now.year + 1))
+    assert tick_state.take_tick_lease("another", now, now.replace(year=now.year + 1))
 
     assert ticker.call("POST", "/tick").json == {"lease": "taken by another tick", "done": {}}
-    store.release_tick_lease("another", now, {})
+    tick_state.release_tick_lease("another", now, {})
     assert ticker.call("POST", "/tick").json["lease"] == "held"
 
 

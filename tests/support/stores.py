@@ -9,11 +9,50 @@ from pathlib import Path
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import firestore
 
-from avatar_jobs.adapters.firestore_store import FirestoreJobStore
-from avatar_jobs.adapters.sqlite_store import SqliteJobStore
+from avatar_jobs.adapters.firestore_store import (
+    FirestoreConnection,
+    FirestoreJobStore,
+    FirestoreSnapshotArchive,
+    FirestoreTickState,
+)
+from avatar_jobs.adapters.sqlite_store import SqliteFile, SqliteJobStore, SqliteSnapshotArchive, SqliteTickState
+from avatar_jobs.bootstrap.common import Stores
 from avatar_jobs.ports.jobs import JobStore
 
 Place = tuple[str, str]  # ("sqlite", path) or ("firestore", "host:port project")
+
+
+def open_stores(
+    place: Place,
+    on_conflict: Callable[[], None] = lambda: None,
+    on_unreadable: Callable[[str], None] = lambda job_id: None,
+) -> Stores:
+    """Opens the three ports of the store at a place; every process opens its own."""
+    kind, where = place
+    if kind == "sqlite":
+        file = SqliteFile(Path(where), pause=time.sleep, jitter=random.random)
+        return Stores(
+            SqliteJobStore(
+                file, pause=time.sleep, jitter=random.random, on_conflict=on_conflict, on_unreadable=on_unreadable
+            ),
+            SqliteTickState(file),
+            SqliteSnapshotArchive(file),
+        )
+    address, project = where.split(" ")
+    os.environ["FIRESTORE_EMULATOR_HOST"] = address  # read by Google's library alone
+    connection = FirestoreConnection(lambda: firestore.Client(project=project, credentials=AnonymousCredentials()))
+    return Stores(
+        FirestoreJobStore(
+            connection,
+            pause=time.sleep,
+            jitter=random.random,
+            draw_id=lambda: random.randbytes(16).hex(),
+            on_conflict=on_conflict,
+            on_unreadable=on_unreadable,
+        ),
+        FirestoreTickState(connection),
+        FirestoreSnapshotArchive(connection),
+    )
 
 
 def open_store(
@@ -21,19 +60,5 @@ def open_store(
     on_conflict: Callable[[], None] = lambda: None,
     on_unreadable: Callable[[str], None] = lambda job_id: None,
 ) -> JobStore:
-    """Opens the store at a place; every process opens its own."""
-    kind, where = place
-    if kind == "sqlite":
-        return SqliteJobStore(
-            Path(where), pause=time.sleep, jitter=random.random, on_conflict=on_conflict, on_unreadable=on_unreadable
-        )
-    address, project = where.split(" ")
-    os.environ["FIRESTORE_EMULATOR_HOST"] = address  # read by Google's library alone
-    return FirestoreJobStore(
-        lambda: firestore.Client(project=project, credentials=AnonymousCredentials()),
-        pause=time.sleep,
-        jitter=random.random,
-        draw_id=lambda: random.randbytes(16).hex(),
-        on_conflict=on_conflict,
-        on_unreadable=on_unreadable,
-    )
+    """Opens the jobs alone."""
+    return open_stores(place, on_conflict, on_unreadable).jobs

@@ -4,29 +4,41 @@ import random
 import secrets
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from avatar_jobs.adapters.b2_outputs import B2Outputs
 from avatar_jobs.logs import JsonLog
+from avatar_jobs.ports.archive import SnapshotArchive
 from avatar_jobs.ports.jobs import JobStore
+from avatar_jobs.ports.tick_state import TickState
 from avatar_jobs.settings import OutputSettings, StoreSettings
 
 
 def utc_now() -> datetime:
-    """The system's clock."""
+    """Returns the current time."""
     return datetime.now(UTC)
 
 
 def draw_id() -> str:
-    """128 random bits as 32 hex digits: unguessable, safe in paths and file names."""
+    """Returns 128 random bits as 32 hex digits: unguessable, and safe in paths and file names."""
     return secrets.token_hex(16)
 
 
 JITTER: Callable[[], float] = random.SystemRandom().random
 
 
-def job_store(settings: StoreSettings, log: JsonLog) -> JobStore:
-    """The job store that the settings ask for."""
+@dataclass(frozen=True)
+class Stores:
+    """The three ports of one store."""
+
+    jobs: JobStore
+    tick_state: TickState
+    archive: SnapshotArchive
+
+
+def open_stores(settings: StoreSettings, log: JsonLog) -> Stores:
+    """Returns the store that the settings name; it connects on first use."""
 
     def on_conflict() -> None:
         log("store_conflict")
@@ -35,28 +47,37 @@ def job_store(settings: StoreSettings, log: JsonLog) -> JobStore:
         log("due_job_unreadable", level="error", job_id=job_id)
 
     if settings.sqlite_path:
-        from avatar_jobs.adapters.sqlite_store import SqliteJobStore
+        from avatar_jobs.adapters.sqlite_store import SqliteFile, SqliteJobStore, SqliteSnapshotArchive, SqliteTickState
 
-        return SqliteJobStore(
-            settings.sqlite_path, pause=time.sleep, jitter=JITTER, on_conflict=on_conflict, on_unreadable=on_unreadable
+        file = SqliteFile(settings.sqlite_path, pause=time.sleep, jitter=JITTER)
+        jobs = SqliteJobStore(
+            file, pause=time.sleep, jitter=JITTER, on_conflict=on_conflict, on_unreadable=on_unreadable
         )
-    # Google's client costs most of a second to import: a function on SQLite does not pay for it.
+        return Stores(jobs, SqliteTickState(file), SqliteSnapshotArchive(file))
+    # Google's client takes most of a second to import; a function on SQLite does not need it.
     from google.cloud import firestore
 
-    from avatar_jobs.adapters.firestore_store import FirestoreJobStore
+    from avatar_jobs.adapters import firestore_store
 
-    return FirestoreJobStore(
-        lambda: firestore.Client(project=settings.firestore_project, database=settings.firestore_database),
-        pause=time.sleep,
-        jitter=JITTER,
-        draw_id=draw_id,
-        on_conflict=on_conflict,
-        on_unreadable=on_unreadable,
+    connection = firestore_store.FirestoreConnection(
+        lambda: firestore.Client(project=settings.firestore_project, database=settings.firestore_database)
+    )
+    return Stores(
+        firestore_store.FirestoreJobStore(
+            connection,
+            pause=time.sleep,
+            jitter=JITTER,
+            draw_id=draw_id,
+            on_conflict=on_conflict,
+            on_unreadable=on_unreadable,
+        ),
+        firestore_store.FirestoreTickState(connection),
+        firestore_store.FirestoreSnapshotArchive(connection),
     )
 
 
 def outputs(settings: OutputSettings) -> B2Outputs:
-    """The bucket."""
+    """Returns the bucket of finished videos."""
     return B2Outputs(
         endpoint=settings.endpoint,
         region=settings.region,

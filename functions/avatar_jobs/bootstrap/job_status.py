@@ -12,8 +12,8 @@ from avatar_jobs.settings import Environment
 def build(environment: Environment) -> Endpoint:
     """Builds the endpoint. Raises SettingsError naming every fault of its settings."""
     log = JsonLog("job_status")
-    store = common.job_store(environment.store(), log)
-    finishing = JobEnding(environment, store, log)
-    canceller = Canceller(store=store, announcer=finishing.finisher, clock=common.utc_now, log=log)
-    routes = status_routes(store, canceller, finishing.renderer, common.utc_now)
+    stores = common.open_stores(environment.store(), log)
+    finishing = JobEnding(environment, stores.jobs, log)
+    canceller = Canceller(store=stores.jobs, announcer=finishing.finisher, clock=common.utc_now, log=log)
+    routes = status_routes(stores.jobs, stores.tick_state, canceller, finishing.renderer, common.utc_now)
     return Endpoint(routes=routes, api_keys=ApiKeys(finishing.clients.api_keys), log=log, draw_id=common.draw_id)

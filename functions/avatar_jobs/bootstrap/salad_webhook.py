@@ -14,7 +14,7 @@ def build(environment: Environment) -> Endpoint:
     log = JsonLog("salad_webhook")
     place = environment.store()
     webhook_secrets, token_secrets = environment.webhook_secrets(), environment.token_secrets()
-    store = common.job_store(place, log)
+    store = common.open_stores(place, log).jobs
     finishing = JobEnding(environment, store, log)
     routes = webhook_routes(
         finishing.finisher,

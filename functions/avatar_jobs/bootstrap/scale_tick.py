@@ -22,14 +22,14 @@ def build(environment: Environment) -> Endpoint:
     place, salad_settings, period = environment.store(), environment.salad(), environment.tick_period()
     dispatching, minting = environment.dispatching(), environment.minting()
     choices = environment.scaling()
-    store = common.job_store(place, log)
-    finishing = JobEnding(environment, store, log, in_tick=True)
+    stores = common.open_stores(place, log)
+    finishing = JobEnding(environment, stores.jobs, log, in_tick=True)
     salad = salad_client(salad_settings, TICK_SALAD_SEC)
     keys = upload_keys(minting, finishing.bucket, mint_sec=TICK_KEY_SEC, revoke_sec=TICK_KEY_SEC)
-    sender = dispatcher(dispatching, store, salad, keys, log, lambda: True)  # the tick counts its calls itself
-    reconciler = Reconciler(store=store, salad=salad, finisher=finishing.finisher, clock=common.utc_now, log=log)
+    sender = dispatcher(dispatching, stores.jobs, salad, keys, log, lambda: True)  # the tick counts its calls itself
+    reconciler = Reconciler(store=stores.jobs, salad=salad, finisher=finishing.finisher, clock=common.utc_now, log=log)
     housekeeper = Housekeeper(
-        store=store,
+        store=stores.jobs,
         outputs=finishing.outputs,
         dispatcher=sender,
         verifier=finishing.verifier,
@@ -42,11 +42,14 @@ def build(environment: Environment) -> Endpoint:
         period=period,
     )
     ticker = Ticker(
-        store=store,
+        store=stores.jobs,
+        tick_state=stores.tick_state,
         housekeeper=housekeeper,
         reconciler=reconciler,
         callbacks=finishing.rounds,
-        scaler=Scaler(store=store, salad=salad, choices=choices, clock=common.utc_now, log=log),
+        scaler=Scaler(
+            store=stores.jobs, archive=stores.archive, salad=salad, choices=choices, clock=common.utc_now, log=log
+        ),
         clock=common.utc_now,
         log=log,
         draw_id=common.draw_id,

@@ -30,7 +30,7 @@ def build(environment: Environment) -> Endpoint:
     clients, rehearsal, instances = environment.clients(), environment.rehearsal(), environment.submit_instances()
     wake = environment.wake_job()
     environment.check()
-    store = common.job_store(place, log)
+    store = common.open_stores(place, log).jobs
     share = LockedBucket(CallBucket(SUBMIT_CALLS_A_MINUTE / instances), common.utc_now)
     keys = upload_keys(minting, bucket, mint_sec=SUBMIT_KEY_SEC, revoke_sec=SUBMIT_REVOKE_SEC)
     sender = dispatcher(dispatching, store, salad_client(salad, SUBMIT_SALAD_SEC), keys, log, share.take)

@@ -3,16 +3,15 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Protocol
 
 from avatar_jobs.domain.idempotency import IdempotencyRecord
 from avatar_jobs.domain.job.model import Job, JobStatus
-from avatar_jobs.ports.tick_state import FleetState
 
 
 @dataclass(frozen=True)
 class StoredJob:
-    """A job as it was read or written, with the opaque version that the next write must find unchanged."""
+    """A job as it was read or written, and its version: opaque text that the next write must find unchanged."""
 
     job: Job
     version: str
@@ -20,9 +19,10 @@ class StoredJob:
 
 @dataclass(frozen=True)
 class JobFilter:
-    """Which jobs to list: one client's, of one status (None: of any), created in (after, before), behind a position.
+    """Which of a client's jobs to list.
 
-    position: created_at and id of the last job of the page before.
+    status: None lists every status; created_after and created_before: exclusive bounds; position: created_at and id of
+    the last job of the page before, behind which the list goes on.
     """
 
     client: str
@@ -34,7 +34,7 @@ class JobFilter:
 
 @dataclass(frozen=True)
 class Overview:
-    """Jobs by status, and when the oldest queued one was created."""
+    """The number of jobs by status, and the time when the oldest queued one was created."""
 
     by_status: Mapping[JobStatus, int]
     oldest_queued_at: datetime | None
@@ -42,7 +42,7 @@ class Overview:
 
 @dataclass(frozen=True)
 class OpenJobs:
-    """The unfinished jobs of all clients, and when the oldest queued one was created."""
+    """The number of unfinished jobs of all clients, and the time when the oldest queued one was created."""
 
     queued: int
     running: int
@@ -51,95 +51,81 @@ class OpenJobs:
 
 @dataclass(frozen=True)
 class Created:
-    """The new job and its idempotency record stand."""
+    """The answer of create: the new job and its idempotency record were written."""
 
     stored: StoredJob
 
 
 @dataclass(frozen=True)
 class AlreadyCreated:
-    """The key was taken before; nothing was written."""
+    """The answer of create: the idempotency key is already in use, and nothing was written."""
 
     record: IdempotencyRecord
 
 
 @dataclass(frozen=True)
 class Updated:
-    """The job before and after a change; the very same object when the change changed nothing (nothing was written)."""
+    """A job before and after a change; both are the same object when the change left it as it was and nothing was
+    written."""
 
     before: Job
     after: StoredJob
 
     @property
     def changed(self) -> bool:
-        """True when something was written."""
+        """Returns True when something was written."""
         return self.after.job is not self.before
 
 
 class JobStore(Protocol):
-    """Jobs, idempotency records and the tick's lease. Every method raises StorageUnavailableError after 5 s at most."""
+    """The store of jobs and their idempotency records.
+
+    Every method raises StorageUnavailableError, after 5 s at most, when the store does not answer.
+    """
 
     def create(self, job: Job, record: IdempotencyRecord | None) -> Created | AlreadyCreated:
-        """Writes a new job and its record, both or neither."""
+        """Writes a new job and its idempotency record, both or neither."""
         ...
 
     def find_record(self, client: str, key: str) -> IdempotencyRecord | None:
-        """Reads what a client's idempotency key stands for."""
+        """Returns the record of a client's idempotency key, or None."""
         ...
 
     def get(self, job_id: str) -> StoredJob | None:
-        """Reads one job."""
+        """Returns one job, or None when there is none with this id."""
         ...
 
     def update(self, job_id: str, change: Callable[[Job], Job], known: StoredJob | None = None) -> Updated | None:
-        """Reads, changes and writes one job, again on conflict; None when there is no such job.
+        """Reads, changes and writes one job, and starts over on a conflict; returns None when there is no such job.
 
-        change is pure and may run several times; known saves the first read when the caller has just read or
-        written the job.
+        change: a pure function, which may run several times; known: the job as the caller has just read or written it,
+        which saves the first read.
         """
         ...
 
     def due(self, now: datetime, limit: int) -> Sequence[StoredJob]:
-        """The jobs whose next_action_at has come, earliest first."""
+        """Returns the jobs whose next_action_at is not after now, earliest first."""
         ...
 
     def count_open(self, client: str | None) -> int:
-        """Counts the queued and running jobs, of one client or of all."""
+        """Counts the queued and running jobs of one client, or of all clients for None."""
         ...
 
-    def list_jobs(self, wanted: "JobFilter", limit: int) -> Sequence[Job]:
-        """The jobs that a filter lets through, newest first (by creation, then id)."""
+    def list_jobs(self, wanted: JobFilter, limit: int) -> Sequence[Job]:
+        """Returns the jobs that match a filter, newest first (by creation, then id)."""
         ...
 
-    def overview(self, finished_since: datetime) -> "Overview":
-        """Counts jobs by status and finds the oldest queued one; finished jobs count when created since then."""
+    def overview(self, finished_since: datetime) -> Overview:
+        """Counts jobs by status and finds the oldest queued one.
+
+        finished_since: finished jobs are counted when they were created at or after this time.
+        """
         ...
 
-    def open_jobs(self) -> "OpenJobs":
-        """Counts the queued and the running jobs; costs three reads, whatever is stored."""
-        ...
-
-    def archive_snapshot(self, at: datetime, record: Mapping[str, Any], expires_at: datetime) -> None:
-        """Writes what a tick saw and decided (JSON values), for analysis; it goes by itself after expires_at."""
-        ...
-
-    def archived_snapshots(self, since: datetime, until: datetime) -> Sequence[Mapping[str, Any]]:
-        """The archived snapshots of a time, oldest first."""
+    def open_jobs(self) -> OpenJobs:
+        """Counts the queued and the running jobs; costs three reads however many jobs are stored."""
         ...
 
     def purge(self, job: Job) -> None:
-        """Removes a job and its idempotency record; what is gone already is fine."""
-        ...
-
-    def fleet_state(self) -> "FleetState":
-        """What the last finished tick left."""
-        ...
-
-    def take_tick_lease(self, holder: str, now: datetime, until: datetime) -> bool:
-        """Takes the tick's lease unless another holder has it beyond now."""
-        ...
-
-    def release_tick_lease(self, holder: str, now: datetime, fleet: Mapping[str, Any] | None) -> None:
-        """Gives the lease back, and notes when the tick ended and what it saw of the fleet (JSON values); None leaves
-        both as they were: that tick did not finish. A lease that somebody else took stays theirs."""
+        """Deletes a job and its idempotency record; one that does not exist is no error."""
         ...

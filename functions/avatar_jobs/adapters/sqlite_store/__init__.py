@@ -1,5 +1,8 @@
-"""The job store on one SQLite file."""
+"""The three store ports on one SQLite file: the store of local runs and tests."""
 
-from avatar_jobs.adapters.sqlite_store.store import SqliteJobStore
+from avatar_jobs.adapters.sqlite_store.archive import SqliteSnapshotArchive
+from avatar_jobs.adapters.sqlite_store.file import SqliteFile
+from avatar_jobs.adapters.sqlite_store.jobs import SqliteJobStore
+from avatar_jobs.adapters.sqlite_store.tick_state import SqliteTickState
 
-__all__ = ["SqliteJobStore"]
+__all__ = ["SqliteFile", "SqliteJobStore", "SqliteSnapshotArchive", "SqliteTickState"]

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from avatar_jobs.http.web import Call, Reply, Route
 from avatar_jobs.ports.jobs import JobStore
 from avatar_jobs.ports.outside import Clock
+from avatar_jobs.ports.tick_state import TickState
 from avatar_jobs.services.intake.canceller import Canceller
 from avatar_jobs.services.queries.health import read_health
 from avatar_jobs.services.queries.job_view import JobRenderer
@@ -14,7 +15,9 @@ JOB_PATH = "/v1/avatar/jobs/{id}"
 POLL_HINT_SEC = 5  # a job takes minutes, and a phase changes every few seconds
 
 
-def status_routes(store: JobStore, canceller: Canceller, renderer: JobRenderer, clock: Clock) -> Sequence[Route]:
+def status_routes(
+    store: JobStore, tick_state: TickState, canceller: Canceller, renderer: JobRenderer, clock: Clock
+) -> Sequence[Route]:
     """The routes of job_status."""
 
     def get(call: Call) -> Reply:
@@ -27,7 +30,7 @@ def status_routes(store: JobStore, canceller: Canceller, renderer: JobRenderer, 
         return Reply(202, {"detail": "Cancellation requested", "id": job.id, "status": job.status.value})
 
     def health(call: Call) -> Reply:
-        return Reply(200, read_health(store, clock()))
+        return Reply(200, read_health(store, tick_state, clock()))
 
     return [
         Route("GET", JOB_PATH, get, client_only=True),

@@ -4,15 +4,16 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from avatar_jobs.ports.jobs import JobStore
+from avatar_jobs.ports.tick_state import TickState
 from avatar_jobs.protocol.times import to_optional_text
 
 FINISHED_WINDOW = timedelta(days=1)  # finished jobs count when they were created within it, so that a look stays cheap
 
 
-def read_health(store: JobStore, now: datetime) -> dict[str, Any]:
+def read_health(store: JobStore, tick_state: TickState, now: datetime) -> dict[str, Any]:
     """Returns jobs by status, the oldest wait in seconds, the fleet as the last tick saw it, and that tick's age."""
     overview = store.overview(now - FINISHED_WINDOW)
-    state = store.fleet_state()
+    state = tick_state.fleet_state()
     oldest = overview.oldest_queued_at
     return {
         "jobs": {status.value: count for status, count in overview.by_status.items()},

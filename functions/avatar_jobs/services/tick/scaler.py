@@ -12,6 +12,7 @@ from avatar_jobs.domain.scaling.actuate import Outcome, Step, outcome_of, steps
 from avatar_jobs.domain.scaling.observe import snapshot_of
 from avatar_jobs.domain.scaling.quota import within_quota
 from avatar_jobs.domain.scaling.spend import SPENT, Spend, dollars_an_hour, prices_of, spent_by, within_budget
+from avatar_jobs.ports.archive import SnapshotArchive
 from avatar_jobs.ports.jobs import JobStore, OpenJobs
 from avatar_jobs.ports.outside import Clock, EventLog
 from avatar_jobs.ports.salad import SaladApi
@@ -68,9 +69,17 @@ class Scaler:
     """Sizes the fleet: reads queue and fleet, decides by the configured rule, and sends the changes to Salad."""
 
     def __init__(
-        self, *, store: JobStore, salad: SaladApi, choices: ScalingChoices, clock: Clock, log: EventLog
+        self,
+        *,
+        store: JobStore,
+        archive: SnapshotArchive,
+        salad: SaladApi,
+        choices: ScalingChoices,
+        clock: Clock,
+        log: EventLog,
     ) -> None:
         self._store = store
+        self._archive = archive
         self._salad = salad
         self._choices = choices
         self._clock = clock
@@ -143,7 +152,7 @@ class Scaler:
             ),
         )
         try:
-            self._store.archive_snapshot(seen.at, record.archive, seen.at + SNAPSHOT_LIFETIME)
+            self._archive.archive_snapshot(seen.at, record.archive, seen.at + SNAPSHOT_LIFETIME)
         except AvatarError as error:
             self._log("snapshot_not_archived", level="warning", reason=str(error))
         return record

@@ -12,7 +12,7 @@ from avatar_jobs.domain.metrics import due_metrics, fleet_metrics, gap_metrics
 from avatar_jobs.domain.rate_budget import TICK_CALLS_A_MINUTE, CallBucket, CallShare
 from avatar_jobs.ports.jobs import JobStore, StoredJob
 from avatar_jobs.ports.outside import Clock, EventLog
-from avatar_jobs.ports.tick_state import FleetState
+from avatar_jobs.ports.tick_state import FleetState, TickState
 from avatar_jobs.protocol.stored_fleet import ScalingRecord
 from avatar_jobs.services.callbacks.batch import CallbackBatch
 from avatar_jobs.services.tick.housekeeper import Housekeeper, TickContext
@@ -43,6 +43,7 @@ class Ticker:
         self,
         *,
         store: JobStore,
+        tick_state: TickState,
         housekeeper: Housekeeper,
         reconciler: Reconciler,
         callbacks: CallbackBatch,
@@ -53,6 +54,7 @@ class Ticker:
         period: timedelta,
     ) -> None:
         self._store = store
+        self._tick_state = tick_state
         self._housekeeper = housekeeper
         self._reconciler = reconciler
         self._callbacks = callbacks
@@ -70,20 +72,20 @@ class Ticker:
         the fleet must grow. Raises StorageUnavailableError when the lease or the due jobs cannot be read.
         """
         holder, began = self._draw_id(), self._clock()
-        if not self._store.take_tick_lease(holder, began, began + self._period * LEASE_SHARE):
+        if not self._tick_state.take_tick_lease(holder, began, began + self._period * LEASE_SHARE):
             self._log("tick_skipped", reason="another tick holds the lease")
             return TickReport(had_lease=False)
         context = TickContext(share=CallShare(self._bucket, began))
         fleet: Mapping[str, Any] | None = None
         try:
-            state = self._store.fleet_state()
+            state = self._tick_state.fleet_state()
             gap = began - state.last_tick_at if state.last_tick_at else None
             self._warn_if_late(gap)
             scaling = self._size_fleet(state, context)
             due = self._work_off(began, context)
             fleet = scaling.fleet
         finally:
-            self._store.release_tick_lease(holder, self._clock(), fleet)
+            self._tick_state.release_tick_lease(holder, self._clock(), fleet)
         metrics = {
             **gap_metrics(gap, self._period),
             **fleet_metrics(scaling.archive),

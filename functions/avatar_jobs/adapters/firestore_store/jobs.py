@@ -1,34 +1,56 @@
-"""Single jobs: optimistic writes on the document's update time."""
+"""Jobs and their idempotency records on Firestore: optimistic writes on the document's update time, and the queries.
+
+Every query that needs a composite index is named in COMPOSITE_INDEXES.
+"""
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
 from google.api_core import exceptions as google_errors
 from google.api_core.datetime_helpers import DatetimeWithNanoseconds
 from google.cloud import firestore
+from google.cloud.firestore_v1.aggregation import AggregationQuery
 
-from avatar_jobs.adapters.firestore_store.calls import IDEMPOTENCY, FirestoreConnection, stored, unavailable
-from avatar_jobs.adapters.firestore_store.queries import JobQueries
-from avatar_jobs.adapters.firestore_store.snapshots import SnapshotArchive
-from avatar_jobs.adapters.firestore_store.tick_lease import TickLease
+from avatar_jobs.adapters.firestore_store.connection import (
+    IDEMPOTENCY,
+    FirestoreConnection,
+    stored,
+    unavailable,
+    version_of,
+)
 from avatar_jobs.domain.errors import StorageUnavailableError
 from avatar_jobs.domain.idempotency import IdempotencyRecord
-from avatar_jobs.domain.job.model import Job
+from avatar_jobs.domain.job.model import Job, JobStatus
 from avatar_jobs.optimistic import update_optimistically
 from avatar_jobs.ports.jobs import AlreadyCreated, Created, JobFilter, OpenJobs, Overview, StoredJob, Updated
-from avatar_jobs.ports.tick_state import FleetState
-from avatar_jobs.protocol.stored_job import to_columns
+from avatar_jobs.protocol.stored_job import from_body, readable, to_columns
+
+OPEN = [JobStatus.QUEUED.value, JobStatus.RUNNING.value]
+# (field, descending); single fields are indexed by themselves, `body` and `write_id` must be exempt.
+COMPOSITE_INDEXES: tuple[tuple[tuple[str, bool], ...], ...] = (
+    (("client", False), ("created_at", True)),
+    (("client", False), ("status", False), ("created_at", True)),
+    (("client", False), ("status", False)),
+    (("status", False), ("created_at", False)),
+)
+
+
+def _where(query: Any, field: str, operator: str, value: Any) -> Any:
+    return query.where(filter=firestore.FieldFilter(field, operator, value))
 
 
 class FirestoreJobStore:
-    """Fills the JobStore port. client: opens the database on first use; pause, jitter, on_conflict: see optimistic.py;
-    draw_id: 128 random bits as text, so that a write that is sent twice knows its own first try."""
+    """The JobStore port on Firestore.
+
+    pause, jitter, on_conflict: see optimistic.py; draw_id: returns 128 random bits as text, by which a repeated write
+    recognises its own first try; on_unreadable: is called with the id of a due job that this release cannot read.
+    """
 
     def __init__(
         self,
-        client: Callable[[], firestore.Client],
+        connection: FirestoreConnection,
         *,
         pause: Callable[[float], None],
         jitter: Callable[[], float],
@@ -36,17 +58,15 @@ class FirestoreJobStore:
         on_conflict: Callable[[], None],
         on_unreadable: Callable[[str], None],
     ) -> None:
-        self._connection = FirestoreConnection(client)
-        self._queries = JobQueries(self._connection, on_unreadable)
-        self._lease = TickLease(self._connection)
-        self._snapshots = SnapshotArchive(self._connection)
+        self._connection = connection
         self._pause = pause
         self._jitter = jitter
         self._draw_id = draw_id
         self._on_conflict = on_conflict
+        self._on_unreadable = on_unreadable
 
     def _idempotency_document(self, client: str, key: str) -> firestore.DocumentReference:
-        # Hashed, because a key may be "." or "__x__", which are no document ids.
+        # Hashed, because a key may be "." or "__x__", which Firestore refuses as document ids.
         name = hashlib.sha256(f"{client}\n{key}".encode()).hexdigest()
         return self._connection.client.collection(IDEMPOTENCY).document(name)
 
@@ -66,14 +86,14 @@ class FirestoreJobStore:
         return Created(StoredJob(job, results[0].update_time.rfc3339()))
 
     def _existing(self, job: Job, record: IdempotencyRecord | None) -> Created | AlreadyCreated:
-        """What stands when a create met documents: another request's job, or our own first try."""
+        """Returns what a create found in its place: the job of another request, or its own first try."""
         found = self.find_record(record.client, record.key) if record else None
         if found and found.job_id != job.id:
             self._on_conflict()
             return AlreadyCreated(found)
         own = self.get(job.id)
         if own is None:
-            raise StorageUnavailableError("a create met a document that is gone again")
+            raise StorageUnavailableError("a document that blocked the new job is gone again")
         return Created(own)
 
     def find_record(self, client: str, key: str) -> IdempotencyRecord | None:
@@ -115,7 +135,7 @@ class FirestoreJobStore:
         return StoredJob(job, results[0].update_time.rfc3339())
 
     def _own_write(self, job_id: str, write_id: str) -> StoredJob | None:
-        """The stored job when a retried write met its own first try; None when another writer was faster."""
+        """Returns the stored job when this write's own first try left it; None when another writer was faster."""
         snapshot = self._connection.jobs.document(job_id).get(**self._connection.limits())
         own = snapshot.exists and (snapshot.to_dict() or {}).get("write_id") == write_id
         return stored(snapshot) if own else None
@@ -131,40 +151,66 @@ class FirestoreJobStore:
 
     def due(self, now: datetime, limit: int) -> Sequence[StoredJob]:
         """See JobStore.due."""
-        return self._queries.due(now, limit)
+        query = (
+            self._connection.jobs.where(filter=firestore.FieldFilter("next_action_at", "<=", now))
+            .order_by("next_action_at")
+            .limit(limit)
+        )
+        with unavailable():
+            snapshots = list(query.stream(**self._connection.limits()))
+        due = []
+        for snapshot in snapshots:
+            if job := readable(snapshot.get("body")):
+                due.append(StoredJob(job, version_of(snapshot)))
+            else:
+                self._on_unreadable(snapshot.id)
+        return due
 
     def count_open(self, client: str | None) -> int:
         """See JobStore.count_open."""
-        return self._queries.count_open(client)
+        query = _where(self._connection.jobs, "status", "in", OPEN)
+        return self._count(query if client is None else _where(query, "client", "==", client))
+
+    def _count(self, query: Any) -> int:
+        with unavailable():
+            result = AggregationQuery(query).count(alias="jobs").get(**self._connection.limits())
+        return int(result[0][0].value)
 
     def list_jobs(self, wanted: JobFilter, limit: int) -> Sequence[Job]:
         """See JobStore.list_jobs."""
-        return self._queries.list_jobs(wanted, limit)
-
-    def overview(self, finished_since: datetime) -> Overview:
-        """See JobStore.overview."""
-        return self._queries.overview(finished_since)
+        query = _where(self._connection.jobs, "client", "==", wanted.client)
+        if wanted.status:
+            query = _where(query, "status", "==", wanted.status.value)
+        if wanted.created_after:
+            query = _where(query, "created_at", ">", wanted.created_after)
+        if wanted.created_before:
+            query = _where(query, "created_at", "<", wanted.created_before)
+        descending = firestore.Query.DESCENDING
+        query = query.order_by("created_at", direction=descending).order_by("__name__", direction=descending)
+        if wanted.position:
+            created_at, job_id = wanted.position
+            query = query.start_after({"created_at": created_at, "__name__": self._connection.jobs.document(job_id)})
+        with unavailable():
+            snapshots = query.limit(limit).stream(**self._connection.limits())
+            return [from_body(snapshot.get("body")) for snapshot in snapshots]
 
     def open_jobs(self) -> OpenJobs:
         """See JobStore.open_jobs."""
-        return self._queries.open_jobs()
+        queued, running = (self._count(_where(self._connection.jobs, "status", "==", status)) for status in OPEN)
+        return OpenJobs(queued, running, self._oldest_queued_at())
 
-    def archive_snapshot(self, at: datetime, record: Mapping[str, Any], expires_at: datetime) -> None:
-        """See JobStore.archive_snapshot."""
-        self._snapshots.archive_snapshot(at, record, expires_at)
+    def overview(self, finished_since: datetime) -> Overview:
+        """See JobStore.overview."""
+        counts = {}
+        for status in JobStatus:
+            query = _where(self._connection.jobs, "status", "==", status.value)
+            counts[status] = self._count(
+                _where(query, "created_at", ">=", finished_since) if status.is_terminal else query
+            )
+        return Overview(counts, self._oldest_queued_at())
 
-    def archived_snapshots(self, since: datetime, until: datetime) -> Sequence[Mapping[str, Any]]:
-        """See JobStore.archived_snapshots."""
-        return self._snapshots.archived_snapshots(since, until)
-
-    def take_tick_lease(self, holder: str, now: datetime, until: datetime) -> bool:
-        """See JobStore.take_tick_lease."""
-        return self._lease.take_tick_lease(holder, now, until)
-
-    def release_tick_lease(self, holder: str, now: datetime, fleet: Mapping[str, Any] | None) -> None:
-        """See JobStore.release_tick_lease."""
-        self._lease.release_tick_lease(holder, now, fleet)
-
-    def fleet_state(self) -> FleetState:
-        """See JobStore.fleet_state."""
-        return self._lease.fleet_state()
+    def _oldest_queued_at(self) -> datetime | None:
+        oldest = _where(self._connection.jobs, "status", "==", JobStatus.QUEUED.value).order_by("created_at").limit(1)
+        with unavailable():
+            found = [snapshot.get("created_at") for snapshot in oldest.stream(**self._connection.limits())]
+        return found[0] if found else None

@@ -1,4 +1,4 @@
-"""The archive of what ticks saw and decided: one document a tick, with a time to live, never read by a tick."""
+"""The archive of what ticks saw and decided, on Firestore."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -7,23 +7,23 @@ from typing import Any
 
 from google.cloud import firestore
 
-from avatar_jobs.adapters.firestore_store.calls import SNAPSHOTS, FirestoreConnection, unavailable
+from avatar_jobs.adapters.firestore_store.connection import SNAPSHOTS, FirestoreConnection, unavailable
 
 
-class SnapshotArchive:
-    """The part of the JobStore port that keeps snapshots."""
+class FirestoreSnapshotArchive:
+    """The SnapshotArchive port on Firestore: one document for each tick, with a time to live."""
 
     def __init__(self, connection: FirestoreConnection) -> None:
         self._connection = connection
 
     def archive_snapshot(self, at: datetime, record: Mapping[str, Any], expires_at: datetime) -> None:
-        """See JobStore.archive_snapshot."""
+        """See SnapshotArchive.archive_snapshot."""
         document = self._connection.client.collection(SNAPSHOTS).document(at.strftime("%Y%m%dT%H%M%S.%fZ"))
         with unavailable():
             document.set({"at": at, "expires_at": expires_at, "body": json.dumps(record)}, **self._connection.limits())
 
     def archived_snapshots(self, since: datetime, until: datetime) -> Sequence[Mapping[str, Any]]:
-        """See JobStore.archived_snapshots."""
+        """See SnapshotArchive.archived_snapshots."""
         query = (
             self._connection.client.collection(SNAPSHOTS)
             .where(filter=firestore.FieldFilter("at", ">=", since))

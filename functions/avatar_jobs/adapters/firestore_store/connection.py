@@ -1,4 +1,4 @@
-"""One connection to Firestore: every call with its own retry and 5 s in all, every failure the port's one error."""
+"""The connection to Firestore: retries within 5 s, and one error for every failed call."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,9 +12,9 @@ from avatar_jobs.domain.errors import StorageUnavailableError
 from avatar_jobs.ports.jobs import StoredJob
 from avatar_jobs.protocol.stored_job import from_body
 
-# The client's own defaults retry for over a minute when the service is away; a request has 5 s for the store.
+# The client library retries for over a minute by default; a request has 5 s for the store.
 TOTAL_SEC = 5.0
-TRY_SEC = 2.5  # one try: a stuck connection leaves time for a second one
+TRY_SEC = 2.5  # of one try, so that a connection that hangs leaves time for a second try
 TRANSIENT = (
     google_errors.ServiceUnavailable,
     google_errors.DeadlineExceeded,
@@ -30,7 +30,7 @@ SNAPSHOTS = "snapshots"
 
 @contextmanager
 def unavailable() -> Iterator[None]:
-    """Turns what the client library raises for a service that does not answer into the port's one error."""
+    """Turns what the client library raises for a failed call into StorageUnavailableError."""
     try:
         yield
     except google_errors.RetryError as error:
@@ -39,13 +39,18 @@ def unavailable() -> Iterator[None]:
         raise StorageUnavailableError(f"the store refused: {error.code or type(error).__name__}") from error
 
 
+def version_of(snapshot: Any) -> str:
+    """Returns a document's update time, which its next write must find unchanged."""
+    return str(snapshot.update_time.rfc3339())
+
+
 def stored(snapshot: Any) -> StoredJob:
-    """The job in a document, with the update time that its next write must find unchanged."""
-    return StoredJob(from_body(snapshot.get("body")), snapshot.update_time.rfc3339())
+    """Returns the job in a document with its version. Raises StorageUnavailableError for a newer release's record."""
+    return StoredJob(from_body(snapshot.get("body")), version_of(snapshot))
 
 
 class FirestoreConnection:
-    """client: opens the database on first use."""
+    """One connection, which the three ports share. client: returns a client; called once, on first use."""
 
     def __init__(self, client: Callable[[], firestore.Client]) -> None:
         self._open = client
@@ -53,16 +58,16 @@ class FirestoreConnection:
 
     @property
     def client(self) -> firestore.Client:
-        """The opened client."""
+        """Returns the client and makes it on the first call."""
         self._opened = self._opened or self._open()
         return self._opened
 
     @property
     def jobs(self) -> Any:
-        """The collection of jobs."""
+        """Returns the collection of jobs."""
         return self.client.collection(JOBS)
 
     def limits(self) -> dict[str, Any]:
-        """The retry and time-out of one call."""
+        """Returns the retry and the time-out of one call, as keyword arguments."""
         retry = Retry(if_exception_type(*TRANSIENT), initial=0.1, maximum=1.0, timeout=TOTAL_SEC - TRY_SEC)
         return {"retry": retry, "timeout": TRY_SEC}

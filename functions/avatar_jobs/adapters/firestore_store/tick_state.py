@@ -1,4 +1,4 @@
-"""The tick's lease and what the last tick left, in the one document fleet/state."""
+"""The tick's lease and what the last tick left, on Firestore."""
 
 import json
 from collections.abc import Mapping
@@ -7,18 +7,18 @@ from typing import Any
 
 from google.api_core import exceptions as google_errors
 
-from avatar_jobs.adapters.firestore_store.calls import FLEET_STATE, FirestoreConnection, unavailable
+from avatar_jobs.adapters.firestore_store.connection import FLEET_STATE, FirestoreConnection, unavailable
 from avatar_jobs.ports.tick_state import FleetState
 
 
-class TickLease:
-    """The part of the JobStore port that the tick alone writes."""
+class FirestoreTickState:
+    """The TickState port on Firestore, in the one document fleet/state."""
 
     def __init__(self, connection: FirestoreConnection) -> None:
         self._connection = connection
 
     def take_tick_lease(self, holder: str, now: datetime, until: datetime) -> bool:
-        """See JobStore.take_tick_lease."""
+        """See TickState.take_tick_lease."""
         reference = self._connection.client.document(FLEET_STATE)
         with unavailable():
             snapshot = reference.get(**self._connection.limits())
@@ -44,7 +44,7 @@ class TickLease:
         return (snapshot.to_dict() or {}).get("lease_holder") if snapshot.exists else None
 
     def release_tick_lease(self, holder: str, now: datetime, fleet: Mapping[str, Any] | None) -> None:
-        """See JobStore.release_tick_lease."""
+        """See TickState.release_tick_lease."""
         reference = self._connection.client.document(FLEET_STATE)
         with unavailable():
             snapshot = reference.get(**self._connection.limits())
@@ -57,10 +57,10 @@ class TickLease:
             try:
                 batch.commit(**self._connection.limits())
             except (google_errors.FailedPrecondition, google_errors.Aborted):
-                return  # somebody took the lease after it ran out: it is theirs
+                return  # the lease ran out and another tick holds it now
 
     def fleet_state(self) -> FleetState:
-        """See JobStore.fleet_state."""
+        """See TickState.fleet_state."""
         with unavailable():
             snapshot = self._connection.client.document(FLEET_STATE).get(**self._connection.limits())
         fields = (snapshot.to_dict() or {}) if snapshot.exists else {}

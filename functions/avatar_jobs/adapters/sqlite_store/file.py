@@ -1,0 +1,77 @@
+"""The SQLite file that the three ports share: its set-up, and one transaction at a time."""
+
+import sqlite3
+import weakref
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from avatar_jobs.adapters.sqlite_store.schema import SCHEMA
+from avatar_jobs.domain.errors import StorageUnavailableError
+from avatar_jobs.domain.retry_policy import conflict_delay
+
+BUSY_SEC = 4.5  # how long a writer waits for another one's lock: inside the ports' 5 s
+SWITCH_TRIES = 20  # about 5 s with the back-off of conflicts
+
+
+def to_text(moment: datetime | None) -> str | None:
+    """Returns UTC text of fixed width, so that text order is time order."""
+    return moment.astimezone(UTC).isoformat(timespec="microseconds") if moment else None
+
+
+class SqliteFile:
+    """One file, which several processes may share. pause: sleeps some seconds; jitter: returns 0.0 to 1.0."""
+
+    def __init__(self, path: Path, *, pause: Callable[[float], None], jitter: Callable[[], float]) -> None:
+        self._path = path
+        self._pause = pause
+        self._jitter = jitter
+        self._prepared = False
+
+    @contextmanager
+    def transaction(self, *, write: bool = False) -> Iterator[sqlite3.Connection]:
+        """Opens a connection for one transaction; a write holds the file's write lock from its first statement.
+
+        Raises StorageUnavailableError for every failure of SQLite.
+        """
+        try:
+            connection = sqlite3.connect(self._path, timeout=BUSY_SEC, isolation_level=None)
+        except sqlite3.Error as error:
+            raise StorageUnavailableError(f"the store's file cannot be opened: {error}") from error
+        try:
+            self._prepare(connection)
+            connection.execute("BEGIN IMMEDIATE" if write else "BEGIN")
+            yield connection
+            connection.execute("COMMIT")
+        except sqlite3.Error as error:
+            raise StorageUnavailableError(f"the store failed: {error}") from error
+        finally:
+            connection.close()  # an open transaction is rolled back
+
+    def _prepare(self, connection: sqlite3.Connection) -> None:
+        if not self._prepared:
+            self._switch_to_write_ahead_log(connection)
+            connection.executescript(f"BEGIN IMMEDIATE; {SCHEMA} COMMIT;")
+            self._keep_open()
+            self._prepared = True
+        # A crash of the machine may lose the last second of local data; a crash of a process loses nothing.
+        connection.execute("PRAGMA synchronous = NORMAL")
+
+    def _keep_open(self) -> None:
+        """Keeps one idle connection open: SQLite writes back and deletes its log whenever the last one is closed."""
+        keeper = sqlite3.connect(self._path, check_same_thread=False)
+        keeper.execute("SELECT id FROM fleet").fetchall()
+        weakref.finalize(self, keeper.close)
+
+    def _switch_to_write_ahead_log(self, connection: sqlite3.Connection) -> None:
+        """Turns on the write-ahead log; tries again, because SQLite does not wait here for another process's lock."""
+        for tries in range(SWITCH_TRIES):
+            try:
+                connection.execute("PRAGMA journal_mode = WAL")
+            except sqlite3.OperationalError:
+                if tries == SWITCH_TRIES - 1:
+                    raise
+                self._pause(conflict_delay(tries, self._jitter()))
+            else:
+                return

@@ -1,0 +1,17 @@
+"""The archive of what ticks saw and decided, for analysis; no tick reads it."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Protocol
+
+
+class SnapshotArchive(Protocol):
+    """The snapshots of ticks. Every method raises StorageUnavailableError after 5 s at most."""
+
+    def archive_snapshot(self, at: datetime, record: Mapping[str, Any], expires_at: datetime) -> None:
+        """Writes what a tick saw and decided (JSON values); the store deletes it after expires_at."""
+        ...
+
+    def archived_snapshots(self, since: datetime, until: datetime) -> Sequence[Mapping[str, Any]]:
+        """Returns the snapshots from since (inclusive) to until (exclusive), oldest first."""
+        ...
