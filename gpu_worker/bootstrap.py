@@ -17,16 +17,16 @@ from gpu_worker.adapters.imds import Imds
 from gpu_worker.adapters.media_tools import MediaTools, ToolsMissing, check_tools, find_tools, version_of
 from gpu_worker.adapters.report_sender import HttpReportSender
 from gpu_worker.adapters.scratch import sweep
-from gpu_worker.desk import Desk
 from gpu_worker.engines.musetalk.cold import MuseTalkCold
 from gpu_worker.engines.musetalk.cold_run import ColdSettings
 from gpu_worker.engines.port import Engine, EngineNotAllowed, HopelessHardware
 from gpu_worker.engines.preview import PreviewEngine
 from gpu_worker.event_log import EventLog, LibraryLogHandler
 from gpu_worker.lifetime import StopSignal, Worker
-from gpu_worker.node.citizen import Citizen
+from gpu_worker.node.node_agent import NodeAgent
 from gpu_worker.pipeline import Equipment, Limits
 from gpu_worker.run_job import JobRunner
+from gpu_worker.run_slot import RunSlot
 from gpu_worker.runs.control import RunControl
 from gpu_worker.server import Server
 from gpu_worker.settings import Settings, SettingsError, read_settings
@@ -69,13 +69,13 @@ def _serve(worker: Worker, stop_signal: StopSignal, tools: MediaTools, log: Even
 
 
 def build_worker(settings: Settings, tools: MediaTools, engine: Engine, log: EventLog) -> Worker:
-    """Joins engine, desk, server and what the node is owed."""
+    """Joins engine, run slot, server and what the node is owed."""
     imds = Imds(settings.metadata_uri) if settings.metadata_uri is not None else None
-    citizen = Citizen(imds, time.monotonic, engine.is_ready, settings.idle_cure_sec, log)
-    runner = build_runner(settings, tools, engine, citizen, log)
-    desk = Desk(runner.run, _new_control, citizen, is_open=False)
-    server = Server(create_app(desk, citizen.is_ready, engine.name, log), settings.port)
-    return Worker(engine, citizen, desk, server, settings.drain_sec, log)
+    node_agent = NodeAgent(imds, time.monotonic, engine.is_ready, settings.idle_cure_sec, log)
+    runner = build_runner(settings, tools, engine, node_agent, log)
+    run_slot = RunSlot(runner.run, _new_control, node_agent, is_open=False)
+    server = Server(create_app(run_slot, node_agent.is_ready, engine.name, log), settings.port)
+    return Worker(engine, node_agent, run_slot, server, settings.drain_sec, log)
 
 
 def build_engine(settings: Settings, tools: MediaTools, environment: Mapping[str, str]) -> Engine:
@@ -96,7 +96,9 @@ def build_engine(settings: Settings, tools: MediaTools, environment: Mapping[str
     return MuseTalkCold(cold, tools)
 
 
-def build_runner(settings: Settings, tools: MediaTools, engine: Engine, citizen: Citizen, log: EventLog) -> JobRunner:
+def build_runner(
+    settings: Settings, tools: MediaTools, engine: Engine, node_agent: NodeAgent, log: EventLog
+) -> JobRunner:
     """Wires what runs need."""
     client = HttpClient(rehearsal=settings.rehearsal)
 
@@ -124,7 +126,7 @@ def build_runner(settings: Settings, tools: MediaTools, engine: Engine, citizen:
         new_sender=lambda url, token: HttpReportSender(client, url, token),
         new_run_id=lambda: uuid.uuid4().hex,
         log=log,
-        observer=citizen,
+        observer=node_agent,
         min_free_bytes=settings.min_free_bytes,
     )
 

@@ -8,10 +8,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from types import FrameType
 
-from gpu_worker.desk import HOLD_SEC, REPLACED, STOPPED, Desk
 from gpu_worker.engines.port import Engine, HopelessHardware
 from gpu_worker.event_log import EventLog
-from gpu_worker.node.citizen import Citizen
+from gpu_worker.node.node_agent import NodeAgent
+from gpu_worker.run_slot import HOLD_SEC, REPLACED, STOPPED, RunSlot
 from gpu_worker.server import Server
 
 # After the drain: an interrupted run notices within a second, has 2 s for its last report and 1 s to join its thread.
@@ -63,8 +63,8 @@ class Worker:
     the signal to end."""
 
     engine: Engine
-    citizen: Citizen
-    desk: Desk
+    node_agent: NodeAgent
+    run_slot: RunSlot
     server: Server
     drain_sec: float
     log: EventLog
@@ -75,16 +75,16 @@ class Worker:
         On hopeless hardware the node is given up and the worker serves on: /live 200, /hc 503. Raises
         HopelessHardware where there is no Salad to ask, and EngineNotAllowed.
         """
-        self.citizen.on_given_up = lambda: self.desk.close(REPLACED, HOLD_SEC)
+        self.node_agent.on_given_up = lambda: self.run_slot.close(REPLACED, HOLD_SEC)
         self.server.start()
         try:
             if not stop_signal.run_start(self.engine.start):
                 return False
         except HopelessHardware as error:
-            if not self.citizen.give_up(str(error)):
+            if not self.node_agent.give_up(str(error)):
                 raise
-        self.citizen.start()
-        self.desk.open()
+        self.node_agent.start()
+        self.run_slot.open()
         return True
 
     def stop(self) -> None:
@@ -93,13 +93,13 @@ class Worker:
         guard = threading.Timer(self.drain_sec + WRAP_UP_SEC, self._end_late)
         guard.daemon = True
         guard.start()
-        self.citizen.stop()
-        self.desk.close(STOPPED)
-        if self.citizen.is_storing():
+        self.node_agent.stop()
+        self.run_slot.close(STOPPED)
+        if self.node_agent.is_storing():
             self.log.event("draining", drain_sec=self.drain_sec)
-            self.desk.wait_until_idle(self.drain_sec)
-        self.desk.interrupt()
-        self.desk.wait_until_idle(until - ENGINE_SEC - time.monotonic())
+            self.run_slot.wait_until_idle(self.drain_sec)
+        self.run_slot.interrupt()
+        self.run_slot.wait_until_idle(until - ENGINE_SEC - time.monotonic())
         self.engine.stop()
         self.log.event("stopped", all_answered=self.server.stop(until - ENGINE_SEC / 2 - time.monotonic()))
         guard.cancel()

@@ -218,7 +218,7 @@ class _Reader:
         self.faults: list[str] = []
 
     def read(self, name: str, convert: Callable[[str], Value]) -> Value:
-        """Converts a variable; a fault is noted and the default stands in, so that reading can go on."""
+        """Converts a variable; a fault is recorded and the default stands in, so that reading can go on."""
         default = self._defaults[name] or ""
         text = self._environment.get(name) or default
         try:

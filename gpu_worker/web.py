@@ -1,4 +1,4 @@
-"""Translates HTTP into calls of the desk: /generate, /hc and /live; the worker's only error boundary towards HTTP."""
+"""Translates HTTP into calls of the run slot: /generate, /hc and /live; the worker's only HTTP error boundary."""
 
 import json
 from collections.abc import Callable
@@ -7,21 +7,21 @@ from typing import Any
 from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
-from gpu_worker.desk import Desk
 from gpu_worker.event_log import EventLog
 from gpu_worker.failures import ErrorCode, JobError
+from gpu_worker.run_slot import RunSlot
 from gpu_worker.wire import Answer, failure_answer, identity_of, read_job
 
 MAX_BODY = 256 * 1024  # bytes; an input has about 5 KB: two URLs of 2 KB, tokens, and room for params
 
 
-def create_app(desk: Desk, is_ready: Callable[[], bool], engine_name: str, log: EventLog) -> Flask:
+def create_app(run_slot: RunSlot, is_ready: Callable[[], bool], engine_name: str, log: EventLog) -> Flask:
     """Builds the WSGI application. is_ready: what the health check says, at once."""
     app = Flask("gpu_worker", static_folder=None)
 
     @app.post("/generate")
     def generate() -> Response:
-        return _as_response(_generate(desk, log))
+        return _as_response(_generate(run_slot, log))
 
     @app.get("/hc")
     def health() -> Response:
@@ -39,7 +39,7 @@ def create_app(desk: Desk, is_ready: Callable[[], bool], engine_name: str, log: 
     return app
 
 
-def _generate(desk: Desk, log: EventLog) -> Answer:
+def _generate(run_slot: RunSlot, log: EventLog) -> Answer:
     body: Any = None
     try:
         body = _read_body()
@@ -57,7 +57,7 @@ def _generate(desk: Desk, log: EventLog) -> Answer:
         salad_job_id=request.headers.get("Salad-Job-Id"),
     )
     is_gone = _caller_watch()
-    answer = desk.take(job, is_gone)
+    answer = run_slot.take(job, is_gone)
     if is_gone():
         log.event("job_left", job_id=job.job_id, attempt=job.attempt, request_id=job.request_id)
     return answer

@@ -10,7 +10,7 @@ from gpu_worker.url_guard import UrlNotAllowed, judge_url
 
 SOCKET_SEC = 3.0  # a cloud function answers in well under a second once it is warm
 TOTAL_SEC = 4.0  # under the 5 s between reports, so that reports cannot pile up
-MAX_SECONDS = 10_000_000  # 115 days: over it, or NaN, is rubbish; no job lives longer than a few days
+MAX_SECONDS = 10_000_000  # 115 days: over it, or NaN, is a faulty answer; no job lives longer than a few days
 MAX_ANSWER = 16 * 1024  # bytes; the answer has two small fields
 
 

@@ -16,7 +16,7 @@ LOOK_SEC = 5.0
 
 
 def cost_of(is_busy: bool, progress: float) -> int:
-    """Gives the deletion cost; progress: 0.0-1.0 of the job at the desk."""
+    """Gives the deletion cost; progress: 0.0-1.0 of the job in the run slot."""
     if not is_busy:
         return IDLE_COST
     steps = int(min(1.0, max(0.0, progress)) / STEP + 1e-9)  # 0.3 / 0.1 is a little less than 3

@@ -35,7 +35,7 @@ WatchState = Watching | Curing
 
 @dataclass(frozen=True)
 class Observation:
-    """What is known. now, last_job: monotonic seconds, last_job: when a job was last at the desk, now while one is;
+    """What is known. now, last_job: monotonic seconds, last_job: when a job was last in the run slot, now while one is;
     is_able: whether the health check would say ready; told_ready: what the metadata service says, None if unknown."""
 
     now: float

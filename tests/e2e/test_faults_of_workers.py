@@ -1,4 +1,4 @@
-"""Workers that answer rubbish, 10 MB, another job's id or file, an older attempt, or a success without a file."""
+"""Workers that answer malformed results, another job's id or file, an older attempt, or a success without a file."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -10,7 +10,7 @@ from tests.e2e.rehearsals import Rehearsal
 from tests.support.openapi import OpenApiValidator
 
 pytestmark = pytest.mark.e2e
-TEN_MB = 9_900_000  # what the padded and the rubbish answers have at least
+TEN_MB = 9_900_000  # what the padded and the malformed answers have at least
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +40,7 @@ def sizes(system: Faulty, job: dict[str, Any]) -> list[int]:
     return [line["size_bytes"] for line in system.log("salad_sim_job_completed") if line["job_id"] in ids]
 
 
-LIES = ["rubbish", "rubbish_10_mb", "other_job", "other_file", "older_attempt", "promise"]
+LIES = ["malformed", "malformed_10_mb", "other_job", "other_file", "older_attempt", "promise"]
 
 
 @pytest.mark.parametrize("lie", LIES)
@@ -57,12 +57,12 @@ def test_a_lie_is_not_believed_and_the_next_attempt_does_the_job(
     else:
         told = [line["outcome"] for line in system.log("salad_job_finished", job_id=job["id"])]
         assert told == ["AttemptFailed", "ResultClaimed"]
-    assert (max(sizes(system, job)) >= TEN_MB) == (lie == "rubbish_10_mb")
+    assert (max(sizes(system, job)) >= TEN_MB) == (lie == "malformed_10_mb")
     assert f"/{job['id']}.mp4?" in done["output_url"]
     assert other["id"] not in done["output_url"]
 
 
-@pytest.mark.parametrize(("lie", "code"), [("rubbish", "internal"), ("promise", "output_verification_failed")])
+@pytest.mark.parametrize(("lie", "code"), [("malformed", "internal"), ("promise", "output_verification_failed")])
 def test_three_lies_fail_the_job_with_the_code_that_tells_why(system: Faulty, lie: str, code: str) -> None:
     job = system.submit(f"order1={lie}&order2={lie}&order3={lie}")
     done = system.promise(job, "failed", attempt=3)

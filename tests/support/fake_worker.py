@@ -1,6 +1,6 @@
 """A fake GPU worker, run as a program: each job says in its video_url's query how its worker shall behave.
 
-`?order1=rubbish&order2=hold`: by number of the attempt, `honest` where nothing is said; `hold` waits for the answer of
+`?order1=malformed&order2=hold`: by number of the attempt, `honest` where none is given; `hold` waits for the answer of
 `gate2=<url>`, else of audio_url; `other=<job id>`: whose job or file a lie names; `reports=1`: it reports as a real
 one does, and follows no answer. With a storage key, the job's own or that of its environment, an honest answer comes
 with an uploaded file; without one the file is only promised.
@@ -49,9 +49,9 @@ class Job:
     def _answer(self) -> bytes:
         own, other = self.input["job_id"], self.orders.get("other", "0" * 32)
         match self.order:
-            case "rubbish":
+            case "malformed":
                 return b"<html>no answer of any worker of ours</html>"
-            case "rubbish_10_mb":
+            case "malformed_10_mb":
                 return b"x" * PADDING
             case "oversize":
                 return b"x" * OVERSIZE

@@ -1,4 +1,4 @@
-"""What one run of upstream's program may take: memory, disk, time. Pure arithmetic on measured figures."""
+"""What one run of upstream's program may take: memory, disk, time. Pure arithmetic on measured numbers."""
 
 from dataclasses import dataclass
 

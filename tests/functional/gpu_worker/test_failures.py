@@ -264,7 +264,7 @@ def test_a_bug_becomes_internal_and_tells_nothing(rig):
 
 
 def test_scratch_is_gone_after_a_failure(rig, site):
-    site.files["/face.mp4"] = b"rubbish"
+    site.files["/face.mp4"] = b"not a video"
     rig.run()
     assert list(rig.work_dir.iterdir()) == []
 

@@ -1,4 +1,4 @@
-"""Guards the worker as a citizen of its node: price, readiness, cure, giving up, drain, with real processes."""
+"""Guards the worker as its node sees it: price, readiness, cure, giving up, drain, with real processes."""
 
 import json
 import os
@@ -119,7 +119,7 @@ def test_readiness_never_flaps_while_jobs_run(start, b2, rig, site, metadata):
     worker = start(B2_REALM=b2, SALAD_METADATA_URI=metadata.url, IDLE_CURE_SEC="900", **B2_KEYS)
     health = Health(worker)
     health.start()
-    site.files["/bad.mp4"] = b"rubbish"
+    site.files["/bad.mp4"] = b"not a video"
     outcomes = [
         worker.generate(rig.job(job_id=f"job-{number}", **change))[1]["status"]
         for number, change in enumerate([{}, {"video_url": f"{site.url}/bad.mp4"}, {}, {"attempt": 2}])

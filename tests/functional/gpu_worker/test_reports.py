@@ -90,7 +90,7 @@ def test_reports_that_are_refused_never_cost_a_video(rig, site, status):
     assert '"event": "report_not_delivered"' in rig.stream.getvalue()
 
 
-@pytest.mark.parametrize("url", ["http://127.0.0.1:9/reports", "http://169.254.169.254/reports", "rubbish"])
+@pytest.mark.parametrize("url", ["http://127.0.0.1:9/reports", "http://169.254.169.254/reports", "nonsense"])
 def test_a_report_url_that_leads_nowhere_never_costs_a_video(rig, site, url):
     assert rig.run(report_url=url).body["status"] == "ok"
     assert site.reports == []

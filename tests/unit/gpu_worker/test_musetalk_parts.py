@@ -70,7 +70,7 @@ def test_the_stages_add_up_to_the_whole_run():
     }
 
 
-@given(st.lists(st.sampled_from([line for line, _ in SAID] + ["rubbish", "9/3 [", "1/0 ["]), max_size=40))
+@given(st.lists(st.sampled_from([line for line, _ in SAID] + ["nonsense", "9/3 [", "1/0 ["]), max_size=40))
 def test_progress_stays_within_its_bounds_whatever_is_said(lines):
     transcript = Transcript(0.0)
     for at, line in enumerate(lines):
@@ -181,7 +181,7 @@ STACK_A = ["sm_50", "sm_60", "sm_70", "sm_75", "sm_80", "sm_86", "sm_90"]
         (GOOD_CARD | {"capability": [8, 9], "compiled_for": STACK_A}, None),  # machine code for 8.6 runs on 8.9
         (GOOD_CARD | {"capability": [12, 0], "compiled_for": STACK_A}, "not compiled"),  # an RTX 5090
         (GOOD_CARD | {"capability": [12, 0], "compiled_for": [*STACK_A, "compute_90"]}, None),
-        (GOOD_CARD | {"capability": [8, 0], "compiled_for": ["sm_86", "rubbish"]}, "not compiled"),
+        (GOOD_CARD | {"capability": [8, 0], "compiled_for": ["sm_86", "nonsense"]}, "not compiled"),
         (GOOD_CARD | {"vram_mib": 6_144, "compiled_for": STACK_A}, "memory"),
         ({"cuda": False, "compiled_for": STACK_A}, "no GPU"),
         ({}, "no GPU"),

@@ -138,7 +138,7 @@ def test_an_answer_that_makes_no_sense_is_a_fault(body):
 
 
 @pytest.mark.parametrize("seconds", ["null", "true", '"9"', "NaN", "Infinity", "1" * 400])
-def test_rubbish_seconds_are_ignored_and_the_rest_counts(seconds):
+def test_malformed_seconds_are_ignored_and_the_rest_counts(seconds):
     answer = read_answer(f'{{"cancel": true, "remaining_seconds": {seconds}}}'.encode())
     assert answer == ReportAnswer(cancel=True, remaining_sec=None)
 

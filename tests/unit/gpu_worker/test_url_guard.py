@@ -142,7 +142,7 @@ def test_loopback_addresses_only_in_the_rehearsal(ip):
 
 @pytest.mark.parametrize(
     "ip",
-    ["10.0.0.1", "169.254.169.254", "fd00:ec2::254", "::ffff:10.0.0.1", "64:ff9b::7f00:1", "2002:7f00:1::", "rubbish"],
+    ["10.0.0.1", "169.254.169.254", "fd00:ec2::254", "::ffff:10.0.0.1", "64:ff9b::7f00:1", "2002:7f00:1::", "nonsense"],
 )
 @pytest.mark.parametrize("rehearsal", [False, True])
 def test_private_and_metadata_addresses_never(ip, rehearsal):

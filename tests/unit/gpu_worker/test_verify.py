@@ -73,5 +73,5 @@ def test_boxes_are_read_in_order_also_with_long_sizes():
 
 
 @pytest.mark.parametrize("data", [b"", b"\0\0", bytes(64), b"\0\0\0\1free\0\0\0\0\0\0\0\0"])
-def test_rubbish_does_not_hang_the_reading_of_boxes(data):
+def test_malformed_data_does_not_hang_the_reading_of_boxes(data):
     assert len(top_level_atoms(io.BytesIO(data))) <= 1

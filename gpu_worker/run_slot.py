@@ -11,7 +11,7 @@ from gpu_worker.wire import Answer, JobInput, failure_answer
 
 LOOK_SEC = 0.5  # how often a waiting request looks whether its caller is still there
 # A job that comes to a node that was given up waits so long for its 503. Answered at once, the queue would hand it
-# back and burn its four tries before the readiness probe has turned and closed the stream.
+# back and use up its four tries before the readiness probe has turned and closed the stream.
 HOLD_SEC = 20.0
 STOPPED = "The GPU node is being stopped."
 REPLACED = "The GPU node is being replaced."
@@ -21,10 +21,10 @@ Run = Callable[[JobInput, RunControl], Answer]
 
 
 class Doorkeeper(Protocol):
-    """Hears who is at the desk; must answer at once."""
+    """Hears who is in the run slot; must answer at once."""
 
     def job_came(self) -> None:
-        """A job is at the desk, running or waiting."""
+        """A job is in the run slot, running or waiting."""
 
     def job_left(self) -> None:
         """A job has its answer."""
@@ -37,7 +37,7 @@ class _RunInProgress:
         self.answer: Answer | None = None
 
 
-class Desk:
+class RunSlot:
     """Takes jobs from request threads and holds each until its answer is there.
 
     run: makes the answer, in the thread of the request that came first; new_control: starts a run's clock;

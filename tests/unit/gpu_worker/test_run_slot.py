@@ -3,7 +3,7 @@
 import threading
 import time
 
-from gpu_worker.desk import Desk
+from gpu_worker.run_slot import RunSlot
 from gpu_worker.runs.control import RunControl, StopReason
 from gpu_worker.wire import Answer, JobInput
 
@@ -19,7 +19,7 @@ class SlowRuns:
     def __init__(self) -> None:
         self.started: list[tuple[str, int]] = []
         self.release = threading.Event()
-        self.desk = Desk(self.run, lambda given: RunControl(time.monotonic, given.run_timeout_seconds))
+        self.run_slot = RunSlot(self.run, lambda given: RunControl(time.monotonic, given.run_timeout_seconds))
 
     def run(self, given: JobInput, control: RunControl) -> Answer:
         self.started.append((given.job_id, given.attempt))
@@ -37,7 +37,7 @@ class Request(threading.Thread):
         super().__init__()
         self.is_gone = threading.Event()
         self.answer: Answer | None = None
-        self._take = lambda: runs.desk.take(given, self.is_gone.is_set)
+        self._take = lambda: runs.run_slot.take(given, self.is_gone.is_set)
         self.start()
 
     def run(self) -> None:
@@ -94,11 +94,11 @@ def test_a_closed_desk_begins_nothing_and_an_interrupt_ends_what_runs():
     first = Request(runs, job("a"))
     until(lambda: runs.started)
     waiting = Request(runs, job("b"))
-    runs.desk.close("The GPU node is being stopped.")
-    runs.desk.interrupt()
+    runs.run_slot.close("The GPU node is being stopped.")
+    runs.run_slot.interrupt()
     assert first.result().http_status == 503
     assert waiting.result().body["error"]["code"] == "worker_interrupted"
-    assert runs.desk.take(job("c"), lambda: False).http_status == 503
+    assert runs.run_slot.take(job("c"), lambda: False).http_status == 503
     assert runs.started == [("a", 1)]
 
 
@@ -106,30 +106,30 @@ def test_a_closed_desk_lets_the_run_in_progress_end_and_others_join_it():
     runs = SlowRuns()
     first = Request(runs, job("a"))
     until(lambda: runs.started)
-    runs.desk.close("closed")
+    runs.run_slot.close("closed")
     joined = Request(runs, job("a"))
-    assert runs.desk.wait_until_idle(0.05) is False
+    assert runs.run_slot.wait_until_idle(0.05) is False
     runs.release.set()
     assert first.result() == joined.result()
-    assert runs.desk.wait_until_idle(5) is True
+    assert runs.run_slot.wait_until_idle(5) is True
 
 
 def test_a_desk_that_is_not_open_yet_lets_jobs_wait():
     runs = SlowRuns()
-    runs.desk = Desk(runs.run, lambda given: RunControl(time.monotonic, 60), is_open=False)
+    runs.run_slot = RunSlot(runs.run, lambda given: RunControl(time.monotonic, 60), is_open=False)
     early = Request(runs, job("a"))
     runs.release.set()
     early.join(0.2)
     assert (early.is_alive(), runs.started) == (True, [])
-    runs.desk.open()
+    runs.run_slot.open()
     assert early.result().http_status == 200
 
 
 def test_a_job_that_comes_to_a_node_on_its_way_out_is_held_before_its_503():
     runs = SlowRuns()
-    runs.desk.close("The node is being replaced.", hold_sec=0.5)
+    runs.run_slot.close("The node is being replaced.", hold_sec=0.5)
     began = time.monotonic()
-    assert runs.desk.take(job("a"), lambda: False).http_status == 503
+    assert runs.run_slot.take(job("a"), lambda: False).http_status == 503
     assert time.monotonic() - began >= 0.5
 
 
@@ -137,10 +137,10 @@ def test_a_run_that_raises_frees_the_desk():
     def broken(_job, _control):
         raise RuntimeError("bug")
 
-    desk = Desk(broken, lambda given: RunControl(time.monotonic, 60))
+    run_slot = RunSlot(broken, lambda given: RunControl(time.monotonic, 60))
     for _ in range(2):
         try:
-            desk.take(job("a"), lambda: False)
+            run_slot.take(job("a"), lambda: False)
         except RuntimeError:
             continue
         raise AssertionError("the bug was swallowed")

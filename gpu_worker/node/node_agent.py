@@ -16,7 +16,7 @@ ASK_AGAIN_SEC = 30.0  # an instance that is never ready costs money until the se
 STORING = frozenset({Phase.UPLOADING, Phase.VERIFYING})  # the video exists: what is left is short and worth its time
 
 
-class Citizen:
+class NodeAgent:
     """The worker as Salad sees it. Every method answers at once; what takes time has a thread of its own.
 
     imds: None where there is no Salad; clock: monotonic seconds; is_engine_ready: whether the engine takes a job;
@@ -62,7 +62,7 @@ class Citizen:
             self._cost.stop()
 
     def is_ready(self) -> bool:
-        """Says what the health check must say. A job at the desk keeps it ready: only the end of the worker counts."""
+        """Returns what the health check answers; a job in the run slot keeps it ready until the worker ends."""
         if self._is_stopping:
             return False
         if self._progress is not None:
@@ -77,7 +77,7 @@ class Citizen:
         return progress is not None and progress.snapshot().phase in STORING
 
     def job_came(self) -> None:
-        """A job is at the desk, running or waiting."""
+        """A job is in the run slot, running or waiting."""
         with self._lock:
             self._jobs += 1
         self._refresh()
@@ -171,4 +171,4 @@ class Citizen:
 
 
 def _nobody_listens() -> None:
-    """Stands in until the desk does."""
+    """Stands in until the run slot does."""
