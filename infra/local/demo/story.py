@@ -5,8 +5,9 @@ import json
 import shlex
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from queue import Empty
 from typing import Any
@@ -91,6 +92,7 @@ def _tell(video: Medium, audio: Medium, limit_sec: int) -> None:
         }
         with JobApi(ready["api"], key) as api:
             job = _follow(api, ready["api"], body, limit_sec)
+            say("\nwhat the job's record says:\n" + "\n".join(record_lines(job)))
             _refuse(job_faults(job))
             _check_callback(receiver, ready["callback_secrets"][client], job)
             _check_video(job, audio)
@@ -107,6 +109,23 @@ def fleet_line(health: dict[str, Any]) -> str:
     return (
         f"fleet: {instances.get('running', 0)} running; {scaling.get('rule', 'no rule')} sees a need of {need}: {plans}"
     )
+
+
+def record_lines(job: Mapping[str, Any]) -> list[str]:
+    """Returns one line for each status that the job went through, and one for the stages of its run.
+
+    job: the API's answer for a finished job. A short status can begin and end between two polls; the record has all.
+    """
+    accepted_at = datetime.fromisoformat(job["created_at"])
+    moments = {"queued": job["created_at"], "running": job["started_at"], job["status"]: job["finished_at"]}
+    lines = [
+        f"  {status:<10} after {(datetime.fromisoformat(moment) - accepted_at).total_seconds():.1f} s"
+        for status, moment in moments.items()
+        if moment
+    ]
+    stages = (job["metrics"] or {}).get("stages") or {}
+    took = ", ".join(f"{stage} {seconds:.2f}" for stage, seconds in stages.items())
+    return lines + ([f"  seconds by stage: {took}"] if took else [])
 
 
 def _url(item: Medium, sample_url: str, own_url: str) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from infra.local.demo.checking import Video, callback_faults, job_faults, video_faults
+from infra.local.demo.story import record_lines
 
 JOB: dict[str, Any] = {
     "id": "1", "status": "succeeded", "progress": 1.0, "output_url": "http://127.0.0.1/v.mp4", "error": None,
@@ -22,6 +23,21 @@ def test_a_good_job_callback_and_video_have_no_faults() -> None:
 def test_a_failed_job_is_reported_with_its_code_and_message() -> None:
     failed = JOB | {"status": "failed", "error": {"code": "media_corrupt", "message": "no frames"}}
     assert job_faults(failed) == ["the job ended as failed: media_corrupt (no frames)"]
+
+
+def test_the_record_tells_every_status_and_the_seconds_of_each_stage() -> None:
+    job = JOB | {
+        "created_at": "2026-11-25T12:00:00.000Z", "started_at": "2026-11-25T12:00:00.500Z",
+        "finished_at": "2026-11-25T12:00:02.000Z", "metrics": {"stages": {"downloading": 0.01, "generating": 1.2}},
+    }  # fmt: skip
+    assert record_lines(job) == [
+        "  queued     after 0.0 s",
+        "  running    after 0.5 s",
+        "  succeeded  after 2.0 s",
+        "  seconds by stage: downloading 0.01, generating 1.20",
+    ]
+    cancelled = job | {"status": "cancelled", "started_at": None, "metrics": None}
+    assert record_lines(cancelled) == ["  queued     after 0.0 s", "  cancelled  after 2.0 s"]
 
 
 def test_a_callback_about_another_job_is_a_fault() -> None:
