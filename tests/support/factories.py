@@ -17,9 +17,12 @@ def later(seconds: float) -> datetime:
 
 def a_job(job_id: str = "job-00000001", *, now: datetime = NOW, client: str = "studio", **changes: Any) -> Job:
     """A job just accepted; changes are fields of its input."""
-    job_input = JobInput(
-        **{"video_url": "https://example.com/v.mp4", "audio_url": "https://example.com/a.wav", **changes}
-    )
+    fields = {
+        "video_url": "https://example.com/v.mp4", "audio_url": "https://example.com/a.wav",
+        "aspect_ratio": "source", "resolution": "source", "webhook_url": None,
+        "start_timeout_seconds": 3600, "run_timeout_seconds": 1800,
+    }  # fmt: skip
+    job_input = JobInput(**{**fields, **changes})
     return new_job(
         job_id=job_id,
         client=client,

@@ -68,6 +68,8 @@ def _new_job(webhook_url: str | None) -> Job:
     job_input = JobInput(
         video_url="https://example.com/face.mp4",
         audio_url="https://example.com/speech.wav",
+        aspect_ratio="source",
+        resolution="source",
         webhook_url=webhook_url,
         start_timeout_seconds=DAY_SEC,
         run_timeout_seconds=DAY_SEC,

@@ -96,15 +96,15 @@ class Frozen(BaseModel):
 
 
 class JobInput(Frozen):
-    """The request as it counts, defaults filled in; time-outs in seconds."""
+    """The request as it counts, time-outs in seconds. It has no defaults: SubmitBody has filled them in."""
 
     video_url: str
     audio_url: str
-    aspect_ratio: AspectRatio = "source"
-    resolution: Resolution = "source"
-    webhook_url: str | None = None
-    start_timeout_seconds: int = 3600
-    run_timeout_seconds: int = 1800
+    aspect_ratio: AspectRatio
+    resolution: Resolution
+    webhook_url: str | None
+    start_timeout_seconds: int
+    run_timeout_seconds: int
 
 
 class JobError(Frozen):
