@@ -7,7 +7,9 @@ from typing import Any
 
 from google.cloud import firestore
 
-from avatar_jobs.adapters.firestore_store.connection import SNAPSHOTS, FirestoreConnection, unavailable
+from avatar_jobs.adapters.firestore_store.connection import FirestoreConnection, unavailable
+
+COLLECTION = "snapshots"
 
 
 class FirestoreSnapshotArchive:
@@ -18,14 +20,14 @@ class FirestoreSnapshotArchive:
 
     def archive_snapshot(self, at: datetime, record: Mapping[str, Any], expires_at: datetime) -> None:
         """See SnapshotArchive.archive_snapshot."""
-        document = self._connection.client.collection(SNAPSHOTS).document(at.strftime("%Y%m%dT%H%M%S.%fZ"))
+        document = self._connection.client.collection(COLLECTION).document(at.strftime("%Y%m%dT%H%M%S.%fZ"))
         with unavailable():
             document.set({"at": at, "expires_at": expires_at, "body": json.dumps(record)}, **self._connection.limits())
 
     def archived_snapshots(self, since: datetime, until: datetime) -> Sequence[Mapping[str, Any]]:
         """See SnapshotArchive.archived_snapshots."""
         query = (
-            self._connection.client.collection(SNAPSHOTS)
+            self._connection.client.collection(COLLECTION)
             .where(filter=firestore.FieldFilter("at", ">=", since))
             .where(filter=firestore.FieldFilter("at", "<", until))
             .order_by("at")

@@ -9,8 +9,6 @@ from google.api_core.retry import Retry, if_exception_type
 from google.cloud import firestore
 
 from avatar_jobs.domain.errors import StorageUnavailableError
-from avatar_jobs.ports.jobs import StoredJob
-from avatar_jobs.protocol.stored_job import from_body
 
 # The client library retries for over a minute by default; a request has 5 s for the store.
 TOTAL_SEC = 5.0
@@ -22,11 +20,6 @@ TRANSIENT = (
     google_errors.ResourceExhausted,
 )
 
-JOBS = "jobs"
-IDEMPOTENCY = "idempotency"
-FLEET_STATE = "fleet/state"
-SNAPSHOTS = "snapshots"
-
 
 @contextmanager
 def unavailable() -> Iterator[None]:
@@ -37,16 +30,6 @@ def unavailable() -> Iterator[None]:
         raise StorageUnavailableError("the store did not answer within 5 s") from error
     except google_errors.GoogleAPICallError as error:
         raise StorageUnavailableError(f"the store refused: {error.code or type(error).__name__}") from error
-
-
-def version_of(snapshot: Any) -> str:
-    """Returns a document's update time, which its next write must find unchanged."""
-    return str(snapshot.update_time.rfc3339())
-
-
-def stored(snapshot: Any) -> StoredJob:
-    """Returns the job in a document with its version. Raises StorageUnavailableError for a newer release's record."""
-    return StoredJob(from_body(snapshot.get("body")), version_of(snapshot))
 
 
 class FirestoreConnection:
@@ -61,11 +44,6 @@ class FirestoreConnection:
         """Returns the client and makes it on the first call."""
         self._opened = self._opened or self._open()
         return self._opened
-
-    @property
-    def jobs(self) -> Any:
-        """Returns the collection of jobs."""
-        return self.client.collection(JOBS)
 
     def limits(self) -> dict[str, Any]:
         """Returns the retry and the time-out of one call, as keyword arguments."""

@@ -13,13 +13,7 @@ from google.api_core.datetime_helpers import DatetimeWithNanoseconds
 from google.cloud import firestore
 from google.cloud.firestore_v1.aggregation import AggregationQuery
 
-from avatar_jobs.adapters.firestore_store.connection import (
-    IDEMPOTENCY,
-    FirestoreConnection,
-    stored,
-    unavailable,
-    version_of,
-)
+from avatar_jobs.adapters.firestore_store.connection import FirestoreConnection, unavailable
 from avatar_jobs.domain.errors import StorageUnavailableError
 from avatar_jobs.domain.idempotency import IdempotencyRecord
 from avatar_jobs.domain.job.model import Job, JobStatus
@@ -27,6 +21,7 @@ from avatar_jobs.optimistic import update_optimistically
 from avatar_jobs.ports.jobs import AlreadyCreated, Created, JobFilter, OpenJobs, Overview, StoredJob, Updated
 from avatar_jobs.protocol.stored_job import from_body, readable, to_columns
 
+JOBS, IDEMPOTENCY = "jobs", "idempotency"  # the two collections
 OPEN = [JobStatus.QUEUED.value, JobStatus.RUNNING.value]
 # (field, descending); single fields are indexed by themselves, `body` and `write_id` must be exempt.
 COMPOSITE_INDEXES: tuple[tuple[tuple[str, bool], ...], ...] = (
@@ -39,6 +34,16 @@ COMPOSITE_INDEXES: tuple[tuple[tuple[str, bool], ...], ...] = (
 
 def _where(query: Any, field: str, operator: str, value: Any) -> Any:
     return query.where(filter=firestore.FieldFilter(field, operator, value))
+
+
+def _version(snapshot: Any) -> str:
+    """Returns a document's update time, which the next write must find unchanged."""
+    return str(snapshot.update_time.rfc3339())
+
+
+def _stored(snapshot: Any) -> StoredJob:
+    """Returns the job in a document with its version. Raises StorageUnavailableError for a newer release's record."""
+    return StoredJob(from_body(snapshot.get("body")), _version(snapshot))
 
 
 class FirestoreJobStore:
@@ -65,6 +70,10 @@ class FirestoreJobStore:
         self._on_conflict = on_conflict
         self._on_unreadable = on_unreadable
 
+    @property
+    def _jobs(self) -> Any:
+        return self._connection.client.collection(JOBS)
+
     def _idempotency_document(self, client: str, key: str) -> firestore.DocumentReference:
         # Hashed, because a key may be "." or "__x__", which Firestore refuses as document ids.
         name = hashlib.sha256(f"{client}\n{key}".encode()).hexdigest()
@@ -73,7 +82,7 @@ class FirestoreJobStore:
     def create(self, job: Job, record: IdempotencyRecord | None) -> Created | AlreadyCreated:
         """See JobStore.create."""
         write_id = self._draw_id()
-        reference = self._connection.jobs.document(job.id)
+        reference = self._jobs.document(job.id)
         batch = self._connection.client.batch()
         batch.create(reference, {**to_columns(job), "write_id": write_id})
         if record:
@@ -105,8 +114,8 @@ class FirestoreJobStore:
     def get(self, job_id: str) -> StoredJob | None:
         """See JobStore.get."""
         with unavailable():
-            snapshot = self._connection.jobs.document(job_id).get(**self._connection.limits())
-        return stored(snapshot) if snapshot.exists else None
+            snapshot = self._jobs.document(job_id).get(**self._connection.limits())
+        return _stored(snapshot) if snapshot.exists else None
 
     def update(self, job_id: str, change: Callable[[Job], Job], known: StoredJob | None = None) -> Updated | None:
         """See JobStore.update."""
@@ -122,7 +131,7 @@ class FirestoreJobStore:
 
     def _write(self, job: Job, version: str) -> StoredJob | None:
         write_id = self._draw_id()
-        reference = self._connection.jobs.document(job.id)
+        reference = self._jobs.document(job.id)
         read_at = DatetimeWithNanoseconds.from_rfc3339(version)  # type: ignore[no-untyped-call]
         expected = self._connection.client.write_option(last_update_time=read_at)
         batch = self._connection.client.batch()
@@ -136,14 +145,14 @@ class FirestoreJobStore:
 
     def _own_write(self, job_id: str, write_id: str) -> StoredJob | None:
         """Returns the stored job when this write's own first try left it; None when another writer was faster."""
-        snapshot = self._connection.jobs.document(job_id).get(**self._connection.limits())
+        snapshot = self._jobs.document(job_id).get(**self._connection.limits())
         own = snapshot.exists and (snapshot.to_dict() or {}).get("write_id") == write_id
-        return stored(snapshot) if own else None
+        return _stored(snapshot) if own else None
 
     def purge(self, job: Job) -> None:
         """See JobStore.purge."""
         batch = self._connection.client.batch()
-        batch.delete(self._connection.jobs.document(job.id))
+        batch.delete(self._jobs.document(job.id))
         if job.idempotency_key:
             batch.delete(self._idempotency_document(job.client, job.idempotency_key))
         with unavailable():
@@ -151,24 +160,20 @@ class FirestoreJobStore:
 
     def due(self, now: datetime, limit: int) -> Sequence[StoredJob]:
         """See JobStore.due."""
-        query = (
-            self._connection.jobs.where(filter=firestore.FieldFilter("next_action_at", "<=", now))
-            .order_by("next_action_at")
-            .limit(limit)
-        )
+        query = _where(self._jobs, "next_action_at", "<=", now).order_by("next_action_at").limit(limit)
         with unavailable():
             snapshots = list(query.stream(**self._connection.limits()))
         due = []
         for snapshot in snapshots:
             if job := readable(snapshot.get("body")):
-                due.append(StoredJob(job, version_of(snapshot)))
+                due.append(StoredJob(job, _version(snapshot)))
             else:
                 self._on_unreadable(snapshot.id)
         return due
 
     def count_open(self, client: str | None) -> int:
         """See JobStore.count_open."""
-        query = _where(self._connection.jobs, "status", "in", OPEN)
+        query = _where(self._jobs, "status", "in", OPEN)
         return self._count(query if client is None else _where(query, "client", "==", client))
 
     def _count(self, query: Any) -> int:
@@ -178,7 +183,7 @@ class FirestoreJobStore:
 
     def list_jobs(self, wanted: JobFilter, limit: int) -> Sequence[Job]:
         """See JobStore.list_jobs."""
-        query = _where(self._connection.jobs, "client", "==", wanted.client)
+        query = _where(self._jobs, "client", "==", wanted.client)
         if wanted.status:
             query = _where(query, "status", "==", wanted.status.value)
         if wanted.created_after:
@@ -189,28 +194,28 @@ class FirestoreJobStore:
         query = query.order_by("created_at", direction=descending).order_by("__name__", direction=descending)
         if wanted.position:
             created_at, job_id = wanted.position
-            query = query.start_after({"created_at": created_at, "__name__": self._connection.jobs.document(job_id)})
+            query = query.start_after({"created_at": created_at, "__name__": self._jobs.document(job_id)})
         with unavailable():
             snapshots = query.limit(limit).stream(**self._connection.limits())
             return [from_body(snapshot.get("body")) for snapshot in snapshots]
 
     def open_jobs(self) -> OpenJobs:
         """See JobStore.open_jobs."""
-        queued, running = (self._count(_where(self._connection.jobs, "status", "==", status)) for status in OPEN)
+        queued, running = (self._count(_where(self._jobs, "status", "==", status)) for status in OPEN)
         return OpenJobs(queued, running, self._oldest_queued_at())
 
     def overview(self, finished_since: datetime) -> Overview:
         """See JobStore.overview."""
         counts = {}
         for status in JobStatus:
-            query = _where(self._connection.jobs, "status", "==", status.value)
+            query = _where(self._jobs, "status", "==", status.value)
             counts[status] = self._count(
                 _where(query, "created_at", ">=", finished_since) if status.is_terminal else query
             )
         return Overview(counts, self._oldest_queued_at())
 
     def _oldest_queued_at(self) -> datetime | None:
-        oldest = _where(self._connection.jobs, "status", "==", JobStatus.QUEUED.value).order_by("created_at").limit(1)
+        oldest = _where(self._jobs, "status", "==", JobStatus.QUEUED.value).order_by("created_at").limit(1)
         with unavailable():
             found = [snapshot.get("created_at") for snapshot in oldest.stream(**self._connection.limits())]
         return found[0] if found else None

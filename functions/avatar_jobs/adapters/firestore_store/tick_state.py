@@ -7,8 +7,15 @@ from typing import Any
 
 from google.api_core import exceptions as google_errors
 
-from avatar_jobs.adapters.firestore_store.connection import FLEET_STATE, FirestoreConnection, unavailable
+from avatar_jobs.adapters.firestore_store.connection import FirestoreConnection, unavailable
 from avatar_jobs.ports.tick_state import FleetState
+
+DOCUMENT = "fleet/state"
+
+
+def _fields(snapshot: Any) -> dict[str, Any]:
+    """Returns a document's fields; none when the document does not exist yet."""
+    return (snapshot.to_dict() or {}) if snapshot.exists else {}
 
 
 class FirestoreTickState:
@@ -19,10 +26,10 @@ class FirestoreTickState:
 
     def take_tick_lease(self, holder: str, now: datetime, until: datetime) -> bool:
         """See TickState.take_tick_lease."""
-        reference = self._connection.client.document(FLEET_STATE)
+        reference = self._connection.client.document(DOCUMENT)
         with unavailable():
             snapshot = reference.get(**self._connection.limits())
-            lease = (snapshot.to_dict() or {}) if snapshot.exists else {}
+            lease = _fields(snapshot)
             taken_until = lease.get("lease_until")
             if taken_until and taken_until > now and lease.get("lease_holder") != holder:
                 return False
@@ -40,15 +47,15 @@ class FirestoreTickState:
         return True
 
     def _lease_holder(self) -> str | None:
-        snapshot = self._connection.client.document(FLEET_STATE).get(**self._connection.limits())
-        return (snapshot.to_dict() or {}).get("lease_holder") if snapshot.exists else None
+        snapshot = self._connection.client.document(DOCUMENT).get(**self._connection.limits())
+        return _fields(snapshot).get("lease_holder")
 
     def release_tick_lease(self, holder: str, now: datetime, fleet: Mapping[str, Any] | None) -> None:
         """See TickState.release_tick_lease."""
-        reference = self._connection.client.document(FLEET_STATE)
+        reference = self._connection.client.document(DOCUMENT)
         with unavailable():
             snapshot = reference.get(**self._connection.limits())
-            if not snapshot.exists or (snapshot.to_dict() or {}).get("lease_holder") != holder:
+            if _fields(snapshot).get("lease_holder") != holder:
                 return
             batch = self._connection.client.batch()
             unchanged = self._connection.client.write_option(last_update_time=snapshot.update_time)
@@ -62,6 +69,6 @@ class FirestoreTickState:
     def fleet_state(self) -> FleetState:
         """See TickState.fleet_state."""
         with unavailable():
-            snapshot = self._connection.client.document(FLEET_STATE).get(**self._connection.limits())
-        fields = (snapshot.to_dict() or {}) if snapshot.exists else {}
+            snapshot = self._connection.client.document(DOCUMENT).get(**self._connection.limits())
+        fields = _fields(snapshot)
         return FleetState(fields.get("last_tick_at"), json.loads(fields.get("fleet") or "{}"))
