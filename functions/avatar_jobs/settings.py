@@ -89,6 +89,15 @@ class OutputSettings:
     lifetime: timedelta
 
 
+@dataclass(frozen=True)
+class EndingSettings:
+    """What a function needs to end jobs: the bucket, the clients' callback secrets, and whether it is the rehearsal."""
+
+    bucket: OutputSettings
+    clients: ClientSettings
+    rehearsal: bool
+
+
 class Environment:
     """Reads variables one by one and remembers every fault; check() raises them together."""
 
@@ -206,6 +215,10 @@ class Environment:
             api_keys={name: tuple(entry["api_keys"]) for name, entry in valid.items()},
             callback_secrets={name: tuple(entry["callback_secrets"]) for name, entry in valid.items()},
         )
+
+    def ending(self) -> EndingSettings:
+        """Returns the settings of the bucket and the clients, and REHEARSAL_MODE."""
+        return EndingSettings(self.outputs(), self.clients(), self.rehearsal())
 
     def dispatching(self) -> DispatchSettings:
         """PUBLIC_BASE_URL: the origin under which Salad and the workers reach salad_webhook; REPORT_TOKEN_SECRETS."""

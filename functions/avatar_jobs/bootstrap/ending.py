@@ -1,5 +1,8 @@
-"""What the functions share that can end a job."""
+"""Builds what the functions share that can end a job."""
 
+from dataclasses import dataclass
+
+from avatar_jobs.adapters.b2_outputs import B2Outputs
 from avatar_jobs.adapters.callback_sender import GuardedCallbackSender
 from avatar_jobs.adapters.guarded_http import guarded_pool
 from avatar_jobs.bootstrap import common
@@ -10,38 +13,48 @@ from avatar_jobs.services.callbacks.deliverer import CallbackDeliverer
 from avatar_jobs.services.outcome.finisher import Finisher
 from avatar_jobs.services.outcome.verifier import Verifier
 from avatar_jobs.services.queries.job_view import JobRenderer
-from avatar_jobs.settings import Environment
+from avatar_jobs.settings import EndingSettings
 
 
+@dataclass(frozen=True)
 class JobEnding:
-    """What every function shares that can end a job: verify a claim, end it, call the app back."""
+    """The services that verify a claimed video, end its job and call the app's webhook."""
 
-    def __init__(self, environment: Environment, store: JobStore, log: JsonLog, *, in_tick: bool = False) -> None:
-        self.bucket, self.clients, rehearsal = environment.outputs(), environment.clients(), environment.rehearsal()
-        environment.check()
-        self.outputs = common.outputs(self.bucket)
-        self.renderer = JobRenderer(self.outputs, self.bucket.prefix)
-        self.verifier = Verifier(
-            store=store, outputs=self.outputs, clock=common.utc_now, log=log, prefix=self.bucket.prefix
-        )
-        self.callbacks = CallbackDeliverer(
-            store=store,
-            sender=GuardedCallbackSender(
-                pool=guarded_pool(rehearsal=rehearsal), rehearsal=rehearsal, now=common.utc_now, log=log
-            ),
-            renderer=self.renderer,
-            clock=common.utc_now,
-            log=log,
-            jitter=common.JITTER,
-            secrets=self.clients.callback_secrets,
-        )
-        self.rounds = CallbackBatch(deliverer=self.callbacks, clock=common.utc_now, log=log)
-        self.finisher = Finisher(
-            store=store,
-            verifier=self.verifier,
-            callbacks=self.rounds if in_tick else self.callbacks,
-            clock=common.utc_now,
-            log=log,
-            bucket=self.bucket.bucket,
-            prefix=self.bucket.prefix,
-        )
+    outputs: B2Outputs
+    renderer: JobRenderer
+    verifier: Verifier
+    callback_batch: CallbackBatch
+    finisher: Finisher
+
+
+def job_ending(settings: EndingSettings, store: JobStore, log: JsonLog, *, in_tick: bool = False) -> JobEnding:
+    """Builds the services.
+
+    in_tick: True collects the callbacks for the end of the tick, False sends each one at once.
+    """
+    bucket, rehearsal = settings.bucket, settings.rehearsal
+    outputs = common.outputs(bucket)
+    renderer = JobRenderer(outputs, bucket.prefix)
+    verifier = Verifier(store=store, outputs=outputs, clock=common.utc_now, log=log, prefix=bucket.prefix)
+    deliverer = CallbackDeliverer(
+        store=store,
+        sender=GuardedCallbackSender(
+            pool=guarded_pool(rehearsal=rehearsal), rehearsal=rehearsal, now=common.utc_now, log=log
+        ),
+        renderer=renderer,
+        clock=common.utc_now,
+        log=log,
+        jitter=common.JITTER,
+        secrets=settings.clients.callback_secrets,
+    )
+    batch = CallbackBatch(deliverer=deliverer, clock=common.utc_now, log=log)
+    finisher = Finisher(
+        store=store,
+        verifier=verifier,
+        callbacks=batch if in_tick else deliverer,
+        clock=common.utc_now,
+        log=log,
+        bucket=bucket.bucket,
+        prefix=bucket.prefix,
+    )
+    return JobEnding(outputs, renderer, verifier, batch, finisher)

@@ -1,7 +1,7 @@
 """Builds job_status."""
 
 from avatar_jobs.bootstrap import common
-from avatar_jobs.bootstrap.ending import JobEnding
+from avatar_jobs.bootstrap.ending import job_ending
 from avatar_jobs.http.routes.job_status import status_routes
 from avatar_jobs.http.web import ApiKeys, Endpoint
 from avatar_jobs.logs import JsonLog
@@ -12,8 +12,10 @@ from avatar_jobs.settings import Environment
 def build(environment: Environment) -> Endpoint:
     """Builds the endpoint. Raises SettingsError naming every fault of its settings."""
     log = JsonLog("job_status")
-    stores = common.open_stores(environment.store(), log)
-    finishing = JobEnding(environment, stores.jobs, log)
-    canceller = Canceller(store=stores.jobs, announcer=finishing.finisher, clock=common.utc_now, log=log)
-    routes = status_routes(stores.jobs, stores.tick_state, canceller, finishing.renderer, common.utc_now)
-    return Endpoint(routes=routes, api_keys=ApiKeys(finishing.clients.api_keys), log=log, draw_id=common.draw_id)
+    place, settings = environment.store(), environment.ending()
+    environment.check()
+    stores = common.open_stores(place, log)
+    ending = job_ending(settings, stores.jobs, log)
+    canceller = Canceller(store=stores.jobs, announcer=ending.finisher, clock=common.utc_now, log=log)
+    routes = status_routes(stores.jobs, stores.tick_state, canceller, ending.renderer, common.utc_now)
+    return Endpoint(routes=routes, api_keys=ApiKeys(settings.clients.api_keys), log=log, draw_id=common.draw_id)

@@ -1,7 +1,7 @@
 """Builds salad_webhook, which holds no Salad key."""
 
 from avatar_jobs.bootstrap import common
-from avatar_jobs.bootstrap.ending import JobEnding
+from avatar_jobs.bootstrap.ending import job_ending
 from avatar_jobs.http.routes.salad_webhook import webhook_routes
 from avatar_jobs.http.web import ApiKeys, Endpoint
 from avatar_jobs.logs import JsonLog
@@ -14,10 +14,12 @@ def build(environment: Environment) -> Endpoint:
     log = JsonLog("salad_webhook")
     place = environment.store()
     webhook_secrets, token_secrets = environment.webhook_secrets(), environment.token_secrets()
+    settings = environment.ending()
+    environment.check()
     store = common.open_stores(place, log).jobs
-    finishing = JobEnding(environment, store, log)
+    ending = job_ending(settings, store, log)
     routes = webhook_routes(
-        finishing.finisher,
+        ending.finisher,
         ReportReceiver(store=store, clock=common.utc_now, log=log),
         common.utc_now,
         log,

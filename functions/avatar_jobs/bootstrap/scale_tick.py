@@ -1,7 +1,7 @@
 """Builds the function scale_tick from its adapters."""
 
 from avatar_jobs.bootstrap import common
-from avatar_jobs.bootstrap.ending import JobEnding
+from avatar_jobs.bootstrap.ending import job_ending
 from avatar_jobs.bootstrap.sending import dispatcher, salad_client, upload_keys
 from avatar_jobs.http.routes.scale_tick import tick_routes
 from avatar_jobs.http.web import ApiKeys, Endpoint
@@ -21,24 +21,25 @@ def build(environment: Environment) -> Endpoint:
     log = JsonLog("scale_tick")
     place, salad_settings, period = environment.store(), environment.salad(), environment.tick_period()
     dispatching, minting = environment.dispatching(), environment.minting()
-    choices = environment.scaling()
+    choices, settings = environment.scaling(), environment.ending()
+    environment.check()
     stores = common.open_stores(place, log)
-    finishing = JobEnding(environment, stores.jobs, log, in_tick=True)
+    ending = job_ending(settings, stores.jobs, log, in_tick=True)
     salad = salad_client(salad_settings, TICK_SALAD_SEC)
-    keys = upload_keys(minting, finishing.bucket, mint_sec=TICK_KEY_SEC, revoke_sec=TICK_KEY_SEC)
+    keys = upload_keys(minting, settings.bucket, mint_sec=TICK_KEY_SEC, revoke_sec=TICK_KEY_SEC)
     sender = dispatcher(dispatching, stores.jobs, salad, keys, log, lambda: True)  # the tick counts its calls itself
-    reconciler = Reconciler(store=stores.jobs, salad=salad, finisher=finishing.finisher, clock=common.utc_now, log=log)
+    reconciler = Reconciler(store=stores.jobs, salad=salad, finisher=ending.finisher, clock=common.utc_now, log=log)
     housekeeper = Housekeeper(
         store=stores.jobs,
-        outputs=finishing.outputs,
+        outputs=ending.outputs,
         dispatcher=sender,
-        verifier=finishing.verifier,
-        finisher=finishing.finisher,
+        verifier=ending.verifier,
+        finisher=ending.finisher,
         reconciler=reconciler,
-        callbacks=finishing.rounds,
+        callbacks=ending.callback_batch,
         upload_keys=keys,
         clock=common.utc_now,
-        prefix=finishing.bucket.prefix,
+        prefix=settings.bucket.prefix,
         period=period,
     )
     ticker = Ticker(
@@ -46,7 +47,7 @@ def build(environment: Environment) -> Endpoint:
         tick_state=stores.tick_state,
         housekeeper=housekeeper,
         reconciler=reconciler,
-        callbacks=finishing.rounds,
+        callbacks=ending.callback_batch,
         scaler=Scaler(
             store=stores.jobs, archive=stores.archive, salad=salad, choices=choices, clock=common.utc_now, log=log
         ),
