@@ -7,7 +7,7 @@ import json
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -42,8 +42,8 @@ class StoreSettings:
 class ClientSettings:
     """API_CLIENTS: the keys and the callback secrets of each client; several live side by side while one rotates."""
 
-    api_keys: Mapping[str, Sequence[str]]
-    callback_secrets: Mapping[str, Sequence[str]]
+    api_keys: Mapping[str, Sequence[str]] = field(repr=False)
+    callback_secrets: Mapping[str, Sequence[str]] = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class SaladSettings:
     """Where and as whom we talk to Salad."""
 
     url: str
-    api_key: str
+    api_key: str = field(repr=False)
     organization: str
     project: str
     queue: str
@@ -62,7 +62,7 @@ class DispatchSettings:
     """What a sent job carries: where it reports to, and the secrets of its token (the first signs)."""
 
     base_url: str
-    token_secrets: tuple[str, ...]
+    token_secrets: tuple[str, ...] = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class MintSettings:
 
     api_url: str
     key_id: str
-    app_key: str
+    app_key: str = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ class OutputSettings:
     """The bucket of finished videos."""
 
     key_id: str
-    app_key: str
+    app_key: str = field(repr=False)
     bucket: str
     prefix: str
     endpoint: str
