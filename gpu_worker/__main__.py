@@ -2,7 +2,7 @@
 
 import sys
 
-from gpu_worker.bootstrap import main
+from gpu_worker.bootstrap.main import main
 from gpu_worker.settings import process_environment
 
 if __name__ == "__main__":

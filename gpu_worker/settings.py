@@ -1,5 +1,6 @@
 """Reads the worker's settings from an environment; the one place that knows their names, defaults and reasons."""
 
+import math
 import os
 import tempfile
 from collections.abc import Callable, Mapping
@@ -7,9 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from gpu_worker.setting_values import as_count, as_engine, as_flag, as_megabytes, as_port, as_positive
-
 METADATA_URI = "http://169.254.169.254"  # Salad's instance metadata service, the same on every node
+
+ENGINES = ("preview", "musetalk_cold")
+MAX_PORT = 65_535
+MAX_BATCH = 256  # far over what any card's memory holds
 
 Value = TypeVar("Value")
 
@@ -178,31 +181,31 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
     """Gives the settings; an empty variable counts as not set. Raises SettingsError that names all faults at once."""
     reader = _Reader(environment)
     work_dir = Path(reader.optional("WORK_DIR") or Path(tempfile.gettempdir(), "avatar-video-worker"))
-    engine = reader.read("ENGINE", as_engine)
+    engine = reader.read("ENGINE", _as_engine)
     machine_id = reader.optional("SALAD_MACHINE_ID")
     settings = Settings(
-        port=reader.read("PORT", as_port),
+        port=reader.read("PORT", _as_port),
         engine=engine,
         musetalk=_read_musetalk(reader, work_dir, is_needed=engine.startswith("musetalk")),
-        rehearsal=reader.read("REHEARSAL_MODE", as_flag),
+        rehearsal=reader.read("REHEARSAL_MODE", _as_flag),
         work_dir=work_dir,
         storage=reader.storage(),
         prefix=reader.read("B2_PREFIX", str),
         realm=reader.read("B2_REALM", str),
         download_url=reader.optional("B2_DOWNLOAD_URL"),
-        max_video_bytes=reader.read("MAX_VIDEO_MB", as_megabytes),
-        max_audio_bytes=reader.read("MAX_AUDIO_MB", as_megabytes),
-        min_audio_sec=reader.read("MIN_AUDIO_SEC", as_positive),
-        max_audio_sec=reader.read("MAX_AUDIO_SEC", as_positive),
-        download_sec=reader.read("DOWNLOAD_TIMEOUT_SEC", as_positive),
-        upload_sec=reader.read("UPLOAD_TIMEOUT_SEC", as_positive),
+        max_video_bytes=reader.read("MAX_VIDEO_MB", _as_megabytes),
+        max_audio_bytes=reader.read("MAX_AUDIO_MB", _as_megabytes),
+        min_audio_sec=reader.read("MIN_AUDIO_SEC", _as_positive),
+        max_audio_sec=reader.read("MAX_AUDIO_SEC", _as_positive),
+        download_sec=reader.read("DOWNLOAD_TIMEOUT_SEC", _as_positive),
+        upload_sec=reader.read("UPLOAD_TIMEOUT_SEC", _as_positive),
         ffmpeg_path=reader.optional("FFMPEG_PATH"),
         ffprobe_path=reader.optional("FFPROBE_PATH"),
         machine_id=machine_id,
         metadata_uri=reader.optional("SALAD_METADATA_URI") or (METADATA_URI if machine_id else None),
-        idle_cure_sec=reader.read("IDLE_CURE_SEC", as_positive),
-        drain_sec=reader.read("DRAIN_SEC", as_positive),
-        min_free_bytes=reader.read("MIN_FREE_DISK_MB", as_megabytes),
+        idle_cure_sec=reader.read("IDLE_CURE_SEC", _as_positive),
+        drain_sec=reader.read("DRAIN_SEC", _as_positive),
+        min_free_bytes=reader.read("MIN_FREE_DISK_MB", _as_megabytes),
     )
     if reader.faults:
         raise SettingsError("\n".join(reader.faults))
@@ -242,6 +245,50 @@ class _Reader:
         return StorageSettings(*(value or "" for value in values.values()))
 
 
+def _as_port(text: str) -> int:
+    """A port; 0 stands for a free one."""
+    if not text.isascii() or not text.isdigit() or int(text) > MAX_PORT:
+        raise ValueError(f"must be a port, 0-{MAX_PORT}")
+    return int(text)
+
+
+def _as_engine(text: str) -> str:
+    """The name of an engine."""
+    if text not in ENGINES:
+        raise ValueError(f"must be one of {', '.join(ENGINES)}")
+    return text
+
+
+def _as_count(text: str) -> int:
+    """How many frames a step takes."""
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= MAX_BATCH:
+        raise ValueError(f"must be a whole number, 1-{MAX_BATCH}")
+    return int(text)
+
+
+def _as_flag(text: str) -> bool:
+    """true or false."""
+    if text not in ("true", "false"):
+        raise ValueError("must be true or false")
+    return text == "true"
+
+
+def _as_positive(text: str) -> float:
+    """A number over 0."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 < value < math.inf:
+        raise ValueError("must be a number over 0")
+    return value
+
+
+def _as_megabytes(text: str) -> int:
+    """Bytes of so many megabytes of 10^6."""
+    return int(_as_positive(text) * 1_000_000)
+
+
 def _read_musetalk(reader: _Reader, work_dir: Path, *, is_needed: bool) -> MuseTalkSettings:
     checkout = reader.optional("MUSETALK_WORKDIR")
     if is_needed and checkout is None:
@@ -250,9 +297,9 @@ def _read_musetalk(reader: _Reader, work_dir: Path, *, is_needed: bool) -> MuseT
         work_dir=Path(checkout) if checkout else None,
         result_dir=Path(reader.optional("MUSETALK_RESULT_DIR") or work_dir / "musetalk"),
         python=reader.read("MUSETALK_PYTHON", str),
-        batch_size=reader.read("MUSETALK_BATCH_SIZE", as_count),
-        half_precision=reader.read("MUSETALK_HALF_PRECISION", as_flag),
-        stall_sec=reader.read("MUSETALK_STALL_SEC", as_positive),
+        batch_size=reader.read("MUSETALK_BATCH_SIZE", _as_count),
+        half_precision=reader.read("MUSETALK_HALF_PRECISION", _as_flag),
+        stall_sec=reader.read("MUSETALK_STALL_SEC", _as_positive),
     )
 
 

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from gpu_worker.failures import ErrorCode, JobError
-from gpu_worker.geometry import ASPECT_RATIOS, RESOLUTIONS
+from gpu_worker.domain.failures import ErrorCode, JobError
+from gpu_worker.domain.geometry import ASPECT_RATIOS, RESOLUTIONS
 
 SCHEMA_VERSION = 1
 ACCEPTED_VERSIONS = (SCHEMA_VERSION, SCHEMA_VERSION - 1)  # N and N-1, so that neither side must be deployed first

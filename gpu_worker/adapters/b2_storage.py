@@ -23,7 +23,7 @@ from b2sdk.v3.exception import (
     Unauthorized,
 )
 
-from gpu_worker.storage import NewFile, StorageFault, StoredFile
+from gpu_worker.ports import NewFile, StorageFault, StoredFile
 from gpu_worker.wire import UploadKey
 
 CONNECT_SEC = 10.0  # three SYN retransmissions; b2sdk's own limit is 46 s

@@ -13,7 +13,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError
 from urllib3.response import BaseHTTPResponse, HTTPResponse
 
-from gpu_worker.url_guard import JudgedUrl, judge_address
+from gpu_worker.domain.url_guard import JudgedUrl, judge_address
 
 RESOLVE_SEC = 10.0  # getaddrinfo has no time limit of its own; a resolver that is down answers after 5-30 s
 WATCH_SEC = 0.2  # how often a stop is looked for: well under the 5 s between reports, cheap for one thread

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import IO
 
 from gpu_worker.adapters.memory import PeakMemory
-from gpu_worker.runs.control import RunControl
+from gpu_worker.domain.control import RunControl
 
 WRAPPER = Path(__file__).with_name("die_with_parent.py")
 POLL_SEC = 0.05  # how often a running tool is looked at: the delay of a cancellation, and of a short tool's end

@@ -5,8 +5,8 @@ import time
 from typing import Any
 
 from gpu_worker.adapters.http_client import HttpClient, HttpFault, read_chunks
-from gpu_worker.runs.reporter import ReportAnswer, ReportFault
-from gpu_worker.url_guard import UrlNotAllowed, judge_url
+from gpu_worker.domain.url_guard import UrlNotAllowed, judge_url
+from gpu_worker.ports import ReportAnswer, ReportFault
 
 SOCKET_SEC = 3.0  # a cloud function answers in well under a second once it is warm
 TOTAL_SEC = 4.0  # under the 5 s between reports, so that reports cannot pile up

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from gpu_worker.adapters.media_tools import ToolRunner
-from gpu_worker.runs.progress import RunProgress
+from gpu_worker.domain.progress import RunProgress
 
 
 class EngineNotAllowed(Exception):  # noqa: N818  the name says what is wrong

@@ -6,9 +6,9 @@ from PIL import Image, ImageDraw, ImageFont
 
 from gpu_worker import VERSION
 from gpu_worker.adapters.media_tools import MediaTools, ToolFailure, ToolRunner, ToolTimeout
+from gpu_worker.domain.failures import ErrorCode, JobError
+from gpu_worker.domain.progress import Phase, RunProgress
 from gpu_worker.engines.port import EngineNotAllowed, PreparedInputs, Rendered
-from gpu_worker.failures import ErrorCode, JobError
-from gpu_worker.runs.progress import Phase, RunProgress
 
 MARK = "PREVIEW - NOT LIP-SYNCED"
 FPS = 25

@@ -3,8 +3,8 @@
 import threading
 from collections.abc import Callable
 
+from gpu_worker.adapters.event_log import EventLog
 from gpu_worker.adapters.imds import ImdsFault
-from gpu_worker.event_log import EventLog
 
 IDLE_COST = 0  # what Salad assumes of an instance that never said anything
 BUSY_COST = 100  # any number over 0 would do; this one leaves room below for what is worth less than a job

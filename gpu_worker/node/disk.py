@@ -5,7 +5,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from gpu_worker.failures import DiskFullError, ErrorCode, JobError, disk_is_full
+from gpu_worker.domain.failures import DiskFullError, ErrorCode, JobError, disk_is_full
 
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 SAID = "No space left on device"  # the C library's words, with which ffmpeg ends

@@ -7,7 +7,7 @@ import pytest
 
 from avatar_jobs.domain import url_guard as functions_guard
 from avatar_jobs.domain.errors import UrlNotAllowedError
-from gpu_worker import url_guard as worker_guard
+from gpu_worker.domain import url_guard as worker_guard
 
 GUARDS: list[Any] = [
     pytest.param((functions_guard.judge_url, functions_guard.judge_address, UrlNotAllowedError), id="functions"),

@@ -11,8 +11,9 @@ from avatar_jobs.domain.upload_keys import UploadKey
 from avatar_jobs.protocol import worker_result
 from avatar_jobs.protocol.requests import checked_report
 from avatar_jobs.protocol.worker_input import worker_input
-from gpu_worker import failures, wire
-from gpu_worker.runs.progress import Phase
+from gpu_worker import wire
+from gpu_worker.domain import failures
+from gpu_worker.domain.progress import Phase
 from tests.support.factories import a_job
 
 RECORDED = Path(__file__).with_name("recorded")

@@ -15,10 +15,11 @@ from urllib.parse import parse_qs, urlsplit
 
 import requests
 
-from gpu_worker import bootstrap, pipeline
+from gpu_worker.bootstrap import main as bootstrap
 from gpu_worker.engines.musetalk.cold import MuseTalkCold
-from gpu_worker.stages.download import Downloader
-from gpu_worker.stages.upload import Uploader
+from gpu_worker.run import pipeline
+from gpu_worker.transfer.download import Downloader
+from gpu_worker.transfer.upload import Uploader
 
 COMMAND = f"{sys.executable} {Path(__file__)}"
 STAGES = ("download", "prepare", "engine", "verify", "upload", "sidecar", "answer")

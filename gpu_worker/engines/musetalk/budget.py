@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
+from gpu_worker.domain.failures import ErrorCode, JobError
 from gpu_worker.engines.port import PreparedInputs
-from gpu_worker.failures import ErrorCode, JobError
 
 GIB = 1024**3
 BYTES_PER_PIXEL = 3  # frames are kept as 8-bit BGR arrays

@@ -5,15 +5,15 @@ import os
 import re
 from pathlib import Path
 
-from gpu_worker.adapters.machine import memory_bytes
 from gpu_worker.adapters.media_tools import MediaTools, ToolRunner
+from gpu_worker.adapters.memory import memory_bytes
 from gpu_worker.adapters.scratch import run_directory, sweep
+from gpu_worker.domain.progress import Phase, RunProgress
 from gpu_worker.engines.musetalk import budget
 from gpu_worker.engines.musetalk.cold_run import ColdRun, ColdSettings
 from gpu_worker.engines.musetalk.command import Files, passed_on
 from gpu_worker.engines.musetalk.hardware import check_gpu
 from gpu_worker.engines.port import EngineNotAllowed, PreparedInputs, Rendered
-from gpu_worker.runs.progress import Phase, RunProgress
 
 SAFE_PATH = re.compile(r"[A-Za-z0-9_./-]+")
 PINNED = "0a89dec"  # upstream's commit that transcript.py and verdict.py were written for

@@ -10,11 +10,11 @@ from typing import Any
 
 from gpu_worker.adapters.media_tools import MediaTools, ToolFailure, ToolRunner, ToolTimeout
 from gpu_worker.adapters.process_groups import Ending, Program, Watch, run_group
+from gpu_worker.domain.failures import JobError, disk_is_full
+from gpu_worker.domain.progress import Phase, RunProgress
 from gpu_worker.engines.musetalk import budget, command, media, verdict
 from gpu_worker.engines.musetalk.transcript import Transcript
 from gpu_worker.engines.port import PreparedInputs, Rendered
-from gpu_worker.failures import JobError, disk_is_full
-from gpu_worker.runs.progress import Phase, RunProgress
 
 LEAST_FREE_BYTES = 64 * 1024 * 1024  # under it pictures were lost: upstream does not notice a write that failed
 

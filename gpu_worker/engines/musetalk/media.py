@@ -5,7 +5,7 @@ from pathlib import Path
 
 from gpu_worker.adapters.media_tools import ToolRunner
 from gpu_worker.engines.port import PreparedInputs
-from gpu_worker.stages.count_frames import COUNT_SEC
+from gpu_worker.media.frames import COUNT_SEC
 
 VOICE_RATE = 16_000  # Hz, what Whisper hears
 SAMPLES_A_FRAME = VOICE_RATE // 25

@@ -3,8 +3,8 @@
 import re
 
 from gpu_worker.adapters.process_groups import Ending
+from gpu_worker.domain.failures import ErrorCode, JobError, disk_is_full
 from gpu_worker.engines.musetalk.transcript import Stage, Transcript
-from gpu_worker.failures import ErrorCode, JobError, disk_is_full
 
 FPS = 25
 OUT_OF_MEMORY = re.compile(r"CUDA out of memory|OutOfMemoryError|CUBLAS_STATUS_ALLOC_FAILED")

@@ -13,16 +13,16 @@ from pathlib import Path
 
 import pytest
 
+from gpu_worker.adapters.event_log import EventLog
 from gpu_worker.adapters.http_client import HttpClient
 from gpu_worker.adapters.media_tools import find_tools
 from gpu_worker.adapters.report_sender import HttpReportSender
+from gpu_worker.domain.control import RunControl
 from gpu_worker.engines.preview import PreviewEngine
-from gpu_worker.event_log import EventLog
-from gpu_worker.pipeline import Equipment, Limits
-from gpu_worker.run_job import JobRunner
-from gpu_worker.runs.control import RunControl
-from gpu_worker.stages.prepare import AudioLimits
-from gpu_worker.storage import StorageFault, StoredFile
+from gpu_worker.media.prepare import AudioLimits
+from gpu_worker.ports import StorageFault, StoredFile
+from gpu_worker.run.pipeline import Equipment, Limits
+from gpu_worker.run.run_job import JobRunner
 from gpu_worker.wire import UploadKey, read_job
 
 VERSIONS = {"gpu_worker": "0.1.0", "ffmpeg": "6.0"}

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from gpu_worker.adapters.http_client import HttpClient
-from gpu_worker.stages.prepare import AudioLimits
+from gpu_worker.media.prepare import AudioLimits
 
 RANDOM = random.Random(1).randbytes(200_000)
 PLAYLIST = b"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nfile:///etc/hostname\n#EXT-X-ENDLIST\n"

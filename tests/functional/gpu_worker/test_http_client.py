@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from gpu_worker.adapters.http_client import HttpClient, HttpFault, read_chunks
-from gpu_worker.url_guard import UrlNotAllowed, judge_url
+from gpu_worker.domain.url_guard import UrlNotAllowed, judge_url
 
 PUBLIC = "93.184.216.34"
 NEVER = dict(headers={}, socket_sec=5.0, stop=lambda: False)  # noqa: C408  named like the arguments

@@ -4,8 +4,8 @@ import random
 
 import pytest
 
-from gpu_worker.pipeline import Limits
-from gpu_worker.stages.prepare import AudioLimits
+from gpu_worker.media.prepare import AudioLimits
+from gpu_worker.run.pipeline import Limits
 from tests.functional.gpu_worker.clips_more import MoreClips, complaints, spoilt
 from tests.functional.gpu_worker.media_checks import CountingEngine, assert_right, assert_verdict
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from gpu_worker.failures import ANOTHER_NODE_MAY_HELP, ErrorCode, JobError
-from gpu_worker.stages.probe import judge_video
+from gpu_worker.domain.failures import ANOTHER_NODE_MAY_HELP, ErrorCode, JobError
+from gpu_worker.media.probe import judge_video
 from tests.functional.gpu_worker.verdict_table import TABLE, Verdict
 
 PAGE = Path(__file__).parents[3] / "docs" / "media.md"

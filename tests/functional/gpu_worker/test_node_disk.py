@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gpu_worker.failures import DiskFullError
+from gpu_worker.domain.failures import DiskFullError
 from gpu_worker.node.disk import require_free
 from tests.functional.gpu_worker.test_node_process import metadata
 from tests.functional.gpu_worker.test_process import B2_KEYS, b2, http, start, until

@@ -8,7 +8,7 @@ import zlib
 import pytest
 
 from gpu_worker.engines.preview import PreviewEngine
-from gpu_worker.sidecar import as_record
+from gpu_worker.transfer.sidecar import as_record
 from tests.functional.gpu_worker.conftest import TOOLS
 
 MP4, SIDECAR = "musetalk/outputs/job-1.mp4", "musetalk/outputs/job-1.json"

@@ -2,8 +2,8 @@
 
 import pytest
 
-from gpu_worker.failures import ErrorCode, JobError, SupersededError
-from gpu_worker.runs.control import RunControl, StopReason
+from gpu_worker.domain.control import RunControl, StopReason
+from gpu_worker.domain.failures import ErrorCode, JobError, SupersededError
 
 
 class FakeClock:

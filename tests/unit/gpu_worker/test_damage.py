@@ -2,7 +2,7 @@
 
 import pytest
 
-from gpu_worker.stages.damage import Stretch, Unit, holes, intolerable, merged, video_damage
+from gpu_worker.media.damage import Stretch, Unit, holes, intolerable, merged, video_damage
 
 KEY, PREDICTED, DISCARDED = 1, 0, 4
 

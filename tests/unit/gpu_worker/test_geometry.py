@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gpu_worker.geometry import ASPECT_RATIOS, RESOLUTIONS, nearest_even, plan_geometry
+from gpu_worker.domain.geometry import ASPECT_RATIOS, RESOLUTIONS, nearest_even, plan_geometry
 
 SQUARE = Fraction(1)
 

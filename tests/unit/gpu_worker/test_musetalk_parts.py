@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 from gpu_worker import VERSION
 from gpu_worker.adapters.process_groups import Ending
+from gpu_worker.domain.failures import JobError
 from gpu_worker.engines.musetalk import budget, command
 from gpu_worker.engines.musetalk.hardware import judge_gpu
 from gpu_worker.engines.musetalk.transcript import Stage, Transcript
 from gpu_worker.engines.musetalk.verdict import judge_ending, judge_video
 from gpu_worker.engines.port import PreparedInputs
-from gpu_worker.failures import JobError
 
 ROOT = Path(__file__).parents[3]
 GIB = 1024**3

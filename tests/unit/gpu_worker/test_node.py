@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gpu_worker.adapters.event_log import EventLog
 from gpu_worker.adapters.imds import ImdsFault
 from gpu_worker.adapters.media_tools import ToolFailure
-from gpu_worker.event_log import EventLog
-from gpu_worker.failures import ErrorCode, JobError
+from gpu_worker.domain.failures import ErrorCode, JobError
 from gpu_worker.node import disk
 from gpu_worker.node.deletion_cost import DeletionCost, cost_of
 from gpu_worker.node.queue_watch import SEEN_SEC, UNSEEN_SEC, Curing, Observation, Watching, outcome, step

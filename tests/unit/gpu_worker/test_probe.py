@@ -4,8 +4,8 @@ from fractions import Fraction
 
 import pytest
 
-from gpu_worker.failures import ErrorCode, JobError
-from gpu_worker.stages.probe import judge_audio, judge_video
+from gpu_worker.domain.failures import ErrorCode, JobError
+from gpu_worker.media.probe import judge_audio, judge_video
 
 VIDEO = {"codec_type": "video", "codec_name": "h264", "width": 640, "height": 360, "duration": "2.0"}
 AUDIO = {"codec_type": "audio", "codec_name": "aac", "sample_rate": "44100"}

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gpu_worker.runs.progress import BEGIN, ORDER, Phase, RunProgress, overall_progress
+from gpu_worker.domain.progress import BEGIN, ORDER, Phase, RunProgress, overall_progress
 
 
 def test_phases_are_those_of_the_contract_in_its_order():

@@ -8,12 +8,13 @@ from datetime import UTC, datetime
 
 import pytest
 
+from gpu_worker.adapters.event_log import EventLog
 from gpu_worker.adapters.report_sender import read_answer
-from gpu_worker.event_log import EventLog
-from gpu_worker.failures import ErrorCode, JobError
-from gpu_worker.runs.control import RunControl, StopReason
-from gpu_worker.runs.progress import Phase, RunProgress
-from gpu_worker.runs.reporter import QUEUE_LENGTH, ReportAnswer, Reporter, ReportFault
+from gpu_worker.domain.control import RunControl, StopReason
+from gpu_worker.domain.failures import ErrorCode, JobError
+from gpu_worker.domain.progress import Phase, RunProgress
+from gpu_worker.ports import ReportAnswer, ReportFault
+from gpu_worker.run.reporter import QUEUE_LENGTH, Reporter
 
 GO_ON = ReportAnswer(cancel=False, remaining_sec=None)
 

@@ -3,8 +3,8 @@
 import threading
 import time
 
-from gpu_worker.run_slot import RunSlot
-from gpu_worker.runs.control import RunControl, StopReason
+from gpu_worker.domain.control import RunControl, StopReason
+from gpu_worker.run.run_slot import RunSlot
 from gpu_worker.wire import Answer, JobInput
 
 

@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pytest
 
+from gpu_worker.adapters.event_log import EventLog, LibraryLogHandler
 from gpu_worker.adapters.media_tools import MediaTools, ToolsMissing, check_tools, find_tools
 from gpu_worker.adapters.scratch import run_directory, sweep
 from gpu_worker.engines.port import EngineNotAllowed, PreparedInputs
 from gpu_worker.engines.preview import REVERSE_BYTES, PreviewEngine, draw_mark, turning_frame
-from gpu_worker.event_log import EventLog, LibraryLogHandler
-from gpu_worker.stages.prepare import loudest_db
+from gpu_worker.media.prepare import loudest_db
 
 
 def program(path: Path) -> Path:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gpu_worker.url_guard import UrlNotAllowed, judge_address, judge_url, redact_url
+from gpu_worker.domain.url_guard import UrlNotAllowed, judge_address, judge_url, redact_url
 
 REFUSED_ALWAYS = [
     "",

@@ -4,7 +4,7 @@ import io
 
 import pytest
 
-from gpu_worker.stages.verify import Expected, find_deviations, top_level_atoms
+from gpu_worker.media.verify import Expected, find_deviations, top_level_atoms
 
 EXPECTED = Expected(width=480, height=854, frames=75, audio_sec=3.02)
 VIDEO = {

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gpu_worker.failures import ErrorCode, JobError
+from gpu_worker.domain.failures import ErrorCode, JobError
 from gpu_worker.wire import failure_answer, identity_of, ok_answer, read_job, superseded_answer
 
 INPUT = {

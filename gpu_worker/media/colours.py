@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from gpu_worker.geometry import Geometry
+from gpu_worker.domain.geometry import Geometry
 
 # As ffprobe names them: SMPTE ST 2084 (PQ: HDR10, HDR10+, Dolby Vision 8.1) and ARIB STD-B67 (HLG, Dolby Vision 8.4).
 HDR_TRANSFERS = frozenset({"smpte2084", "arib-std-b67"})

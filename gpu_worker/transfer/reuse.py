@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from gpu_worker.failures import JobError
-from gpu_worker.sidecar import read_record
-from gpu_worker.stages.upload import Uploader
+from gpu_worker.domain.failures import JobError
+from gpu_worker.transfer.sidecar import read_record
+from gpu_worker.transfer.upload import Uploader
 from gpu_worker.wire import JobInput
 
 

@@ -5,8 +5,8 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
-from gpu_worker.failures import ErrorCode, JobError
-from gpu_worker.runs.control import RunControl
+from gpu_worker.domain.control import RunControl
+from gpu_worker.domain.failures import ErrorCode, JobError
 from gpu_worker.wire import Answer, JobInput, failure_answer
 
 LOOK_SEC = 0.5  # how often a waiting request looks whether its caller is still there

@@ -4,17 +4,27 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 from gpu_worker.adapters.media_tools import SAFE_INPUT, ToolFailure, ToolRunner, ToolTimeout
-from gpu_worker.failures import ErrorCode, JobError
-from gpu_worker.stages.colours import Colours, is_unconvertible, read_colours
-from gpu_worker.stages.download import Downloaded
+from gpu_worker.domain.failures import ErrorCode, JobError
+from gpu_worker.media.colours import Colours, is_unconvertible, read_colours
 
 PROBE_SEC = 30.0  # ffprobe reads a few MB of a local file; longer means a file made to hang it
 BARE_STREAMS = frozenset({"mp3", "aac", "ac3", "eac3", "amr"})  # without an index: ffprobe guesses their length
 SURE_SCORE = 25  # ffprobe's lowest score for a short MP3; random bytes pass as one with a score of 1
 MAX_PIXELS = 8_912_896  # 4096x2176, 4K in both its forms: the frames of larger ones do not fit a node's memory
+
+
+@dataclass(frozen=True)
+class Downloaded:
+    """A file that arrived whole. size_bytes, sha256: of its content; content_type: what the server called it."""
+
+    path: Path
+    size_bytes: int
+    sha256: str
+    content_type: str
 
 
 @dataclass(frozen=True)

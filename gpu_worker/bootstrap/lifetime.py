@@ -8,11 +8,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from types import FrameType
 
+from gpu_worker.adapters.event_log import EventLog
 from gpu_worker.engines.port import Engine, HopelessHardware
-from gpu_worker.event_log import EventLog
-from gpu_worker.node.node_agent import NodeAgent
-from gpu_worker.run_slot import HOLD_SEC, REPLACED, STOPPED, RunSlot
-from gpu_worker.server import Server
+from gpu_worker.http.server import Server
+from gpu_worker.node.agent import NodeAgent
+from gpu_worker.run.run_slot import HOLD_SEC, REPLACED, STOPPED, RunSlot
 
 # After the drain: an interrupted run notices within a second, has 2 s for its last report and 1 s to join its thread.
 # With the default drain of 4 s this is 8 s; the rehearsal and container runtimes send SIGKILL after 10 s.

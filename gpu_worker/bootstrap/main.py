@@ -12,27 +12,27 @@ from pathlib import Path
 
 from gpu_worker import VERSION
 from gpu_worker.adapters.b2_storage import B2Storage
+from gpu_worker.adapters.event_log import EventLog, LibraryLogHandler
 from gpu_worker.adapters.http_client import HttpClient
 from gpu_worker.adapters.imds import Imds
 from gpu_worker.adapters.media_tools import MediaTools, ToolsMissing, check_tools, find_tools, version_of
 from gpu_worker.adapters.report_sender import HttpReportSender
 from gpu_worker.adapters.scratch import sweep
+from gpu_worker.bootstrap.lifetime import StopSignal, Worker
+from gpu_worker.domain.control import RunControl
 from gpu_worker.engines.musetalk.cold import MuseTalkCold
 from gpu_worker.engines.musetalk.cold_run import ColdSettings
 from gpu_worker.engines.port import Engine, EngineNotAllowed, HopelessHardware
 from gpu_worker.engines.preview import PreviewEngine
-from gpu_worker.event_log import EventLog, LibraryLogHandler
-from gpu_worker.lifetime import StopSignal, Worker
-from gpu_worker.node.node_agent import NodeAgent
-from gpu_worker.pipeline import Equipment, Limits
-from gpu_worker.run_job import JobRunner
-from gpu_worker.run_slot import RunSlot
-from gpu_worker.runs.control import RunControl
-from gpu_worker.server import Server
+from gpu_worker.http.app import create_app
+from gpu_worker.http.server import Server
+from gpu_worker.media.prepare import AudioLimits
+from gpu_worker.node.agent import NodeAgent
+from gpu_worker.ports import OutputStorage
+from gpu_worker.run.pipeline import Equipment, Limits
+from gpu_worker.run.run_job import JobRunner
+from gpu_worker.run.run_slot import RunSlot
 from gpu_worker.settings import Settings, SettingsError, read_settings
-from gpu_worker.stages.prepare import AudioLimits
-from gpu_worker.storage import OutputStorage
-from gpu_worker.web import create_app
 from gpu_worker.wire import JobInput, UploadKey
 
 EXIT_UNUSABLE = 2  # settings, tools or engine forbid a start: trying again would not help

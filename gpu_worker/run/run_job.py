@@ -6,16 +6,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from gpu_worker.adapters.event_log import EventLog
 from gpu_worker.adapters.scratch import run_directory
-from gpu_worker.event_log import EventLog
-from gpu_worker.failures import DiskFullError, ErrorCode, JobError, SupersededError
+from gpu_worker.domain.control import RunControl
+from gpu_worker.domain.failures import DiskFullError, ErrorCode, JobError, SupersededError
+from gpu_worker.domain.progress import RunProgress
+from gpu_worker.domain.url_guard import redact_url
 from gpu_worker.node import disk
 from gpu_worker.node.reallocation import RunEnd
-from gpu_worker.pipeline import Equipment, Pipeline
-from gpu_worker.runs.control import RunControl
-from gpu_worker.runs.progress import RunProgress
-from gpu_worker.runs.reporter import NoReporter, Reporter, SendReport
-from gpu_worker.url_guard import redact_url
+from gpu_worker.ports import SendReport
+from gpu_worker.run.pipeline import Equipment, Pipeline
+from gpu_worker.run.reporter import NoReporter, Reporter
 from gpu_worker.wire import Answer, JobInput, failure_answer, superseded_answer
 
 MAX_DETAIL = 2000  # characters of a tool's last words that go into the log

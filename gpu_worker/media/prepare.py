@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gpu_worker.adapters.media_tools import SAFE_INPUT, ToolFailure, ToolRunner, ToolTimeout
-from gpu_worker.failures import ErrorCode, JobError
-from gpu_worker.geometry import Geometry
-from gpu_worker.stages.colours import TAGS, scaling_filters
-from gpu_worker.stages.count_frames import count_frames
-from gpu_worker.stages.damage import TOLERATED_SEC, TOLERATED_SHARE, Stretch, scan_audio, scan_video
-from gpu_worker.stages.probe import MAX_PIXELS, AudioFacts, VideoFacts
+from gpu_worker.domain.failures import ErrorCode, JobError
+from gpu_worker.domain.geometry import Geometry
+from gpu_worker.media.colours import TAGS, scaling_filters
+from gpu_worker.media.damage import TOLERATED_SEC, TOLERATED_SHARE, Stretch, scan_audio, scan_video
+from gpu_worker.media.frames import count_frames
+from gpu_worker.media.probe import MAX_PIXELS, AudioFacts, VideoFacts
 
 FPS = 25  # frames a second of every output: the rate that MuseTalk was trained on
 CONVERT_SEC = 600.0  # for one conversion on a slow node; the run's own deadline ends it earlier where there is less

@@ -1,9 +1,9 @@
-"""The port to object storage: what the upload stage needs of it."""
+"""The ports of a run: what it needs of object storage, and of the way to the control plane."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 
 @dataclass(frozen=True)
@@ -58,4 +58,24 @@ class OutputStorage(Protocol):
 
     def close(self) -> None:
         """Gives connections and threads back, at once; no call comes afterwards."""
+        ...
+
+
+@dataclass(frozen=True)
+class ReportAnswer:
+    """What the control plane says. cancel: stop the run; remaining_sec: time left, None if it did not say."""
+
+    cancel: bool
+    remaining_sec: float | None
+
+
+class ReportFault(Exception):  # noqa: N818  a fault of the way, never of the run
+    """A report that did not arrive, or an answer that makes no sense."""
+
+
+class SendReport(Protocol):
+    """Delivers one report; raises ReportFault."""
+
+    def __call__(self, report: dict[str, Any]) -> ReportAnswer:
+        """Sends it and gives the answer."""
         ...

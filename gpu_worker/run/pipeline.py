@@ -7,24 +7,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gpu_worker import sidecar
 from gpu_worker.adapters.http_client import HttpClient
 from gpu_worker.adapters.media_tools import MediaTools, ToolRunner
 from gpu_worker.adapters.memory import PeakMemory
+from gpu_worker.domain.control import RunControl
+from gpu_worker.domain.failures import ErrorCode, JobError
+from gpu_worker.domain.geometry import plan_geometry
+from gpu_worker.domain.progress import Phase, RunProgress
+from gpu_worker.domain.url_guard import UrlNotAllowed, judge_url
 from gpu_worker.engines.port import Engine, PreparedInputs, Rendered
-from gpu_worker.failures import ErrorCode, JobError
-from gpu_worker.geometry import plan_geometry
-from gpu_worker.runs.control import RunControl
-from gpu_worker.runs.progress import Phase, RunProgress
-from gpu_worker.runs.reporter import NoReporter, Reporter
-from gpu_worker.stages.download import Downloaded, Downloader, Source
-from gpu_worker.stages.prepare import FPS, AudioLimits, check_output_size, prepare_audio, prepare_video
-from gpu_worker.stages.probe import probe_audio, probe_video
-from gpu_worker.stages.reuse import find_finished
-from gpu_worker.stages.upload import Uploader
-from gpu_worker.stages.verify import Expected, Output, verify_output
-from gpu_worker.storage import OutputStorage
-from gpu_worker.url_guard import UrlNotAllowed, judge_url
+from gpu_worker.media.prepare import FPS, AudioLimits, check_output_size, prepare_audio, prepare_video
+from gpu_worker.media.probe import Downloaded, probe_audio, probe_video
+from gpu_worker.media.verify import Expected, Output, verify_output
+from gpu_worker.ports import OutputStorage
+from gpu_worker.run.reporter import NoReporter, Reporter
+from gpu_worker.transfer import sidecar
+from gpu_worker.transfer.download import Downloader, Source
+from gpu_worker.transfer.reuse import find_finished
+from gpu_worker.transfer.upload import Uploader
 from gpu_worker.wire import Answer, JobInput, UploadKey, ok_answer
 
 # How long a run waits for the answer to its `starting` and `uploading` reports, the two moments at which it is worth

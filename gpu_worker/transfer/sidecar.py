@@ -7,9 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from gpu_worker.geometry import Geometry
-from gpu_worker.stages.download import Downloaded
-from gpu_worker.stages.probe import AudioFacts, VideoFacts
+from gpu_worker.domain.geometry import Geometry
+from gpu_worker.media.probe import AudioFacts, Downloaded, VideoFacts
 from gpu_worker.wire import SCHEMA_VERSION, JobInput
 
 # The sidecar also travels in the headers of the MP4's upload, so that a run that dies between the two files leaves a

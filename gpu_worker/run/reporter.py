@@ -3,12 +3,13 @@
 import queue
 import threading
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
-from gpu_worker.event_log import EventLog
-from gpu_worker.failures import JobError
-from gpu_worker.runs.control import RunControl, StopReason
-from gpu_worker.runs.progress import ProgressSnapshot, RunProgress
+from gpu_worker.adapters.event_log import EventLog
+from gpu_worker.domain.control import RunControl, StopReason
+from gpu_worker.domain.failures import JobError
+from gpu_worker.domain.progress import ProgressSnapshot, RunProgress
+from gpu_worker.ports import ReportAnswer, ReportFault, SendReport
 from gpu_worker.wire import SCHEMA_VERSION
 
 BEAT_SEC = 5.0  # the contract's interval between reports
@@ -22,26 +23,6 @@ LAST_WAIT_SEC = 12.0  # how long a run waits for its last report: 3 tries of up 
 # queue worker must be out before the grace is over.
 INTERRUPTED_WAIT_SEC = 2.0
 SLICE_SEC = 0.1  # how often a wait looks whether the worker is being ended
-
-
-@dataclass(frozen=True)
-class ReportAnswer:
-    """What the control plane says. cancel: stop the run; remaining_sec: time left, None if it did not say."""
-
-    cancel: bool
-    remaining_sec: float | None
-
-
-class ReportFault(Exception):  # noqa: N818  a fault of the way, never of the run
-    """A report that did not arrive, or an answer that makes no sense."""
-
-
-class SendReport(Protocol):
-    """Delivers one report; raises ReportFault."""
-
-    def __call__(self, report: dict[str, Any]) -> ReportAnswer:
-        """Sends it and gives the answer."""
-        ...
 
 
 @dataclass(frozen=True)

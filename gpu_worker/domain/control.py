@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable
 from enum import StrEnum
 
-from gpu_worker.failures import ErrorCode, JobError, SupersededError
+from gpu_worker.domain.failures import ErrorCode, JobError, SupersededError
 
 
 class StopReason(StrEnum):

@@ -10,10 +10,11 @@ from urllib.parse import urljoin
 from urllib3.response import BaseHTTPResponse
 
 from gpu_worker.adapters.http_client import HttpClient, HttpFault, read_chunks
-from gpu_worker.failures import ErrorCode, JobError
-from gpu_worker.runs.control import RunControl
-from gpu_worker.stages.refusals import explain_refusal
-from gpu_worker.url_guard import JudgedUrl, UrlNotAllowed, judge_url
+from gpu_worker.domain.control import RunControl
+from gpu_worker.domain.failures import ErrorCode, JobError
+from gpu_worker.domain.url_guard import JudgedUrl, UrlNotAllowed, judge_url
+from gpu_worker.media.probe import Downloaded
+from gpu_worker.transfer.refusals import explain_refusal
 
 SOCKET_SEC = 20.0  # for the connection and each wait; home lines stall for seconds, dead servers for ever
 TRIES = 3  # inside one run: a short hiccup is far cheaper here than on another node
@@ -22,16 +23,6 @@ MAX_REDIRECTS = 3  # the contract's number; shorteners and signed links need one
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 TRY_AGAIN = frozenset({408, 425, 429})  # 4xx that pass by themselves; what remains of them is reported as 4xx
 MEGABYTE = 1_000_000
-
-
-@dataclass(frozen=True)
-class Downloaded:
-    """A file that arrived whole. size_bytes, sha256: of its content; content_type: what the server called it."""
-
-    path: Path
-    size_bytes: int
-    sha256: str
-    content_type: str
 
 
 @dataclass(frozen=True)

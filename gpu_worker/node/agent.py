@@ -3,12 +3,12 @@
 import threading
 from collections.abc import Callable
 
+from gpu_worker.adapters.event_log import EventLog
 from gpu_worker.adapters.imds import Imds, ImdsFault
-from gpu_worker.event_log import EventLog
+from gpu_worker.domain.progress import Phase, RunProgress
 from gpu_worker.node.deletion_cost import DeletionCost, cost_of
 from gpu_worker.node.queue_watch import Curing, Observation, Watching, WatchState, outcome, step
 from gpu_worker.node.reallocation import Record, RunEnd, judge
-from gpu_worker.runs.progress import Phase, RunProgress
 
 LOOK_SEC = 1.0  # between two looks at the idle time, and at the metadata service during a cure
 ANSWER_SEC = 1.0  # before the first call: the answer of the run goes out first, since Salad may end us at once

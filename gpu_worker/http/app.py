@@ -7,9 +7,9 @@ from typing import Any
 from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
-from gpu_worker.event_log import EventLog
-from gpu_worker.failures import ErrorCode, JobError
-from gpu_worker.run_slot import RunSlot
+from gpu_worker.adapters.event_log import EventLog
+from gpu_worker.domain.failures import ErrorCode, JobError
+from gpu_worker.run.run_slot import RunSlot
 from gpu_worker.wire import Answer, failure_answer, identity_of, read_job
 
 MAX_BODY = 256 * 1024  # bytes; an input has about 5 KB: two URLs of 2 KB, tokens, and room for params

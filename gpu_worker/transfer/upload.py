@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gpu_worker.failures import ErrorCode, JobError
-from gpu_worker.runs.control import RunControl
-from gpu_worker.stages.verify import Output
-from gpu_worker.storage import NewFile, OutputStorage, StorageFault, StoredFile
+from gpu_worker.domain.control import RunControl
+from gpu_worker.domain.failures import ErrorCode, JobError
+from gpu_worker.media.verify import Output
+from gpu_worker.ports import NewFile, OutputStorage, StorageFault, StoredFile
 
 LOOK_SEC = 20.0  # one HEAD, with the connection and the authorization before it, on a home line
 POLL_SEC = 0.1  # how often a storage call in its own thread is looked at: the delay of a cancellation

@@ -1,0 +1,1 @@
+"""Judges and converts media files: probe, preparation, damage, and the check of the finished video."""
