@@ -1,9 +1,9 @@
 """Writes one JSON log line an event on standard error, down to the level that was asked for."""
 
-import json
-import sys
 from collections.abc import Callable
 from typing import Any
+
+from infra.local.json_logs import log_event
 
 LEVELS = ("debug", "info", "warn", "error")
 
@@ -15,7 +15,6 @@ def logger(least: str) -> Log:
 
     def log(level: str, event: str, **fields: Any) -> None:
         if LEVELS.index(level) >= LEVELS.index(least):
-            sys.stderr.write(json.dumps({"event": event, "level": level, **fields}) + "\n")
-            sys.stderr.flush()
+            log_event(event, level=level, **fields)
 
     return log

@@ -10,6 +10,7 @@ import waitress
 from flask import Flask, Response
 from werkzeug.exceptions import HTTPException
 
+from infra.local.json_logs import log_event, send_library_logs_to_json
 from infra.local.salad_sim import (
     deliveries,
     grpc_service,
@@ -24,7 +25,6 @@ from infra.local.salad_sim import (
     webhook_keys,
 )
 from infra.local.salad_sim.faults import WEBHOOK, FaultBook
-from infra.local.salad_sim.logs import log
 from infra.local.salad_sim.rate_limit import RateLimit
 from infra.local.salad_sim.supervisor import Supervisor
 from infra.local.salad_sim.world import SecretKey, World
@@ -49,7 +49,7 @@ def build_app(world: World, faults: FaultBook, gates: rest.Gates, registry: rest
 
     @app.errorhandler(Exception)
     def fail(error: Exception) -> Response:
-        log("salad_sim_error", trace=traceback.format_exception(error))
+        log_event("salad_sim_error", trace=traceback.format_exception(error))
         return rest.problem(500, "the simulator has failed")
 
     return app
@@ -57,10 +57,11 @@ def build_app(world: World, faults: FaultBook, gates: rest.Gates, registry: rest
 
 def main() -> None:
     """Runs until SIGTERM or SIGINT."""
+    send_library_logs_to_json()
     try:
         chosen = settings.from_environment()
     except settings.SettingsError as error:
-        log("salad_sim_settings_refused", detail=str(error))
+        log_event("salad_sim_settings_refused", detail=str(error))
         sys.exit(2)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -93,7 +94,7 @@ def run(chosen: settings.Settings, stop: threading.Event) -> None:
     supervisor = Supervisor(world, chosen, f"http://127.0.0.1:{port}", f"127.0.0.1:{grpc_port}")
     supervisor.start()
     threading.Thread(target=server.run, name="http", daemon=True).start()
-    log("salad_sim_ready", port=port, grpc_port=grpc_port)
+    log_event("salad_sim_ready", port=port, grpc_port=grpc_port)
     stop.wait()
     with world.changed:
         world.is_closing = True
@@ -101,7 +102,7 @@ def run(chosen: settings.Settings, stop: threading.Event) -> None:
     outbox.close()
     supervisor.join()
     grpc_server.stop(GRPC_STOP_SEC).wait()
-    log("salad_sim_stopped")
+    log_event("salad_sim_stopped")
 
 
 if __name__ == "__main__":

@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 
 import urllib3
 
+from infra.local.json_logs import log_event
 from infra.local.salad_sim import webhook_keys, wire
 from infra.local.salad_sim.faults import WEBHOOK, Fault, FaultBook
 from infra.local.salad_sim.jobs import JobStatus, QueueJob
-from infra.local.salad_sim.logs import log
 from infra.local.salad_sim.settings import Settings
 from infra.local.salad_sim.world import World
 
@@ -101,7 +101,7 @@ class Senders:
         if fault is None:
             self._try(delivery, send=True)
         else:
-            log("salad_sim_webhook_fault", job_id=delivery.job.id, fault=fault.fault)
+            log_event("salad_sim_webhook_fault", job_id=delivery.job.id, fault=fault.fault)
             self._spoil(replace(delivery, is_spoilt=True), fault)
 
     def _spoil(self, delivery: Delivery, fault: Fault) -> None:
@@ -125,7 +125,7 @@ class Senders:
         """Sends once and plans the next try if it is needed; pretend stands in for the answer (0: none came)."""
         status = self._send(delivery) if send else 0
         status = status if pretend is None else pretend
-        log("salad_sim_webhook", job_id=delivery.job.id, webhook_id=delivery.webhook_id, status=status)
+        log_event("salad_sim_webhook", job_id=delivery.job.id, webhook_id=delivery.webhook_id, status=status)
         pauses = self._settings.webhook_retry_sec
         failed = status == 0 or status >= 500
         if failed and not delivery.is_forged and delivery.tries < len(pauses):
@@ -149,7 +149,7 @@ class Senders:
         try:
             answer = self._http.request("POST", url, body=body, headers=headers, redirect=False, preload_content=False)
         except urllib3.exceptions.HTTPError as error:
-            log("salad_sim_webhook_undelivered", job_id=delivery.job.id, error=type(error).__name__)
+            log_event("salad_sim_webhook_undelivered", job_id=delivery.job.id, error=type(error).__name__)
             return 0
         status = answer.status
         answer.close()  # the body means nothing; closing drops the connection instead of reading it

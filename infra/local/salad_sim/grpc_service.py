@@ -8,10 +8,10 @@ from typing import Any
 import grpc
 
 from infra.local import job_queue_protocol
+from infra.local.json_logs import log_event
 from infra.local.salad_sim import imds, queue_actions
 from infra.local.salad_sim.fleet import Instance
 from infra.local.salad_sim.jobs import QueueJob
-from infra.local.salad_sim.logs import log
 from infra.local.salad_sim.queue_actions import JobNotHereError
 from infra.local.salad_sim.settings import Settings
 from infra.local.salad_sim.world import World
@@ -32,9 +32,9 @@ class JobQueueService:
         try:
             stream_id = queue_actions.open_stream(self._world, instance.id, request.current_job_id)
         except JobNotHereError:
-            log("salad_sim_stream_refused", instance_id=instance.id, current_job_id=request.current_job_id)
+            log_event("salad_sim_stream_refused", instance_id=instance.id, current_job_id=request.current_job_id)
             context.abort(grpc.StatusCode.NOT_FOUND, "the job does not run on this instance")
-        log("salad_sim_stream_opened", instance_id=instance.id, current_job_id=request.current_job_id)
+        log_event("salad_sim_stream_opened", instance_id=instance.id, current_job_id=request.current_job_id)
         # false: the call has ended already, so its end will not be told
         if not context.add_callback(lambda: self._close(instance.id, stream_id)):
             self._close(instance.id, stream_id)
@@ -55,7 +55,9 @@ class JobQueueService:
             queue_actions.complete_job(self._world, instance.id, request.job_id, request.output)
         except JobNotHereError:
             context.abort(grpc.StatusCode.NOT_FOUND, "the job does not run on this instance")
-        log("salad_sim_job_completed", job_id=request.job_id, instance_id=instance.id, size_bytes=len(request.output))
+        log_event(
+            "salad_sim_job_completed", job_id=request.job_id, instance_id=instance.id, size_bytes=len(request.output)
+        )
         return self._messages.google_dot_protobuf_dot_empty__pb2.Empty()
 
     def reject_job(self, request: Any, context: grpc.ServicerContext) -> Any:
@@ -65,7 +67,7 @@ class JobQueueService:
             queue_actions.reject_job(self._world, instance.id, request.job_id)
         except JobNotHereError:
             context.abort(grpc.StatusCode.NOT_FOUND, "the job does not run on this instance")
-        log("salad_sim_job_rejected", job_id=request.job_id, instance_id=instance.id)
+        log_event("salad_sim_job_rejected", job_id=request.job_id, instance_id=instance.id)
         return self._messages.google_dot_protobuf_dot_empty__pb2.Empty()
 
     def _caller(self, context: grpc.ServicerContext) -> Instance:
@@ -107,7 +109,7 @@ class JobQueueService:
         """
         instance = self._world.instances[job.instance_id or ""]
         group = self._world.groups[instance.group_name]
-        log("salad_sim_job_dispatched", job_id=job.id, instance_id=instance.id, attempt=job.attempts)
+        log_event("salad_sim_job_dispatched", job_id=job.id, instance_id=instance.id, attempt=job.attempts)
         return self._messages.Job(
             job_id=job.id,
             port=instance.port or 0,
@@ -117,7 +119,7 @@ class JobQueueService:
 
     def _close(self, instance_id: str, stream_id: str) -> None:
         queue_actions.close_stream(self._world, instance_id, stream_id)
-        log("salad_sim_stream_closed", instance_id=instance_id)
+        log_event("salad_sim_stream_closed", instance_id=instance_id)
 
 
 def serve(world: World, settings: Settings) -> tuple[Any, int]:

@@ -6,11 +6,11 @@ import threading
 from collections.abc import Mapping
 from pathlib import Path
 
+from infra.local.json_logs import log_event
 from infra.local.ports import reserved_port
 from infra.local.salad_sim import fleet_actions, imds, queue_actions
 from infra.local.salad_sim.containers import Container
 from infra.local.salad_sim.fleet import Instance, InstanceState
-from infra.local.salad_sim.logs import log
 from infra.local.salad_sim.settings import Settings
 from infra.local.salad_sim.world import World
 
@@ -51,7 +51,7 @@ class Supervisor:
         fleet_actions.reconcile(self._world, self._settings.start_delay_sec)
         fleet_actions.allocate(self._world, self._settings.nodes, self._settings.start_delay_sec)
         for job_id in queue_actions.fail_abandoned(self._world, self._settings.stream_grace_sec):
-            log("salad_sim_job_abandoned", job_id=job_id)
+            log_event("salad_sim_job_abandoned", job_id=job_id)
         with self._world.changed:
             instances = list(self._world.instances.values())
         for instance in instances:
@@ -80,12 +80,12 @@ class Supervisor:
         try:
             container = Container(*commands, own, queue_worker_own)
         except OSError as error:
-            log("salad_sim_instance_not_started", instance_id=instance.id, detail=str(error))
+            log_event("salad_sim_instance_not_started", instance_id=instance.id, detail=str(error))
             self._finish(instance)
             return
         self._containers[instance.id] = container
         fleet_actions.started(self._world, instance.id, port, container.pid)
-        log("salad_sim_instance_running", instance_id=instance.id, group=instance.group_name, pid=container.pid)
+        log_event("salad_sim_instance_running", instance_id=instance.id, group=instance.group_name, pid=container.pid)
         probe = body.get("readiness_probe")
         if probe is not None:
             container.probe(probe, port, lambda ready: fleet_actions.set_ready(self._world, instance.id, ready=ready))
@@ -111,7 +111,7 @@ class Supervisor:
                 container.kill()
             self._wipe(instance.id)
             job_id = fleet_actions.ended(self._world, instance.id, self._settings.start_delay_sec)
-        log("salad_sim_instance_ended", instance_id=instance.id, group=instance.group_name, job_id=job_id)
+        log_event("salad_sim_instance_ended", instance_id=instance.id, group=instance.group_name, job_id=job_id)
 
     def _end_all(self) -> None:
         """SIGTERM to all at once, SIGKILL after the grace."""
