@@ -90,8 +90,9 @@ def group_members(process_group: int) -> list[int]:
 class Simulator:
     """A running simulator."""
 
-    def __init__(self, process: subprocess.Popen[bytes], port: int, grpc_port: int) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], port: int, grpc_port: int, lines: list[str]) -> None:
         self.process = process
+        self._lines = lines  # of the simulator's standard error; a thread appends to them
         self.origin = f"http://127.0.0.1:{port}"
         self.grpc_endpoint = f"127.0.0.1:{grpc_port}"
         self._spec = spec.load()
@@ -149,6 +150,11 @@ class Simulator:
         """The control interface's view of everything."""
         state: dict[str, Any] = self.control("GET", "/state").json()
         return state
+
+    def log(self, event: str) -> list[dict[str, Any]]:
+        """The simulator's log lines of an event, oldest first."""
+        parsed = [json.loads(line) for line in list(self._lines) if line.startswith("{")]
+        return [line for line in parsed if line["event"] == event]
 
     def submit(self, job_input: Any, **fields: Any) -> str:
         """Creates a job on the queue `jobs` and returns its id."""
@@ -221,7 +227,7 @@ def simulator(**environment: str) -> Iterator[Simulator]:
     try:
         said = [json.loads(line) for line in lines if "salad_sim_ready" in line]
         assert said, f"the simulator ended: {''.join(lines)}"
-        running = Simulator(process, said[0]["port"], said[0]["grpc_port"])
+        running = Simulator(process, said[0]["port"], said[0]["grpc_port"], lines)
         try:
             yield running
         finally:

@@ -1,6 +1,7 @@
 """A fake GPU worker for the simulator's tests: answers /generate with what the job's input asks for.
 
-Run as a program. input: {"status", "body" (text), "sleep_sec", "exit"}; it is ready unless FAKE_READY_FILE is absent.
+Run as a program. input: {"status", "body" (text), "sleep_sec", "hold_file", "exit"}; a job with a hold_file ends once
+that file exists. The worker is ready unless FAKE_READY_FILE is absent.
 """
 
 import json
@@ -9,6 +10,8 @@ import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+
+POLL_SEC = 0.02
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -24,7 +27,10 @@ class Handler(BaseHTTPRequestHandler):
         job = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         if job.get("exit"):
             os._exit(1)
-        threading.Event().wait(job.get("sleep_sec", 0))
+        pause = threading.Event()  # never set
+        pause.wait(job.get("sleep_sec", 0))
+        while "hold_file" in job and not Path(job["hold_file"]).exists():
+            pause.wait(POLL_SEC)
         seen = {"path": self.path, "salad_job_id": self.headers["Salad-Job-Id"], "pid": os.getpid()}
         body = job["body"].encode() if "body" in job else json.dumps(seen | {"input": job}).encode()
         self._answer(job.get("status", 200), body + b"x" * job.get("pad", 0))

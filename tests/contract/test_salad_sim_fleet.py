@@ -112,10 +112,12 @@ def test_an_instance_that_is_not_ready_gets_no_job(started: Simulator, tmp_path:
     ready_file.touch()
     assert started.finished(job_id)["status"] == "succeeded"
     assert started.imds("GET", instance["id"], "status").json()["ready"] is True
-    job_id = started.submit({"sleep_sec": 2.5})
+    gate = tmp_path / "gate"
+    job_id = started.submit({"hold_file": str(gate)})
     wait_for(lambda: started.job(job_id)["status"] == "running")
     ready_file.unlink()
     wait_for(lambda: started.instances(ready=False))
+    gate.touch()
     assert started.finished(job_id)["status"] == "succeeded"  # the job in flight still completes
 
 
@@ -146,13 +148,8 @@ def test_a_container_that_ends_by_itself_starts_again_on_its_node(started: Simul
 
 def test_a_container_that_cannot_start_is_tried_with_growing_pauses(started: Simulator) -> None:
     started.call("create_container_group", group_body(1, container=container(FAKE_EXIT_AT_START="1")))
-    pids: set[int] = set()
-
-    def three_starts() -> bool:
-        pids.update(one["pid"] for one in started.instances(state="running"))
-        return len(pids) >= 3
-
-    wait_for(three_starts)
+    starts = wait_for(lambda: found if len(found := started.log("salad_sim_instance_running")) >= 3 else None)
+    assert len({line["pid"] for line in starts}) == len(starts)
     assert started.call("get_queue").status_code == 200
 
 

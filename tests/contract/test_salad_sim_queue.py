@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -78,30 +79,41 @@ def test_an_answer_over_ten_megabytes_is_rejected(shared: Simulator) -> None:
     assert job["status"] == "failed"
 
 
-def test_a_dispatched_job_cannot_be_cancelled(shared: Simulator) -> None:
-    job_id = shared.submit({"sleep_sec": 0.7})
+@pytest.fixture
+def gate(tmp_path: Path) -> Iterator[Path]:
+    """A file that lets the held jobs end once it exists; the test's end creates it."""
+    file = tmp_path / "gate"
+    yield file
+    file.touch()
+
+
+def test_a_dispatched_job_cannot_be_cancelled(shared: Simulator, gate: Path) -> None:
+    job_id = shared.submit({"hold_file": str(gate)})
     wait_for(lambda: shared.job(job_id)["status"] == "running")
     assert shared.call("delete_queue_job", queue_job_id=job_id).status_code == 202
     assert shared.job(job_id)["status"] == "running"
+    gate.touch()
     assert shared.finished(job_id)["status"] == "succeeded"
 
 
-def test_an_instance_runs_one_job_at_a_time_in_order(shared: Simulator) -> None:
-    first, second = shared.submit({"sleep_sec": 0.5}), shared.submit({})
+def test_an_instance_runs_one_job_at_a_time_in_order(shared: Simulator, gate: Path) -> None:
+    first, second = shared.submit({"hold_file": str(gate)}), shared.submit({})
     wait_for(lambda: shared.job(first)["status"] == "running")
     assert shared.job(second)["status"] == "pending"
     assert shared.call("get_queue").json()["current_queue_length"] == 1
     assert [one["job_id"] for one in shared.instances()] == [first]
+    gate.touch()
     ended = [shared.finished(job_id)["update_time"] for job_id in (first, second)]
     assert ended == sorted(ended)
 
 
-def test_a_killed_instance_is_one_failed_attempt_and_another_takes_the_job(shared: Simulator) -> None:
-    job_id = shared.submit({"sleep_sec": 2})
+def test_a_killed_instance_is_one_failed_attempt_and_another_takes_the_job(shared: Simulator, gate: Path) -> None:
+    job_id = shared.submit({"hold_file": str(gate)})
     instance = wait_for(lambda: next(iter(shared.instances(job_id=job_id)), None))
     answer = shared.control("POST", f"/instances/{instance['id']}/kill")
     assert (answer.status_code, answer.json()["job_id"]) == (200, job_id)
     wait_for(lambda: not is_alive(instance["pid"]))
+    gate.touch()
     job = shared.finished(job_id)
     assert job["status"] == "succeeded"
     attempts = next(one["attempts"] for one in shared.state()["jobs"] if one["id"] == job_id)

@@ -18,6 +18,7 @@ from tests.support.openapi import OpenApiValidator
 from tests.support.scripted_server import Answer, eventually, scripted_server
 
 pytestmark = pytest.mark.e2e
+HELD_SEC = 600.0  # longer than any test: a download that is held until the test lets go
 
 
 @pytest.fixture(scope="module")
@@ -136,7 +137,7 @@ def test_a_salad_that_is_down_at_submit_costs_the_app_nothing(running: Rehearsal
 
 
 def test_a_worker_that_is_killed_costs_a_retry_of_salads_and_no_attempt_of_ours(running: Rehearsal, app: App) -> None:
-    with scripted_server(Answer(200, b"x", delay_sec=30)) as slow:
+    with scripted_server(Answer(200, b"x", delay_sec=HELD_SEC)) as slow:
         job_id = app.submit(video_url=f"{slow.url}/face.mp4")["id"]
         held = eventually(
             lambda: [
@@ -165,13 +166,14 @@ def test_the_tick_is_not_behind_the_apps_base_url(app: App) -> None:
 
 
 def test_a_running_job_is_cancelled_by_its_worker_at_the_next_report(running: Rehearsal, app: App) -> None:
-    with scripted_server() as receiver, scripted_server(Answer(200, b"x" * 2000, trickle_sec=0.05)) as slow:
+    with scripted_server() as receiver, scripted_server(Answer(200, b"x" * 20_000, trickle_sec=0.05)) as slow:
         job_id = app.submit(video_url=f"{slow.url}/face.mp4", webhook_url=f"{receiver.url}/done")["id"]
         eventually(lambda: app.read(job_id)["phase"] == "downloading", what="a worker that downloads")
         asked = app.call("DELETE", f"/v1/avatar/jobs/{job_id}")
         assert (asked.status, asked.json["status"]) == (202, "running")
-        assert app.read(job_id)["phase"] == "cancelling"
+        assert app.read(job_id)["phase"] in ("cancelling", None)  # None: the next report has ended it already
         job = app.finished(job_id)
+        assert job["started_at"] < job["cancel_requested_at"] <= job["finished_at"]
         assert (job["status"], job["error"], job["attempt"]) == ("cancelled", None, 1)
         eventually(lambda: receiver.received, what="the callback")
     assert b'"avatar.job.cancelled"' in receiver.received[0].body
@@ -192,9 +194,13 @@ def test_list_and_health_show_what_happened(running: Rehearsal, app: App) -> Non
     done = app.finished(app.submit()["id"])
     page = app.call("GET", "/v1/avatar/jobs?page_size=1&status=succeeded").json
     assert [job["id"] for job in page["jobs"]] == [done["id"]]
-    health = eventually(
-        lambda: (told := app.call("GET", "/v1/avatar/health").json)["fleet"] and told, what="a tick that saw the fleet"
-    )
-    assert health["fleet"]["running"] == 2
+
+    def whole_fleet() -> dict[str, Any] | None:
+        """Health once a tick has seen both replicas: another test may have killed one a moment ago."""
+        told: dict[str, Any] = app.call("GET", "/v1/avatar/health").json
+        return told if (told["fleet"] or {}).get("running") == 2 else None
+
+    health = eventually(whole_fleet, 30, "a tick that saw the whole fleet")
+    assert isinstance(health, dict)
     assert health["jobs"]["succeeded"] >= 1
-    assert health["last_tick_age_seconds"] < 10
+    assert health["last_tick_age_seconds"] < 60

@@ -66,25 +66,19 @@ def test_a_burst_comes_and_goes_while_salad_and_the_tick_fail_now_and_then(syste
         system.app.submit(video_url=media["face.mp4"], audio_url=media["speech.wav"], webhook_url=None)
         for _ in range(JOBS)
     ]
-    leases = [lease for _ in range(5) for lease in two_at_once(tick_url(system.running))]
+    url = tick_url(system.running)
+    eventually(lambda: "taken by another tick" in two_at_once(url), 60, "two ticks of which one got the lease")
 
-    eventually(lambda: scaled_group(system)["replicas"] >= 2, 60, "a larger fleet")
-    highest = 0
-
-    def all_done() -> bool:
-        nonlocal highest
-        highest = max(highest, scaled_group(system)["replicas"])
-        return all(system.app.read(job["id"])["done"] for job in jobs)
-
-    eventually(all_done, 180, "the end of the burst")
+    eventually(lambda: all(system.app.read(job["id"])["done"] for job in jobs), 180, "the end of the burst")
     eventually(lambda: scaled_group(system)["replicas"] == 0, 60, "the minimum")
 
-    assert 2 <= highest <= MOST, "within the budget"
+    # from the log: between two looks at the fleet a busy machine may miss its highest size
+    sizes = [line["changed"]["avatar-scaled"] for line in system.log("scaling_decided") if line["changed"]]
+    assert 2 <= max(sizes) <= MOST, "within the budget"
     assert {system.app.read(job["id"])["status"] for job in jobs} == {"succeeded"}
     assert {name: system.happened(fault) for name, fault in faults.items()} == {
         "a refused change": 1, "a page of HTML": 2, "a cut answer": 1,
     }  # fmt: skip
-    assert "taken by another tick" in leases
     ours = {job["id"] for job in jobs}
     tries = [one["attempts"] for one in system.control("GET", "/state")["jobs"] if one["metadata"]["job_id"] in ours]
     assert tries == [1] * JOBS, "a busy worker was killed, or a job sent twice"
