@@ -3,7 +3,7 @@ SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .PHONY: help demo local test check fmt fast e2e format lint types imports deployed deployed-tests suite package \
-	state-table lock clean
+	state-table terraform-readme lock clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -93,10 +93,13 @@ suite: $(VENV) $(TERRAFORM_VENV) ## the whole suite with coverage
 	@$(BIN)/python -m pytest $(PYTEST_AT_ONCE) --cov --cov-report=term:skip-covered
 
 package: $(VENV) ## one deterministic zip a function, under build/
-	@$(BIN)/python -m infra.package --out build
+	@$(BIN)/python -m infra.tools.package --out build
 
 state-table: $(VENV) ## generate docs/state-table.md from the code
-	@PYTHONPATH=functions:. $(BIN)/python -m infra.docs.state_table
+	@PYTHONPATH=functions:. $(BIN)/python -m infra.tools.state_table
+
+terraform-readme: $(VENV) ## generate the tables of infra/terraform/README.md from its files
+	@$(BIN)/python -m infra.tools.terraform_readme
 
 lock: $(VENV) ## pin anew what the *.in files ask for
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-header --upgrade -o requirements-dev.txt requirements-dev.in

@@ -24,7 +24,7 @@ from bench.tables import median_ratio, percentile, spread, table, verdict
 from infra.local.firestore_emulator import EmulatorError
 from infra.local.stack.environments import function_environment
 from infra.local.stack.plan import ORGANIZATION, PROJECT, QUEUE, Plan
-from infra.package import ROOT
+from infra.tools.package import ROOT
 
 P50_TARGET, THROUGHPUT_TARGET = 1.3, 0.8  # what the project promises itself
 OPEN_JOBS_LIMIT = 5000  # the API's own: past it, it would answer 429

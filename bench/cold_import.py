@@ -21,7 +21,7 @@ from bench import serving
 from bench.api_overhead import CLIENTS, WEBHOOK_SECRET
 from bench.tables import table, verdict
 from infra.local.stack.environments import function_environment
-from infra.package import FUNCTIONS, ROOT
+from infra.tools.package import FUNCTIONS, ROOT
 
 TARGET = 1.3  # what the project promises itself
 IMPORT_SEC = 60.0  # a loaded machine with a cold disk

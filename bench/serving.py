@@ -18,7 +18,7 @@ from infra.local.stack.children import answers
 from infra.local.stack.environments import machine_environment
 from infra.local.stack.plan import Plan, choose_ports, draw_credentials
 from infra.local.stack.settings import read_settings
-from infra.package import package_files, write_package
+from infra.tools.package import package_files, write_package
 
 START_SEC = 60.0  # a loaded machine imports Google's libraries slowly
 PROBE_SEC = 5.0

@@ -64,7 +64,7 @@ resource "google_monitoring_alert_policy" "thresholds" {
 
   documentation {
     subject = "${var.prefix}: ${each.value.says}"
-    content = "${each.value.says}\n\nLook first: `python -m infra.jobs health`. Then: ${local.runbook}#${each.value.anchor}"
+    content = "${each.value.says}\n\nLook first: `./ops jobs health`. Then: ${local.runbook}#${each.value.anchor}"
   }
 
   alert_strategy {
@@ -97,7 +97,7 @@ resource "google_monitoring_alert_policy" "no_tick" {
 
   documentation {
     subject = "${var.prefix}: no tick for 5 minutes"
-    content = "Nothing is repaired and the fleet is not sized.\n\nLook first: `python -m infra.jobs health`. Then: ${local.runbook}#no-tick-runs"
+    content = "Nothing is repaired and the fleet is not sized.\n\nLook first: `./ops jobs health`. Then: ${local.runbook}#no-tick-runs"
   }
 
   alert_strategy {
@@ -137,7 +137,7 @@ resource "google_monitoring_alert_policy" "failure_ratio" {
 
   documentation {
     subject = "${var.prefix}: jobs fail"
-    content = "The dashboard's errors by code say whose fault it is.\n\nLook first: `python -m infra.jobs list --status failed`. Then: ${local.runbook}#many-jobs-fail"
+    content = "The dashboard's errors by code say whose fault it is.\n\nLook first: `./ops jobs list --status failed`. Then: ${local.runbook}#many-jobs-fail"
   }
 
   alert_strategy {

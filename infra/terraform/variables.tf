@@ -56,7 +56,7 @@ variable "firestore_location" {
 }
 
 variable "fleet_file" {
-  description = "The file that describes queue and container groups at Salad, which `python -m infra.salad.fleet` applies; relative to this folder."
+  description = "The file that describes queue and container groups at Salad, which `./ops fleet` applies; relative to this folder."
   type        = string
   default     = "../salad/fleet.yaml"
   nullable    = false

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from infra.salad.fleet.command import Surroundings, _transport, run
-from infra.salad.fleet.settings import Settings
+from infra.ops.fleet.command import Surroundings, _transport, run
+from infra.ops.fleet.settings import Settings
 from tests.contract.salad_sim_driver import API_KEY, Simulator
 from tests.support.salad_fleet import SPEC, operation_of, text_of
 

@@ -1,9 +1,6 @@
 """The fleet command against the simulator over HTTP: up, changed, looked at, replaced, down."""
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +8,8 @@ from typing import Any
 import pytest
 
 from tests.contract.salad_fleet_driver import SECRETS, Fleet, empty_project
-from tests.contract.salad_sim_driver import API_KEY, ROOT, Simulator, group_body, simulator, wait_for
+from tests.contract.salad_sim_driver import API_KEY, Simulator, group_body, simulator, wait_for
+from tests.support.operators import ops
 from tests.support.salad_fleet import FIXED, document, group, text_of
 
 PROBES = {"readiness": {"http": {"path": "/hc", "port": 8000}}}
@@ -225,14 +223,9 @@ def test_a_new_image_loses_no_job_that_runs_or_waits(fleet: Fleet, way: str) -> 
 def test_the_module_runs_as_a_program(fleet: Fleet) -> None:
     path = fleet.folder / "fleet.yaml"
     path.write_text(text_of(document()))
-    environment = {
-        "PATH": os.environ["PATH"],
-        "SALAD_API_URL": f"{fleet.salad.origin}/api/public",
-        "SALAD_API_KEY": API_KEY,
-    }
-    command = [sys.executable, "-m", "infra.salad.fleet"]
+    environment = {"SALAD_API_URL": f"{fleet.salad.origin}/api/public", "SALAD_API_KEY": API_KEY}
     for arguments, code in ((["apply", "--yes"], 0), (["plan", "--nonsense"], 2)):
-        done = subprocess.run([*command, *arguments, "--file", path], cwd=ROOT, env=environment, capture_output=True)
+        done = ops("fleet", *arguments, "--file", str(path), environment=environment)
         assert done.returncode == code, done.stderr
-    without = subprocess.run([*command, "status"], cwd=ROOT, env={"PATH": os.environ["PATH"]}, capture_output=True)
-    assert (without.returncode, without.stderr) == (2, b"SALAD_API_KEY is not set: make a key in Salad's portal\n")
+    without = ops("fleet", "status", environment={})
+    assert (without.returncode, without.stderr) == (2, "SALAD_API_KEY is not set: make a key in Salad's portal\n")

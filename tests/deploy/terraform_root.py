@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from infra.package import ROOT, package_all
+from infra.tools.package import ROOT, package_all
 
 STAND_IN = Path(__file__).parent / "google_stand_in"
 PYTHON = ROOT / ".venv-terraform" / "bin" / "python"

@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 
-from infra.package import ROOT
+from infra.tools.package import ROOT
 from tests.deploy.terraform_root import PYTHON, TerraformRoot
 
 SKIPPED = {

@@ -19,7 +19,7 @@ from infra.local.ports import reserved_port
 from infra.local.stack.environments import function_environment
 from infra.local.stack.plan import Plan, choose_ports, draw_credentials
 from infra.local.stack.settings import read_settings
-from infra.package import FUNCTIONS, ROOT, package_all
+from infra.tools.package import FUNCTIONS, ROOT, package_all
 from tests.deploy.deployed import deployed_environment
 
 START_SEC = 30.0

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from avatar_jobs.domain.metrics import due_metrics, fleet_metrics, gap_metrics
-from infra.package import ROOT
+from infra.tools.package import ROOT
 from tests.deploy.terraform_root import resources
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)

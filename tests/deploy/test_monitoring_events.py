@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from infra.package import ROOT
+from infra.tools.package import ROOT
 from tests.functional.conftest import System, system
 from tests.functional.salad_side import file_stands, report, result, webhook
 from tests.functional.test_scaling import GROUPS, group, salad_has

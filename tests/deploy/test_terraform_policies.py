@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from infra.package import FUNCTIONS
+from infra.tools.package import FUNCTIONS
 from tests.deploy.terraform_root import TerraformRoot, resources
 
 Plan = dict[str, Any]

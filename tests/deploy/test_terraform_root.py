@@ -3,8 +3,8 @@
 import re
 import subprocess
 
-from infra.docs.terraform_readme import README, tables, with_tables
-from infra.package import ROOT
+from infra.tools.package import ROOT
+from infra.tools.terraform_readme import README, tables, with_tables
 from tests.deploy.terraform_root import TerraformRoot
 
 FOLDER = ROOT / "infra" / "terraform"
@@ -53,7 +53,7 @@ def test_every_variable_and_output_is_described() -> None:
 
 def test_the_readmes_tables_are_those_of_the_files() -> None:
     page = README.read_text()
-    assert with_tables(page, tables(FOLDER)) == page, "run python -m infra.docs.terraform_readme"
+    assert with_tables(page, tables(FOLDER)) == page, "run make terraform-readme"
 
 
 def test_every_file_opens_with_its_purpose_and_is_short() -> None:

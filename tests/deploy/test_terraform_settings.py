@@ -7,7 +7,7 @@ import pytest
 
 from avatar_jobs.bootstrap import job_status, salad_webhook, scale_tick, submit_job
 from avatar_jobs.settings import Environment
-from infra.package import FUNCTIONS
+from infra.tools.package import FUNCTIONS
 from tests.deploy.deployed import deployed_environment
 from tests.deploy.terraform_root import TerraformRoot, resources
 

@@ -1,4 +1,4 @@
-"""python -m infra.jobs: what operators find, what they may change, and that the next tick does it."""
+"""./ops jobs: what operators find, what they may change, and that the next tick does it."""
 
 import io
 import json
@@ -11,8 +11,8 @@ from unittest import mock
 
 import pytest
 
-from infra.jobs.command import run
-from infra.jobs.reading import PAGE
+from infra.ops.jobs.command import run
+from infra.ops.jobs.reading import PAGE
 from tests.functional.conftest import System
 from tests.functional.salad_side import file_stands, report, result, webhook
 from tests.support.factories import a_job, later
@@ -103,9 +103,9 @@ def test_find_knows_a_job_by_key_and_by_request_id_and_says_how_far_it_looked(sy
             found = document(jobs, "find", *question, *place, also=also)
             assert [line["id"] for line in found["jobs"]] == [wanted["id"]]
     code, _, err = jobs("find", "--key", "order-8", "--client", "campaigns")
-    assert (code, err) == (1, "No job stands for the key 'order-8'; a refused request does not use up its key.\n")
+    assert (code, err) == (1, "No job has the key 'order-8'. A refused request does not use up its key.\n")
     code, _, err = jobs("find", "--request-id", "req-8", "--client", "campaigns")
-    assert (code, err) == (1, "None of the 1 newest jobs looked at; --look-at N looks further back.\n")
+    assert (code, err) == (1, "None of the 1 newest jobs has this request id; --look-at N searches more.\n")
 
 
 def test_find_looks_behind_the_first_pages(system: System, jobs: Command) -> None:

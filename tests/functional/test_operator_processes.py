@@ -1,35 +1,23 @@
-"""python -m infra.jobs as operators run it: as a process of its own, and on Firestore."""
+"""./ops jobs as operators run it: as a process of its own, and on Firestore."""
 
 import os
 import subprocess
-import sys
-from pathlib import Path
 from unittest import mock
 
 import pytest
 
 from tests.functional.conftest import System
 from tests.functional.test_operator_commands import Command, document, jobs, submitted
+from tests.support.operators import ops
 from tests.support.scripted_server import eventually
 
-ROOT = Path(__file__).parents[2]
 __all__ = ["jobs"]  # the fixture
 
 
 def process(system: System, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
     """The command as an operator starts it, from the repository's root, with PATH and the store's place alone."""
     environment = {name: system.environment[name] for name in ("STORE", "SQLITE_PATH")}
-    command = [sys.executable, "-m", "infra.jobs", *arguments]
-    return subprocess.run(
-        command,
-        cwd=ROOT,
-        env={"PATH": os.environ["PATH"], **environment},
-        input=stdin,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    return ops("jobs", *arguments, environment=environment, stdin=stdin)
 
 
 def test_as_a_process_it_asks_changes_and_exits_with_its_code(system: System) -> None:

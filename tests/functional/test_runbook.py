@@ -2,8 +2,6 @@
 
 import re
 import shlex
-import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 
@@ -11,6 +9,7 @@ import pytest
 
 from tests.functional.conftest import System
 from tests.functional.test_operator_commands import Command, jobs, submitted, succeeded
+from tests.support.operators import ops
 
 ROOT = Path(__file__).parents[2]
 RUNBOOK = (ROOT / "docs" / "runbook.md").read_text()
@@ -20,10 +19,10 @@ __all__ = ["jobs"]  # the fixture
 
 
 def commands() -> list[list[str]]:
-    """The arguments of every `python -m infra.jobs ...` in the page, as a shell splits them."""
-    blocks = re.findall(r"^    (python -m infra\.jobs [^#\n]*)", RUNBOOK, re.MULTILINE)
-    inline = re.findall(r"`(python -m infra\.jobs [^`]*)`", FLOWING)
-    found = {tuple(shlex.split(line)[3:]) for line in (*blocks, *inline)}
+    """The arguments of every `./ops jobs ...` in the page, as a shell splits them."""
+    blocks = re.findall(r"^    (\./ops jobs [^#\n]*)", RUNBOOK, re.MULTILINE)
+    inline = re.findall(r"`(\./ops jobs [^`]*)`", FLOWING)
+    found = {tuple(shlex.split(line)[2:]) for line in (*blocks, *inline)}
     return sorted(list(one) for one in found)
 
 
@@ -83,12 +82,7 @@ def test_every_command_of_the_page_does_what_it_says_on_a_real_store(
 
 @pytest.mark.parametrize("command", sorted({arguments[0] for arguments in commands()}))
 def test_every_command_of_the_page_has_help_as_a_process(command: str) -> None:
-    shown = subprocess.run(
-        [sys.executable, "-m", "infra.jobs", command, "--help"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=True,
-    )
-    assert f"python -m infra.jobs {command}" in shown.stdout
+    shown = ops("jobs", command, "--help", environment={})
+    assert shown.returncode == 0, shown.stderr
+    assert f"usage: ./ops jobs {command}" in shown.stdout
+    assert f"example: ./ops jobs {command}" in shown.stdout

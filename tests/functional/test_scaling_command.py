@@ -1,25 +1,21 @@
-"""`python -m infra.scaling explain` tells from the archive what the rule saw and why it did what it did."""
+"""`./ops scaling explain` tells from the archive what the rule saw and why it did what it did."""
 
-import os
 import subprocess
-import sys
 from pathlib import Path
 
 from PIL import Image
 
 from tests.functional.conftest import System
 from tests.functional.test_scaling import group, minute, salad_has, scaled
+from tests.support.operators import ops
 
 __all__ = ["scaled"]  # the fixture
-ROOT = Path(__file__).parents[2]
 
 
 def explain(system: System, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Runs the command on the system's store."""
     own = {name: system.environment[name] for name in ("STORE", "SQLITE_PATH")}
-    command = [sys.executable, "-m", "infra.scaling", "explain", *arguments]
-    environment = {"PATH": os.environ["PATH"], **own}
-    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    return ops("scaling", "explain", *arguments, environment=own)
 
 
 def test_the_table_says_what_was_seen_done_and_why_and_the_picture_shows_it(scaled: System, tmp_path: Path) -> None:

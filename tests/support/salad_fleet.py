@@ -9,12 +9,12 @@ import yaml
 
 from infra.local.salad_sim import fleet_actions, queue_actions, spec, wire
 from infra.local.salad_sim.world import World
-from infra.salad.fleet import bodies
-from infra.salad.fleet.desired import desired_fleet
-from infra.salad.fleet.file_model import FleetFile
-from infra.salad.fleet.live import gpu_class, live_group, live_queue
-from infra.salad.fleet.model import DesiredFleet, GpuClass, LiveState, Plan
-from infra.salad.fleet.parsing import parse
+from infra.ops.fleet import bodies
+from infra.ops.fleet.desired import desired_fleet
+from infra.ops.fleet.file_model import FleetFile
+from infra.ops.fleet.live import gpu_class, live_group, live_queue
+from infra.ops.fleet.model import DesiredFleet, GpuClass, LiveState, Plan
+from infra.ops.fleet.parsing import parse
 
 SPEC = spec.load()
 OWNER = ("rehearsal", "avatar")

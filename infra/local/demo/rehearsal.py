@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from infra.local.demo import DemoError
-from infra.package import ROOT
+from infra.tools.package import ROOT
 
 START_SEC = 90.0  # ready in a few seconds; the launcher's own limits end first and say what is missing
 STOP_SEC = 15.0  # the launcher promises 10

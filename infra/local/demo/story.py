@@ -19,7 +19,7 @@ from infra.local.demo import DemoError
 from infra.local.demo.app import JobApi, Receiver, as_json, download, running_receiver
 from infra.local.demo.checking import audio_seconds, callback_faults, job_faults, probe_video, video_faults
 from infra.local.demo.rehearsal import running_rehearsal
-from infra.package import ROOT
+from infra.tools.package import ROOT
 
 OUT = ROOT / "build" / "demo"
 SAMPLES = ROOT / "infra" / "local" / "media"

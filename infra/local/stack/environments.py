@@ -18,7 +18,7 @@ from infra.local.stack.plan import (
     origin,
 )
 from infra.local.stack.scheduler import JOB
-from infra.package import FUNCTIONS
+from infra.tools.package import FUNCTIONS
 
 WARM_SEC = 2.0  # what the preview takes for the sample
 

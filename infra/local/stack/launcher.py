@@ -20,7 +20,7 @@ from infra.local.stack.plan import Plan, choose_ports, draw_credentials, origin,
 from infra.local.stack.salad_setup import SaladSetupError, set_up_salad
 from infra.local.stack.scheduler import Scheduler, SchedulerApi
 from infra.local.stack.settings import Settings, SettingsError, read_settings
-from infra.package import FUNCTIONS, ROOT, PackagingError, package_all
+from infra.tools.package import FUNCTIONS, ROOT, PackagingError, package_all
 
 EXIT_FAILED, EXIT_BAD_SETTINGS = 1, 2
 PR_SET_PDEATHSIG = 1  # <sys/prctl.h>

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from infra.local.ports import reserved_port
 from infra.local.stack.settings import Settings
-from infra.package import FUNCTIONS
+from infra.tools.package import FUNCTIONS
 
 ORGANIZATION, PROJECT, QUEUE = "rehearsal", "avatar", "avatar-jobs"
 CONTAINER_GROUP, SCALED_GROUP = "avatar-workers", "avatar-scaled"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.package import FUNCTIONS, PackagingError, package_all, package_files, write_package
+from infra.tools.package import FUNCTIONS, PackagingError, package_all, package_files, write_package
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from infra.local.stack.environments import (
 from infra.local.stack.plan import Plan, choose_ports, draw_credentials, ready_line
 from infra.local.stack.salad_setup import container_group
 from infra.local.stack.settings import SettingsError, read_settings
-from infra.package import FUNCTIONS
+from infra.tools.package import FUNCTIONS
 
 SQLITE = {"STORE", "SQLITE_PATH", "REHEARSAL_MODE", "API_CLIENTS"}
 SALAD = {

@@ -7,10 +7,10 @@ import pytest
 from avatar_jobs.domain.job import events as ev
 from avatar_jobs.domain.job.model import JobStatus
 from avatar_jobs.domain.job.transition import LIFE_HANDLERS, OUTBOX_HANDLERS, transition
-from infra.docs.state_table import exploring, representatives
-from infra.docs.state_table.exploring import Table, explore
-from infra.docs.state_table.page import state_table
-from infra.docs.state_table.representatives import EXAMPLES, MissingRepresentativeError, event_types, examples
+from infra.tools.state_table import exploring, representatives
+from infra.tools.state_table.exploring import Table, explore
+from infra.tools.state_table.page import state_table
+from infra.tools.state_table.representatives import EXAMPLES, MissingRepresentativeError, event_types, examples
 from tests.support.factories import NOW, a_job
 
 PAGE = Path(__file__).parents[3] / "docs" / "state-table.md"
@@ -24,7 +24,7 @@ def table() -> Table:
 
 def test_the_page_is_what_the_code_makes() -> None:
     made = state_table()
-    assert made == PAGE.read_text(encoding="utf-8"), "make it again: python -m infra.docs.state_table"
+    assert made == PAGE.read_text(encoding="utf-8"), "make it again: make state-table"
 
 
 def test_every_event_has_an_example_and_a_new_one_without_fails_loudly(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from infra.salad.fleet.command import Surroundings, run
+from infra.ops.fleet.command import Surroundings, run
 from tests.support.salad_fleet import document, text_of
 
 WITH_KEY = {"SALAD_API_KEY": "the-key"}

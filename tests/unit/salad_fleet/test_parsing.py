@@ -7,11 +7,10 @@ from typing import Any
 
 import pytest
 
-from infra.salad.fleet.arguments import DEFAULT_FILE
-from infra.salad.fleet.countries import COUNTRIES
-from infra.salad.fleet.file_model import FleetFile, Group
-from infra.salad.fleet.parsing import FleetFileError, parse
-from infra.salad.fleet.settings import SettingsError, read_settings
+from infra.ops.fleet.arguments import DEFAULT_FILE
+from infra.ops.fleet.file_model import COUNTRIES, FleetFile, Group
+from infra.ops.fleet.parsing import FleetFileError, parse
+from infra.ops.fleet.settings import SettingsError, read_settings
 from tests.support.salad_fleet import FIXED, SPEC, document, file_of, group, text_of
 
 ROOT = Path(__file__).parents[3]
@@ -198,5 +197,5 @@ def test_the_readme_explains_every_field_and_every_option() -> None:
     page = (ROOT / "infra/salad/README.md").read_text()
     fields = {*FleetFile.model_fields, *Group.model_fields, "defaults"}
     assert {name for name in fields if f"`{name}`" not in page} == set()
-    options = set(re.findall(r'"(--[a-z-]+)"', (ROOT / "infra/salad/fleet/arguments.py").read_text()))
+    options = set(re.findall(r'"(--[a-z-]+)"', (ROOT / "infra/ops/fleet/arguments.py").read_text()))
     assert {name for name in options if f"| `{name}" not in page} == set()

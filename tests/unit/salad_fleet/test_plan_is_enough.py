@@ -5,7 +5,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from infra.salad.fleet.planning import make_plan
+from infra.ops.fleet.planning import make_plan
 from tests.support.salad_fleet import GPU_CLASSES, PlainSalad, fleet_of, group
 
 GPUS = [one.name for one in GPU_CLASSES][:6]

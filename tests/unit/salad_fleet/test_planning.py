@@ -4,12 +4,12 @@ from typing import Any
 
 import pytest
 
-from infra.salad.fleet.bodies import group_body, group_patch
-from infra.salad.fleet.desired import desired_fleet
-from infra.salad.fleet.model import ENVIRONMENT, Plan
-from infra.salad.fleet.parsing import FleetFileError
-from infra.salad.fleet.planning import make_plan
-from infra.salad.fleet.views import plan_view, status_view
+from infra.ops.fleet.bodies import group_body, group_patch
+from infra.ops.fleet.desired import desired_fleet
+from infra.ops.fleet.model import ENVIRONMENT, Plan
+from infra.ops.fleet.parsing import FleetFileError
+from infra.ops.fleet.planning import make_plan
+from infra.ops.fleet.views import plan_view, status_view
 from tests.support.salad_fleet import (
     FIXED,
     GPU_CLASSES,

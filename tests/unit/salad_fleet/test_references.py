@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from infra.salad.fleet.references import resolve, scrubber
+from infra.ops.fleet.references import resolve, scrubber
 from tests.support.salad_fleet import file_of, group
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from infra.local.stack.plan import QUEUE, Plan, choose_ports, draw_credentials
 from infra.local.stack.salad_setup import GPU_CLASS, container_groups
 from infra.local.stack.settings import read_settings
-from infra.salad.fleet.planning import make_plan
+from infra.ops.fleet.planning import make_plan
 from tests.support.salad_fleet import FIXED, GPU_CLASSES, PlainSalad, fleet_of, group
 
 PROBES = {"readiness": {"http": {"path": "/hc", "port": 8000}, "period_seconds": 1, "timeout_seconds": 1}}

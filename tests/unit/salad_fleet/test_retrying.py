@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from avatar_jobs.domain.errors import ProviderError
-from infra.salad.fleet.salad import MAX_PAGES, PAGE_SIZE, TRIES, Retrying, Salad, SaladError
+from infra.ops.fleet.salad import MAX_PAGES, PAGE_SIZE, TRIES, Retrying, Salad, SaladError
 
 Answer = Any
 

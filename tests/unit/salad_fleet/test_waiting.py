@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from infra.salad.fleet import applying, destroying
-from infra.salad.fleet.model import LiveGroup, LiveState, Plan
-from infra.salad.fleet.planning import make_plan
-from infra.salad.fleet.salad import SaladError
+from infra.ops.fleet import applying, destroying
+from infra.ops.fleet.model import LiveGroup, LiveState, Plan
+from infra.ops.fleet.planning import make_plan
+from infra.ops.fleet.salad import SaladError
 from tests.support.salad_fleet import FIXED, PlainSalad, fleet_of, group
 
 

@@ -1,1 +1,0 @@
-"""What this project keeps at SaladCloud: one queue and its container groups."""

@@ -1,0 +1,1 @@
+"""Tools of this repository: they pack the functions and generate pages of docs/ and infra/terraform/."""

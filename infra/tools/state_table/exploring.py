@@ -1,0 +1,121 @@
+"""Walks from a new job to every state that any order of events can reach, and notes what each event did there. Pure."""
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from avatar_jobs.domain.job import events as ev
+from avatar_jobs.domain.job.changes import deadline_of
+from avatar_jobs.domain.job.model import Job, JobInput, Phase, Timer
+from avatar_jobs.domain.job.new_job import new_job
+from avatar_jobs.domain.job.transition import transition
+from infra.tools.state_table.representatives import LATER, event_types, examples
+
+BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
+# The longest that the contract allows, so that the walk's own steps do not come near a deadline by themselves.
+DAY_SEC = 86_400
+OWN_PHASES = (Phase.ACCEPTED, Phase.DISPATCHED, Phase.REQUEUED, Phase.VERIFYING, Phase.CANCELLING)
+
+State = tuple[str, ...]
+
+
+def state_of(job: Job) -> State:
+    """The class of a job: status, phase class, dispatch of the newest attempt; of a finished one status and callback.
+
+    The phases that a worker reports are one class, `working`.
+    """
+    if job.status.is_terminal:
+        return (job.status.value, f"callback {job.callback.state.value}" if job.callback else "no callback")
+    phase = job.phase.value if job.phase in OWN_PHASES and job.phase else "working"
+    return (job.status.value, phase, job.attempt.dispatch.value)
+
+
+@dataclass
+class Found:
+    """What one event does in one state: the states it leads to, and the parts of the job that change without that."""
+
+    leads_to: set[State] = field(default_factory=set)
+    changes: set[str] = field(default_factory=set)
+    sometimes_nothing: bool = False
+
+
+Table = dict[State, dict[type[ev.Event], Found]]
+
+
+def explore() -> Table:
+    """Every reachable state, and for each event what it does there; an event that never changes anything is empty."""
+    table: Table = {}
+    waiting = deque(_beginnings())
+    seen = {_detail(job) for job, _ in waiting}
+    while waiting:
+        job, now = waiting.popleft()
+        row = table.setdefault(state_of(job), {event: Found() for event in event_types()})
+        for event, after in _steps(job, now):
+            _note(row[type(event)], job, after)
+            if after is not job and _detail(after) not in seen:
+                seen.add(_detail(after))
+                waiting.append((after, event.at))
+    return table
+
+
+def _beginnings() -> list[tuple[Job, datetime]]:
+    return [(_new_job(webhook_url), BEGIN) for webhook_url in (None, "https://example.com/done")]
+
+
+def _new_job(webhook_url: str | None) -> Job:
+    job_input = JobInput(
+        video_url="https://example.com/face.mp4",
+        audio_url="https://example.com/speech.wav",
+        aspect_ratio="source",
+        resolution="source",
+        webhook_url=webhook_url,
+        start_timeout_seconds=DAY_SEC,
+        run_timeout_seconds=DAY_SEC,
+    )
+    return new_job(
+        job_id="example0",
+        client="example",
+        request_id="example",
+        idempotency_key=None,
+        job_input=job_input,
+        metadata={},
+        now=BEGIN,
+    )
+
+
+def _steps(job: Job, now: datetime) -> Iterator[tuple[ev.Event, Job]]:
+    """Every example of every event: a second later, when leases and silences are over, and behind the deadline."""
+    moments = [now + timedelta(seconds=1), now + LATER]
+    if not job.status.is_terminal:
+        moments.append(deadline_of(job) + timedelta(seconds=1))
+    for event_type in event_types():
+        for at in moments:
+            for event in examples(event_type, job, at):
+                yield event, transition(job, event)
+
+
+def _note(found: Found, before: Job, after: Job) -> None:
+    if after is before:
+        found.sometimes_nothing = True
+    elif state_of(after) != state_of(before):
+        found.leads_to.add(state_of(after))
+    else:
+        found.changes |= {name for name in type(after).model_fields if getattr(after, name) != getattr(before, name)}
+
+
+def _detail(job: Job) -> tuple[Any, ...]:
+    """What tells jobs of one class apart when events act on them differently; times and texts do not."""
+    newest, claim = job.attempt, job.claimed_result
+    return (
+        state_of(job),
+        job.input.webhook_url,
+        newest.number,
+        bool(newest.runs),
+        bool(newest.salad_job_id),
+        job.started_at is None,
+        job.cancel_requested_at is None,
+        claim.attempt == newest.number if claim else None,
+        Timer.CLEANUP in job.timers,
+    )
