@@ -63,7 +63,7 @@ def dispatcher(
         log=log,
         jitter=common.JITTER,
         base_url=settings.base_url,
-        token_secrets=settings.token_secrets,
+        token_secret=settings.token_secrets[0],
         upload_keys=keys,
         has_call=has_call,
     )

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from avatar_jobs.domain.job.events import CallbackTried
@@ -27,43 +28,33 @@ class CallbackTrier(Protocol):
         ...
 
 
+@dataclass(frozen=True, kw_only=True)
 class CallbackDeliverer:
     """secrets: the callback secrets of each client, each of which signs; jitter: draws 0.0 to 1.0."""
 
-    def __init__(
-        self,
-        *,
-        store: JobStore,
-        sender: CallbackSender,
-        renderer: JobRenderer,
-        clock: Clock,
-        log: EventLog,
-        jitter: Callable[[], float],
-        secrets: Mapping[str, Sequence[str]],
-    ) -> None:
-        self._store = store
-        self._sender = sender
-        self._renderer = renderer
-        self._clock = clock
-        self._log = log
-        self._jitter = jitter
-        self._secrets = secrets
+    store: JobStore
+    sender: CallbackSender
+    renderer: JobRenderer
+    clock: Clock
+    log: EventLog
+    jitter: Callable[[], float]
+    secrets: Mapping[str, Sequence[str]] = field(repr=False)
 
     def deliver(self, leased: StoredJob, timeout_sec: float) -> bool:
         """Tries once and stores the outcome; returns whether the app took it. The caller holds the callback's lease."""
         job = leased.job
         if job.callback is None or job.input.webhook_url is None:
             return False
-        now = self._clock()
+        now = self.clock()
         body = json.dumps(
-            {"type": f"avatar.job.{job.status.value}", "timestamp": to_text(now), **self._renderer.render(job, now)}
+            {"type": f"avatar.job.{job.status.value}", "timestamp": to_text(now), **self.renderer.render(job, now)}
         ).encode()
-        headers = signed_headers(self._secrets.get(job.client, ()), job.callback.webhook_id, now, body)
+        headers = signed_headers(self.secrets.get(job.client, ()), job.callback.webhook_id, now, body)
         headers["X-Request-Id"] = job.request_id
-        answer = self._sender.send(job.input.webhook_url, headers, body, timeout_sec)
+        answer = self.sender.send(job.input.webhook_url, headers, body, timeout_sec)
         tried = self._tried(answer, tries=job.callback.attempts + 1)
-        self._store.update(job.id, lambda current: transition(current, tried), known=leased)
-        self._log(
+        self.store.update(job.id, lambda current: transition(current, tried), known=leased)
+        self.log(
             "callback_tried",
             job_id=job.id,
             request_id=job.request_id,
@@ -75,10 +66,10 @@ class CallbackDeliverer:
         return answer.delivered
 
     def _tried(self, answer: CallbackAnswer, tries: int) -> CallbackTried:
-        now = self._clock()
+        now = self.clock()
         wait = None
         if not answer.delivered and answer.http_status != GONE:
-            wait = callback_delay(tries, answer.retry_after_sec, self._jitter())
+            wait = callback_delay(tries, answer.retry_after_sec, self.jitter())
         return CallbackTried(
             at=now,
             delivered=answer.delivered,

@@ -1,6 +1,7 @@
 """Sends one claimed attempt to Salad, once, and stores what the answer (or its loss) means."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from datetime import timedelta
 from threading import Lock
 
@@ -33,33 +34,24 @@ class LockedBucket:
             return self._bucket.take(self._clock())
 
 
+@dataclass(frozen=True, kw_only=True)
 class Dispatcher:
-    """base_url: the origin under which workers and Salad reach salad_webhook; token_secrets: the first one signs;
-    upload_keys: makes a storage key for each attempt, None where workers have one of their own; jitter: draws 0.0 to
-    1.0; has_call: whether this process may make one more call to Salad now."""
+    """Sends attempts to Salad.
 
-    def __init__(
-        self,
-        *,
-        store: JobStore,
-        salad: SaladApi,
-        clock: Clock,
-        log: EventLog,
-        jitter: Callable[[], float],
-        base_url: str,
-        token_secrets: Sequence[str],
-        upload_keys: UploadKeys | None,
-        has_call: Callable[[], bool] = lambda: True,
-    ) -> None:
-        self._store = store
-        self._salad = salad
-        self._clock = clock
-        self._log = log
-        self._jitter = jitter
-        self._base_url = base_url.rstrip("/")
-        self._token_secret = token_secrets[0]
-        self._upload_keys = upload_keys
-        self._has_call = has_call
+    jitter: returns 0.0 to 1.0; base_url: the origin under which workers and Salad reach salad_webhook; token_secret:
+    signs the worker's report token; upload_keys: makes a storage key for each attempt, None where workers have a key of
+    their own; has_call: takes one of this process's calls to Salad and returns False when none is left.
+    """
+
+    store: JobStore
+    salad: SaladApi
+    clock: Clock
+    log: EventLog
+    jitter: Callable[[], float]
+    base_url: str
+    token_secret: str = field(repr=False)
+    upload_keys: UploadKeys | None
+    has_call: Callable[[], bool]
 
     def send(self, claimed: StoredJob) -> StoredJob:
         """Sends the newest attempt of a job that the caller has claimed; returns the job as it stands afterwards.
@@ -68,8 +60,8 @@ class Dispatcher:
         """
         job = claimed.job
         outcome = self._outcome(job)
-        updated = self._store.update(job.id, lambda current: transition(current, outcome), known=claimed)
-        self._log(
+        updated = self.store.update(job.id, lambda current: transition(current, outcome), known=claimed)
+        self.log(
             "job_dispatched" if isinstance(outcome, DispatchSent) else "job_not_dispatched",
             job_id=job.id,
             attempt=job.attempt.number,
@@ -81,55 +73,55 @@ class Dispatcher:
 
     def _outcome(self, job: Job) -> Event:
         number = job.attempt.number
-        if not self._has_call():
-            now = self._clock()
+        if not self.has_call():
+            now = self.clock()
             return DispatchUnsent(
                 at=now, attempt=number, retry_at=now, reason="this instance's share of calls is spent"
             )
         try:
             key = self._mint(job)
         except ProviderError as error:  # nothing was sent; a video that nobody may store is not worth a GPU
-            self._log("upload_key_not_made", level="alarm", job_id=job.id, attempt=number, reason=str(error))
+            self.log("upload_key_not_made", level="alarm", job_id=job.id, attempt=number, reason=str(error))
             return self._unsent(job, error)
         return self._sent(job, key)
 
     def _sent(self, job: Job, key: UploadKey | None) -> Event:
         number, key_id = job.attempt.number, key.key_id if key else None
-        token = report_token(self._token_secret, job.id, number)
-        report_url = f"{self._base_url}/v1/worker/jobs/{job.id}/reports"
+        token = report_token(self.token_secret, job.id, number)
+        report_url = f"{self.base_url}/v1/worker/jobs/{job.id}/reports"
         try:
-            salad_job_id = self._salad.create_queue_job(
+            salad_job_id = self.salad.create_queue_job(
                 worker_input(job, report_url=report_url, report_token=token, upload=key),
                 queue_metadata(job),
-                f"{self._base_url}/v1/webhooks/salad",
+                f"{self.base_url}/v1/webhooks/salad",
             )
         except ProviderError as error:
             if error.may_have_happened:
-                return DispatchUnknown(at=self._clock(), attempt=number, reason=str(error), upload_key_id=key_id)
+                return DispatchUnknown(at=self.clock(), attempt=number, reason=str(error), upload_key_id=key_id)
             return self._unsent(job, error, self._revoked_or_kept(job, key_id))
-        return DispatchSent(at=self._clock(), attempt=number, salad_job_id=salad_job_id, upload_key_id=key_id)
+        return DispatchSent(at=self.clock(), attempt=number, salad_job_id=salad_job_id, upload_key_id=key_id)
 
     def _unsent(self, job: Job, error: ProviderError, key_id: str | None = None) -> Event:
-        now = self._clock()
-        wait = dispatch_delay(job.attempt.tries, error.retry_after_sec, self._jitter())
+        now = self.clock()
+        wait = dispatch_delay(job.attempt.tries, error.retry_after_sec, self.jitter())
         retry_at = now + max(wait, timedelta(0))
         return DispatchUnsent(
             at=now, attempt=job.attempt.number, retry_at=retry_at, reason=str(error), upload_key_id=key_id
         )
 
     def _mint(self, job: Job) -> UploadKey | None:
-        if self._upload_keys is None:
+        if self.upload_keys is None:
             return None
-        return self._upload_keys.mint(job.id, job.attempt.number, job.credentials_expire_at, self._clock())
+        return self.upload_keys.mint(job.id, job.attempt.number, job.credentials_expire_at, self.clock())
 
     def _revoked_or_kept(self, job: Job, key_id: str | None) -> str | None:
         """Nobody has heard of this key: deleted at once, so that a Salad that refuses for hours piles up none. Returns
         the id of one that cannot be deleted now, which is then left to the end of the job."""
-        if self._upload_keys is None or key_id is None:
+        if self.upload_keys is None or key_id is None:
             return None
         try:
-            self._upload_keys.revoke(key_id)
+            self.upload_keys.revoke(key_id)
         except ProviderError as error:
-            self._log("upload_key_not_deleted", level="warning", job_id=job.id, key_id=key_id, reason=str(error))
+            self.log("upload_key_not_deleted", level="warning", job_id=job.id, key_id=key_id, reason=str(error))
             return key_id
         return None

@@ -1,5 +1,6 @@
 """Takes in an app's wish to end its job."""
 
+from dataclasses import dataclass
 from typing import Protocol
 
 from avatar_jobs.domain.errors import ApiError, ApiErrorCode
@@ -19,26 +20,26 @@ class Announcer(Protocol):
         ...
 
 
+@dataclass(frozen=True, kw_only=True)
 class Canceller:
     """announcer: makes the callback try when the job ended at once."""
 
-    def __init__(self, *, store: JobStore, announcer: Announcer, clock: Clock, log: EventLog) -> None:
-        self._store = store
-        self._announcer = announcer
-        self._clock = clock
-        self._log = log
+    store: JobStore
+    announcer: Announcer
+    clock: Clock
+    log: EventLog
 
     def cancel(self, client: str, job_id: str) -> Job:
         """Returns the job with its cancellation requested, however often this is asked. Raises ApiError
         job_not_found, and job_already_finished when it succeeded or failed before."""
-        stored = read_stored(self._store, client, job_id)
-        requested = CancelRequested(at=self._clock())
-        updated = self._store.update(job_id, lambda job: transition(job, requested), known=stored)
+        stored = read_stored(self.store, client, job_id)
+        requested = CancelRequested(at=self.clock())
+        updated = self.store.update(job_id, lambda job: transition(job, requested), known=stored)
         if updated is None:
             raise ApiError(ApiErrorCode.JOB_NOT_FOUND, "There is no such job.")
         job = updated.after.job
         if job.status in (JobStatus.SUCCEEDED, JobStatus.FAILED):
             raise ApiError(ApiErrorCode.JOB_ALREADY_FINISHED, f"The job is over: it {job.status.value}.")
-        self._log("cancel_requested", job_id=job_id, request_id=job.request_id, status=job.status.value)
-        self._announcer.announce(updated)
+        self.log("cancel_requested", job_id=job_id, request_id=job.request_id, status=job.status.value)
+        self.announcer.announce(updated)
         return job

@@ -35,6 +35,7 @@ class Accepted:
     replayed: bool
 
 
+@dataclass(frozen=True, kw_only=True)
 class Submitter:
     """Accepts new jobs.
 
@@ -42,41 +43,29 @@ class Submitter:
     retention: from a job's end until its file and record are removed.
     """
 
-    def __init__(
-        self,
-        *,
-        store: JobStore,
-        dispatcher: Dispatcher,
-        admission: Admission,
-        tick_trigger: TickTrigger,
-        clock: Clock,
-        log: EventLog,
-        draw_id: Callable[[], str],
-        retention: timedelta,
-    ) -> None:
-        self._store = store
-        self._dispatcher = dispatcher
-        self._admission = admission
-        self._tick_trigger = tick_trigger
-        self._retention = retention
-        self._clock = clock
-        self._log = log
-        self._draw_id = draw_id
+    store: JobStore
+    dispatcher: Dispatcher
+    admission: Admission
+    tick_trigger: TickTrigger
+    clock: Clock
+    log: EventLog
+    draw_id: Callable[[], str]
+    retention: timedelta
 
     def submit(self, submission: Submission) -> Accepted:
         """Returns the new job, or the one that the key stands for. Raises StorageUnavailableError (nothing was
         written) and ApiError idempotency_key_reused, queue_full."""
-        now = self._clock()
+        now = self.clock()
         body = {"input": submission.job_input.model_dump(), "metadata": submission.metadata}
         job = new_job(
-            job_id=self._draw_id(),
+            job_id=self.draw_id(),
             client=submission.client,
             request_id=submission.request_id,
             idempotency_key=submission.idempotency_key,
             job_input=submission.job_input,
             metadata=submission.metadata,
             now=now,
-            retention_sec=int(self._retention.total_seconds()),
+            retention_sec=int(self.retention.total_seconds()),
         )
         record = None
         if submission.idempotency_key:
@@ -88,27 +77,27 @@ class Submitter:
                 created_at=now,
             )
         try:
-            self._admission.require_room(job.client)
+            self.admission.require_room(job.client)
         except ApiError:
-            known = self._store.find_record(record.client, record.key) if record else None
+            known = self.store.find_record(record.client, record.key) if record else None
             if known:  # a repeated request is not a new job, however full the queue is
                 return self._replay(known, fingerprint(body))
             raise
-        created = self._store.create(job, record)
+        created = self.store.create(job, record)
         if isinstance(created, AlreadyCreated):
             return self._replay(created.record, fingerprint(body))
-        self._tick_trigger.job_came(self._admission.open_jobs())
-        self._admission.accepted(job.client)
-        self._log("job_accepted", job_id=job.id, client=job.client, request_id=job.request_id, attempt=1)
+        self.tick_trigger.job_came(self.admission.open_jobs())
+        self.admission.accepted(job.client)
+        self.log("job_accepted", job_id=job.id, client=job.client, request_id=job.request_id, attempt=1)
         try:
-            return Accepted(self._dispatcher.send(created.stored).job, replayed=False)
+            return Accepted(self.dispatcher.send(created.stored).job, replayed=False)
         except StorageUnavailableError as error:  # the job stands; the tick finds its claim run out
-            self._log("dispatch_outcome_not_stored", level="warning", job_id=job.id, reason=str(error))
+            self.log("dispatch_outcome_not_stored", level="warning", job_id=job.id, reason=str(error))
             return Accepted(job, replayed=False)
 
     def _replay(self, record: IdempotencyRecord, body_fingerprint: str) -> Accepted:
         require_same_body(record, body_fingerprint)
-        stored = self._store.get(record.job_id)
+        stored = self.store.get(record.job_id)
         if stored is None:  # both are written together and go together
             raise StorageUnavailableError("the key's job is gone")
         return Accepted(stored.job, replayed=True)

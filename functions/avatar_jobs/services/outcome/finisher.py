@@ -1,5 +1,7 @@
 """Takes in what became of a Salad job, and ends our job when its outcome is certain."""
 
+from dataclasses import dataclass
+
 from avatar_jobs.domain.errors import JobErrorCode
 from avatar_jobs.domain.job.events import AttemptClosed, AttemptFailed, Event, JobRefused, ResultClaimed, RunStopped
 from avatar_jobs.domain.job.model import ClaimedResult, Job, JobError
@@ -14,27 +16,17 @@ from avatar_jobs.services.outcome.verifier import Verifier
 from avatar_jobs.services.queries.job_view import output_name
 
 
+@dataclass(frozen=True, kw_only=True)
 class Finisher:
     """bucket, prefix: where the job's video must be."""
 
-    def __init__(
-        self,
-        *,
-        store: JobStore,
-        verifier: Verifier,
-        callbacks: CallbackTrier,
-        clock: Clock,
-        log: EventLog,
-        bucket: str,
-        prefix: str,
-    ) -> None:
-        self._store = store
-        self._verifier = verifier
-        self._callbacks = callbacks
-        self._clock = clock
-        self._log = log
-        self._bucket = bucket
-        self._prefix = prefix
+    store: JobStore
+    verifier: Verifier
+    callbacks: CallbackTrier
+    clock: Clock
+    log: EventLog
+    bucket: str
+    prefix: str
 
     def apply_salad_result(self, salad_job: SaladJob, known: StoredJob | None = None) -> None:
         """Applies a Salad job that is over to ours, verifies a promised file and makes the first callback try.
@@ -45,7 +37,7 @@ class Finisher:
         event = self._event(salad_job)
         if event is None:
             return
-        self._log(
+        self.log(
             "salad_job_finished",
             job_id=salad_job.job_id,
             attempt=salad_job.attempt,
@@ -55,12 +47,12 @@ class Finisher:
             outcome=type(event).__name__,
         )
         closed = AttemptClosed(at=event.at, attempt=salad_job.attempt, salad_job_id=salad_job.id)
-        updated = self._store.update(salad_job.job_id, lambda job: transition(transition(job, closed), event), known)
+        updated = self.store.update(salad_job.job_id, lambda job: transition(transition(job, closed), event), known)
         if updated is None:
-            self._log("salad_job_unknown", level="warning", job_id=salad_job.job_id, salad_job_id=salad_job.id)
+            self.log("salad_job_unknown", level="warning", job_id=salad_job.job_id, salad_job_id=salad_job.id)
             return
         if isinstance(event, ResultClaimed) and updated.changed and updated.after.job.claimed_result == event.result:
-            updated = self._verifier.verify(updated.after) or updated
+            updated = self.verifier.verify(updated.after) or updated
         self.announce(updated)
 
     def announce(self, updated: Updated) -> None:
@@ -70,7 +62,7 @@ class Finisher:
 
     def _ended(self, ended: StoredJob) -> None:
         job: Job = ended.job
-        self._log(
+        self.log(
             "job_finished",
             job_id=job.id,
             request_id=job.request_id,
@@ -79,10 +71,10 @@ class Finisher:
             code=job.error.code.value if job.error else None,
             **job_metrics(job),
         )
-        self._callbacks.deliver(ended, FIRST_TRY_SEC)
+        self.callbacks.deliver(ended, FIRST_TRY_SEC)
 
     def _event(self, salad_job: SaladJob) -> Event | None:
-        now = self._clock()
+        now = self.clock()
         if salad_job.status in ("failed", "cancelled"):
             code = JobErrorCode.ATTEMPTS_EXHAUSTED
             message = f"The GPU service gave the job up ({salad_job.status})."
@@ -93,8 +85,8 @@ class Finisher:
             salad_job.output,
             job_id=salad_job.job_id,
             attempt=salad_job.attempt,
-            bucket=self._bucket,
-            key=output_name(self._prefix, salad_job.job_id),
+            bucket=self.bucket,
+            key=output_name(self.prefix, salad_job.job_id),
         )
         match meaning:
             case Promised(output, metrics):
@@ -118,4 +110,4 @@ class Finisher:
                 return RunStopped(at=now, attempt=salad_job.attempt)
 
     def _failed(self, salad_job: SaladJob, error: JobError) -> AttemptFailed:
-        return AttemptFailed(at=self._clock(), attempt=salad_job.attempt, error=error, salad_job_id=salad_job.id)
+        return AttemptFailed(at=self.clock(), attempt=salad_job.attempt, error=error, salad_job_id=salad_job.id)

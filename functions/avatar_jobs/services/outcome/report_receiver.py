@@ -1,5 +1,7 @@
 """Takes in a worker's report and tells the worker whether to go on."""
 
+from dataclasses import dataclass
+
 from avatar_jobs.domain.errors import ApiError, ApiErrorCode, BadSignatureError
 from avatar_jobs.domain.job.events import RunReported
 from avatar_jobs.domain.job.on_run import ReportAnswer, report_answer
@@ -8,27 +10,27 @@ from avatar_jobs.ports.jobs import JobStore
 from avatar_jobs.ports.outside import Clock, EventLog
 
 
+@dataclass(frozen=True, kw_only=True)
 class ReportReceiver:
     """Applies reports to jobs."""
 
-    def __init__(self, *, store: JobStore, clock: Clock, log: EventLog) -> None:
-        self._store = store
-        self._clock = clock
-        self._log = log
+    store: JobStore
+    clock: Clock
+    log: EventLog
 
     def receive(self, job_id: str, report: RunReported) -> ReportAnswer:
         """Applies one authenticated report. Raises ApiError job_not_found, and BadSignatureError when the job's
         credentials have expired."""
-        updated = self._store.update(job_id, lambda job: transition(job, report))
+        updated = self.store.update(job_id, lambda job: transition(job, report))
         if updated is None:
             raise ApiError(ApiErrorCode.JOB_NOT_FOUND, "There is no such job.")
-        now = self._clock()
+        now = self.clock()
         job = updated.after.job
         if now > job.credentials_expire_at:
             raise BadSignatureError("the report token has expired")
         answer = report_answer(job, attempt=report.attempt, run_id=report.run_id, now=now)
         if updated.changed:
-            self._log(
+            self.log(
                 "run_reported",
                 job_id=job_id,
                 request_id=job.request_id,

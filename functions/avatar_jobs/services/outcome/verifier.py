@@ -1,5 +1,7 @@
 """Looks whether a claimed file is really in the bucket; only then a job has succeeded."""
 
+from dataclasses import dataclass
+
 from avatar_jobs.domain.errors import ProviderError
 from avatar_jobs.domain.job.events import Event, OutputAbsent, OutputVerified
 from avatar_jobs.domain.job.model import ClaimedResult
@@ -10,23 +12,15 @@ from avatar_jobs.ports.storage import OutputStore
 from avatar_jobs.services.queries.job_view import output_name
 
 
+@dataclass(frozen=True, kw_only=True)
 class Verifier:
     """prefix: the bucket's folder for videos."""
 
-    def __init__(
-        self,
-        *,
-        store: JobStore,
-        outputs: OutputStore,
-        clock: Clock,
-        log: EventLog,
-        prefix: str,
-    ) -> None:
-        self._store = store
-        self._outputs = outputs
-        self._clock = clock
-        self._log = log
-        self._prefix = prefix
+    store: JobStore
+    outputs: OutputStore
+    clock: Clock
+    log: EventLog
+    prefix: str
 
     def verify(self, claimed: StoredJob) -> Updated | None:
         """Looks once and stores what it found; None when the storage gave no answer (the job's verify timer stands)."""
@@ -36,14 +30,14 @@ class Verifier:
         try:
             verdict = self._verdict(job.id, claim)
         except ProviderError as error:
-            self._log("output_not_looked_at", level="warning", job_id=job.id, reason=str(error))
+            self.log("output_not_looked_at", level="warning", job_id=job.id, reason=str(error))
             return None
-        self._log("output_looked_at", job_id=job.id, attempt=claim.attempt, outcome=type(verdict).__name__)
-        return self._store.update(job.id, lambda current: transition(current, verdict), known=claimed)
+        self.log("output_looked_at", job_id=job.id, attempt=claim.attempt, outcome=type(verdict).__name__)
+        return self.store.update(job.id, lambda current: transition(current, verdict), known=claimed)
 
     def _verdict(self, job_id: str, claim: ClaimedResult) -> Event:
-        found = self._outputs.find(output_name(self._prefix, job_id))
-        now = self._clock()
+        found = self.outputs.find(output_name(self.prefix, job_id))
+        now = self.clock()
         if found is None:
             return OutputAbsent(
                 at=now, attempt=claim.attempt, detail="the worker reported success, but there is no file"

@@ -1,5 +1,6 @@
 """The job as apps see it: GET's answer and the body of a callback."""
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -18,12 +19,12 @@ def sidecar_name(prefix: str, job_id: str) -> str:
     return f"{prefix}{job_id}.json"
 
 
+@dataclass(frozen=True)
 class JobRenderer:
     """Renders jobs. outputs: makes links; prefix: the bucket's folder for videos."""
 
-    def __init__(self, outputs: OutputStore, prefix: str) -> None:
-        self._outputs = outputs
-        self._prefix = prefix
+    outputs: OutputStore
+    prefix: str
 
     def render(self, job: Job, now: datetime) -> dict[str, Any]:
         """Returns every key of the contract's job, as JSON values."""
@@ -51,7 +52,7 @@ class JobRenderer:
     def _output_url(self, job: Job, now: datetime) -> str | None:
         if job.status is not JobStatus.SUCCEEDED or job.output_expires_at is None or now >= job.output_expires_at:
             return None
-        return self._outputs.link(output_name(self._prefix, job.id), now)
+        return self.outputs.link(output_name(self.prefix, job.id), now)
 
     def _webhook(self, job: Job) -> dict[str, Any] | None:
         if job.input.webhook_url is None:

@@ -1,7 +1,7 @@
 """Lists a client's jobs, newest first, a page at a time."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from avatar_jobs.domain.job.model import Job
 from avatar_jobs.ports.jobs import JobFilter, JobStore
@@ -17,23 +17,23 @@ class Page:
     next_page_token: str | None
 
 
+@dataclass(frozen=True, kw_only=True)
 class Lister:
     """token_secrets: the first signs page tokens, all are accepted."""
 
-    def __init__(self, *, store: JobStore, token_secrets: Sequence[str]) -> None:
-        self._store = store
-        self._secrets = token_secrets
+    store: JobStore
+    token_secrets: Sequence[str] = field(repr=False)
 
     def list(self, wanted: JobFilter, page_size: int, token: str | None) -> Page:
         """Returns one page. Raises ApiError validation_error for a token that is not ours or of another list."""
         scope = _scope(wanted)
         if token is not None:
-            wanted = replace(wanted, position=position_of(self._secrets, scope, token))
-        found = self._store.list_jobs(wanted, page_size + 1)
+            wanted = replace(wanted, position=position_of(self.token_secrets, scope, token))
+        found = self.store.list_jobs(wanted, page_size + 1)
         jobs = found[:page_size]
         if len(found) <= page_size:
             return Page(jobs, None)
-        return Page(jobs, page_token(self._secrets[0], scope, (jobs[-1].created_at, jobs[-1].id)))
+        return Page(jobs, page_token(self.token_secrets[0], scope, (jobs[-1].created_at, jobs[-1].id)))
 
 
 def _scope(wanted: JobFilter) -> str:
