@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from gpu_worker.wire import ReportAnswer
+
 
 @dataclass(frozen=True)
 class StoredFile:
@@ -59,14 +61,6 @@ class OutputStorage(Protocol):
     def close(self) -> None:
         """Gives connections and threads back, at once; no call comes afterwards."""
         ...
-
-
-@dataclass(frozen=True)
-class ReportAnswer:
-    """What the control plane says. cancel: stop the run; remaining_sec: time left, None if it did not say."""
-
-    cancel: bool
-    remaining_sec: float | None
 
 
 class ReportFault(Exception):  # noqa: N818  a fault of the way, never of the run

@@ -1,5 +1,11 @@
-"""The wire format: reads a job's input, builds every answer; the only module that knows the field names."""
+"""The wire format between the control plane and the worker: the fields of inputs, answers and reports.
 
+Their names stand in this module alone. The sidecar's own fields stand in transfer/sidecar.py, those of Salad's metadata
+service in adapters/imds.py.
+"""
+
+import dataclasses
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,12 +13,14 @@ from typing import Any
 
 from gpu_worker.domain.failures import ErrorCode, JobError
 from gpu_worker.domain.geometry import ASPECT_RATIOS, RESOLUTIONS
+from gpu_worker.domain.progress import ProgressSnapshot
 
 SCHEMA_VERSION = 1
 ACCEPTED_VERSIONS = (SCHEMA_VERSION, SCHEMA_VERSION - 1)  # N and N-1, so that neither side must be deployed first
 NAME = re.compile(r"[A-Za-z0-9_-]{1,128}")  # a job id becomes part of file names and object names
 MAX_RUN_TIMEOUT = 86_400  # seconds, the API's limit
 MAX_ATTEMPT = 1_000_000  # far over any real count; keeps nonsense out of logs and answers
+MAX_SECONDS = 10_000_000  # 115 days: over it, or NaN, is a faulty answer; no job lives longer than a few days
 
 
 @dataclass(frozen=True)
@@ -50,6 +58,53 @@ class Answer:
 
     http_status: int
     body: dict[str, Any]
+
+    @property
+    def status(self) -> str:
+        """The status of a run's answer: `ok`, `error` or `superseded`."""
+        return str(self.body["status"])
+
+
+@dataclass(frozen=True)
+class StoredVideo:
+    """A video in the bucket, the `output` object of an answer. duration_sec: of the video track."""
+
+    bucket: str
+    key: str
+    size_bytes: int
+    sha1: str
+    duration_sec: float
+    width: int
+    height: int
+    fps: float
+    frames: int
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """What was measured in a run, the `metrics` object of an answer; None is unknown.
+
+    Times in seconds; stages: by phase, and by stage of the engine under `engine.*`; cost_usd: only the control plane
+    knows the price of the node.
+    """
+
+    generation_time_sec: float | None
+    script_wall_time_sec: float
+    peak_vram_mib: float | None
+    peak_ram_kb: int | None
+    stages: Mapping[str, float]
+    frames: int
+    engine: str
+    gpu_class: str | None
+    cost_usd: float | None = None
+
+
+@dataclass(frozen=True)
+class ReportAnswer:
+    """What the control plane answers to a report. cancel: stop the run; remaining_sec: time left, None if not said."""
+
+    cancel: bool
+    remaining_sec: float | None
 
 
 class _Reader:
@@ -162,21 +217,99 @@ def identity_of(body: Any) -> tuple[str | None, int | None]:
     return (job_id if is_name else None), (attempt if is_count else None)
 
 
-def ok_answer(job: JobInput, run_id: str, url: str, output: Mapping[str, Any], metrics: Mapping[str, Any]) -> Answer:
-    """Builds the answer of a run that made its video."""
+def ok_answer(
+    job: JobInput,
+    run_id: str,
+    url: str,
+    output: Mapping[str, Any],
+    metrics: Mapping[str, Any],
+    *,
+    is_reused: bool = False,
+) -> Answer:
+    """Builds the answer of a run that made its video. is_reused: an earlier run made it, and this one found it."""
     fields = {"output_video_url": url, "output": dict(output), "metrics": dict(metrics)}
-    return Answer(200, _body("ok", job.job_id, job.attempt, run_id) | fields)
+    reused = {"reused": True} if is_reused else {}
+    return Answer(200, _body("ok", job.job_id, job.attempt, run_id) | fields | reused)
+
+
+def is_output(fields: Mapping[str, Any]) -> bool:
+    """Returns whether fields are a whole `output` object."""
+    return all(_is_of(fields.get(field.name), field.type) for field in dataclasses.fields(StoredVideo))
+
+
+def _is_of(value: Any, kind: Any) -> bool:
+    return isinstance(value, int | float if kind is float else kind) and not isinstance(value, bool)
 
 
 def failure_answer(job_id: str | None, attempt: int | None, run_id: str | None, failure: JobError) -> Answer:
     """Builds the answer of a run that failed: 200 when it is final, 503 when another node may do better."""
-    body = _body("error", job_id, attempt, run_id) | {"error": failure.as_wire()}
+    body = _body("error", job_id, attempt, run_id) | {"error": error_object(failure)}
     return Answer(503 if failure.retryable else 200, body)
 
 
 def superseded_answer(job: JobInput, run_id: str) -> Answer:
     """Builds the answer of a run that stopped because nobody wants it any more."""
     return Answer(200, _body("superseded", job.job_id, job.attempt, run_id))
+
+
+def error_object(failure: JobError) -> dict[str, str | bool | None]:
+    """Builds the `error` object of answers and reports."""
+    return {
+        "code": str(failure.code),
+        "message": failure.message,
+        "stage": failure.stage,
+        "retryable": failure.retryable,
+    }
+
+
+def health_answer(*, is_ready: bool, engine: str) -> Answer:
+    """Builds the answer of the health check."""
+    return Answer(200 if is_ready else 503, {"ready": is_ready, "engine": engine})
+
+
+def live_answer() -> Answer:
+    """Builds the answer that says that the process lives."""
+    return Answer(200, {"live": True})
+
+
+def http_error_answer(status: int, name: str) -> Answer:
+    """Builds the answer to a request that no path takes."""
+    return Answer(status, {"error": name})
+
+
+def report_body(
+    attempt: int, run_id: str, seq: int, snapshot: ProgressSnapshot, error: JobError | None, *, is_last: bool
+) -> dict[str, Any]:
+    """Builds one report. seq: the report's number in its run, from 1; error: why the run failed, in its last report."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "attempt": attempt,
+        "run_id": run_id,
+        "seq": seq,
+        "phase": str(snapshot.phase),
+        "progress": snapshot.progress,
+        "stage_times": snapshot.stage_times,
+        "error": error_object(error) if error is not None else None,
+        "finished": is_last,
+    }
+
+
+def read_report_answer(body: bytes) -> ReportAnswer:
+    """Reads the answer to a report; raises ValueError, whose text says what is wrong."""
+    try:
+        fields = json.loads(body)
+    except ValueError as error:
+        raise ValueError("the answer to the report is not JSON") from error
+    if not isinstance(fields, dict) or not isinstance(fields.get("cancel"), bool):
+        raise ValueError("the answer to the report does not say whether to cancel")
+    return ReportAnswer(fields["cancel"], _read_seconds(fields.get("remaining_seconds")))
+
+
+def _read_seconds(value: Any) -> float | None:
+    """Returns a valid number of seconds, None for anything else: the run then keeps its own time."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if abs(value) <= MAX_SECONDS else None
 
 
 def _body(status: str, job_id: str | None, attempt: int | None, run_id: str | None) -> dict[str, Any]:

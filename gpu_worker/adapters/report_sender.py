@@ -6,11 +6,11 @@ from typing import Any
 
 from gpu_worker.adapters.http_client import HttpClient, HttpFault, read_chunks
 from gpu_worker.domain.url_guard import UrlNotAllowed, judge_url
-from gpu_worker.ports import ReportAnswer, ReportFault
+from gpu_worker.ports import ReportFault
+from gpu_worker.wire import ReportAnswer, read_report_answer
 
 SOCKET_SEC = 3.0  # a cloud function answers in well under a second once it is warm
 TOTAL_SEC = 4.0  # under the 5 s between reports, so that reports cannot pile up
-MAX_SECONDS = 10_000_000  # 115 days: over it, or NaN, is a faulty answer; no job lives longer than a few days
 MAX_ANSWER = 16 * 1024  # bytes; the answer has two small fields
 
 
@@ -46,22 +46,7 @@ class HttpReportSender:
             raise ReportFault(f"the report URL is not allowed: {error.reason}") from error
         except HttpFault as error:
             raise ReportFault(str(error)) from error
-        return read_answer(body)
-
-
-def read_answer(body: bytes) -> ReportAnswer:
-    """Reads the answer to a report; raises ReportFault."""
-    try:
-        fields = json.loads(body)
-    except ValueError as error:
-        raise ReportFault("the answer to the report is not JSON") from error
-    if not isinstance(fields, dict) or not isinstance(fields.get("cancel"), bool):
-        raise ReportFault("the answer to the report does not say whether to cancel")
-    return ReportAnswer(fields["cancel"], _read_seconds(fields.get("remaining_seconds")))
-
-
-def _read_seconds(value: Any) -> float | None:
-    """Gives a sound number of seconds, None for anything else: the run then keeps its own time."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    return float(value) if abs(value) <= MAX_SECONDS else None
+        try:
+            return read_report_answer(body)
+        except ValueError as error:
+            raise ReportFault(str(error)) from error

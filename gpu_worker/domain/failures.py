@@ -72,15 +72,6 @@ class JobError(Exception):
         self.detail = detail
         self.hopeless_node = hopeless_node
 
-    def as_wire(self) -> dict[str, str | bool | None]:
-        """Gives the `error` object of answers and reports."""
-        return {
-            "code": str(self.code),
-            "message": self.message,
-            "stage": self.stage,
-            "retryable": self.retryable,
-        }
-
 
 class DiskFullError(JobError):
     """A run that the node's disk had no room for: a fault of the node, which another one may not have."""

@@ -10,7 +10,7 @@ from werkzeug.exceptions import HTTPException
 from gpu_worker.adapters.event_log import EventLog
 from gpu_worker.domain.failures import ErrorCode, JobError
 from gpu_worker.run.run_slot import RunSlot
-from gpu_worker.wire import Answer, failure_answer, identity_of, read_job
+from gpu_worker.wire import Answer, failure_answer, health_answer, http_error_answer, identity_of, live_answer, read_job
 
 MAX_BODY = 256 * 1024  # bytes; an input has about 5 KB: two URLs of 2 KB, tokens, and room for params
 
@@ -25,16 +25,15 @@ def create_app(run_slot: RunSlot, is_ready: Callable[[], bool], engine_name: str
 
     @app.get("/hc")
     def health() -> Response:
-        ready = is_ready()
-        return _json(200 if ready else 503, {"ready": ready, "engine": engine_name})
+        return _as_response(health_answer(is_ready=is_ready(), engine=engine_name))
 
     @app.get("/live")
     def live() -> Response:
-        return _json(200, {"live": True})
+        return _as_response(live_answer())
 
     @app.errorhandler(HTTPException)
     def http_error(error: HTTPException) -> Response:
-        return _json(error.code or 500, {"error": error.name})
+        return _as_response(http_error_answer(error.code or 500, error.name))
 
     return app
 
@@ -87,8 +86,4 @@ def _caller_watch() -> Callable[[], bool]:
 
 
 def _as_response(answer: Answer) -> Response:
-    return _json(answer.http_status, answer.body)
-
-
-def _json(status: int, body: dict[str, Any]) -> Response:
-    return Response(json.dumps(body), status=status, mimetype="application/json")
+    return Response(json.dumps(answer.body), status=answer.http_status, mimetype="application/json")

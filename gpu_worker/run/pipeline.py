@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +24,9 @@ from gpu_worker.run.reporter import NoReporter, Reporter
 from gpu_worker.transfer import sidecar
 from gpu_worker.transfer.download import Downloader, Source
 from gpu_worker.transfer.reuse import find_finished
+from gpu_worker.transfer.sidecar import Finished
 from gpu_worker.transfer.upload import Uploader
-from gpu_worker.wire import Answer, JobInput, UploadKey, ok_answer
+from gpu_worker.wire import Answer, JobInput, Metrics, StoredVideo, UploadKey, ok_answer
 
 # How long a run waits for the answer to its `starting` and `uploading` reports, the two moments at which it is worth
 # most to hear that it is no longer wanted. One report takes 4 s at most; with nobody answering a run loses this twice.
@@ -181,61 +182,59 @@ class Pipeline:
         """Uploads MP4 and sidecar and makes sure that they are there; gives the answer."""
         self._enter(Phase.UPLOADING)
         self._pass_gate()  # a newer run may have put its video there already
-        place = _describe(uploader.storage.bucket, f"{name}.mp4", made.output)
+        stored = _stored(uploader.storage.bucket, f"{name}.mp4", made.output)
 
         def describe() -> dict[str, Any]:
             metrics = self._metrics(made, memory.peak_kb)
-            return sidecar.describe(self.job, self.run_id, inputs, place, metrics, self.equipment.versions)
+            return sidecar.describe(self.job, self.run_id, inputs, stored, metrics, self.equipment.versions)
 
         def advance(done: int) -> None:
             self.progress.advance(done / made.output.size_bytes)
 
-        uploader.upload_video(made.output, place["key"], sidecar.as_record(describe()), advance)
+        uploader.upload_video(made.output, stored.key, sidecar.as_record(describe()), advance)
         self._enter(Phase.VERIFYING)
-        uploader.check_stored(place["key"], made.output)
+        uploader.check_stored(stored.key, made.output)
         uploader.upload_sidecar(describe(), self.directory / "sidecar.json", f"{name}.json")
-        return self._answer(uploader, place, self._metrics(made, memory.peak_kb))
+        self.progress.advance(1.0)
+        url, metrics = uploader.storage.file_url(stored.key), self._metrics(made, memory.peak_kb)
+        return ok_answer(self.job, self.run_id, url, asdict(stored), asdict(metrics))
 
-    def _reuse(self, uploader: Uploader, name: str, finished: dict[str, Any]) -> Answer:
+    def _reuse(self, uploader: Uploader, name: str, finished: Finished) -> Answer:
         """Answers with the video of an earlier run, and writes the sidecar that this run did not come to."""
         self._enter(Phase.VERIFYING)
         if uploader.look_up(f"{name}.json") is None:
-            uploader.upload_sidecar(finished, self.directory / "sidecar.json", f"{name}.json")
-        answer = self._answer(uploader, finished["output"], finished["metrics"])
-        return Answer(answer.http_status, {**answer.body, "reused": True})
-
-    def _answer(self, uploader: Uploader, place: dict[str, Any], metrics: dict[str, Any]) -> Answer:
+            uploader.upload_sidecar(finished.content, self.directory / "sidecar.json", f"{name}.json")
         self.progress.advance(1.0)
-        return ok_answer(self.job, self.run_id, uploader.storage.file_url(place["key"]), place, metrics)
+        url = uploader.storage.file_url(finished.key)
+        return ok_answer(self.job, self.run_id, url, finished.output, finished.metrics, is_reused=True)
 
-    def _metrics(self, made: _Made, peak_ram_kb: int | None) -> dict[str, Any]:
+    def _metrics(self, made: _Made, peak_ram_kb: int | None) -> Metrics:
         engine_stages = {f"engine.{name}": seconds for name, seconds in made.rendered.stage_times.items()}
-        return {
-            "generation_time_sec": made.rendered.generation_sec,
-            "script_wall_time_sec": made.engine_sec,
-            "peak_vram_mib": made.rendered.peak_vram_mib,
-            "peak_ram_kb": peak_ram_kb,
-            "stages": self.progress.snapshot().stage_times | engine_stages,
-            "frames": made.output.frames,
-            "engine": self.equipment.engine.name,
-            "gpu_class": made.rendered.gpu_class,
-            "cost_usd": None,  # only the control plane knows the price of the node
-        }
+        return Metrics(
+            generation_time_sec=made.rendered.generation_sec,
+            script_wall_time_sec=made.engine_sec,
+            peak_vram_mib=made.rendered.peak_vram_mib,
+            peak_ram_kb=peak_ram_kb,
+            stages=self.progress.snapshot().stage_times | engine_stages,
+            frames=made.output.frames,
+            engine=self.equipment.engine.name,
+            gpu_class=made.rendered.gpu_class,
+        )
 
 
 def _expected(prepared: PreparedInputs) -> Expected:
     return Expected(prepared.width, prepared.height, prepared.frames, prepared.audio_sec)
 
 
-def _describe(bucket: str, key: str, output: Output) -> dict[str, Any]:
-    return {
-        "bucket": bucket,
-        "key": key,
-        "size_bytes": output.size_bytes,
-        "sha1": output.sha1,
-        "duration_sec": output.duration_sec,
-        "width": output.width,
-        "height": output.height,
-        "fps": FPS,
-        "frames": output.frames,
-    }
+def _stored(bucket: str, key: str, output: Output) -> StoredVideo:
+    return StoredVideo(
+        bucket=bucket,
+        key=key,
+        size_bytes=output.size_bytes,
+        sha1=output.sha1,
+        duration_sec=output.duration_sec,
+        width=output.width,
+        height=output.height,
+        fps=FPS,
+        frames=output.frames,
+    )

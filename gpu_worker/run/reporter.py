@@ -3,14 +3,13 @@
 import queue
 import threading
 from dataclasses import dataclass, field
-from typing import Any
 
 from gpu_worker.adapters.event_log import EventLog
 from gpu_worker.domain.control import RunControl, StopReason
 from gpu_worker.domain.failures import JobError
 from gpu_worker.domain.progress import ProgressSnapshot, RunProgress
-from gpu_worker.ports import ReportAnswer, ReportFault, SendReport
-from gpu_worker.wire import SCHEMA_VERSION
+from gpu_worker.ports import ReportFault, SendReport
+from gpu_worker.wire import ReportAnswer, report_body
 
 BEAT_SEC = 5.0  # the contract's interval between reports
 QUEUE_LENGTH = 32  # a run has 7 phases; more than this waits only if nobody answers, and then the newest state counts
@@ -29,7 +28,7 @@ SLICE_SEC = 0.1  # how often a wait looks whether the worker is being ended
 class _Item:
     snapshot: ProgressSnapshot
     tries: int
-    error: dict[str, Any] | None = None
+    error: JobError | None = None
     is_last: bool = False
     settled: threading.Event = field(default_factory=threading.Event)
 
@@ -52,7 +51,8 @@ class Reporter:
         beat_sec: float = BEAT_SEC,
     ) -> None:
         self._send = send
-        self._fixed = {"schema_version": SCHEMA_VERSION, "attempt": attempt, "run_id": run_id}
+        self._attempt = attempt
+        self._run_id = run_id
         self._progress = progress
         self._control = control
         self._log = log
@@ -82,7 +82,7 @@ class Reporter:
 
     def finish(self, error: JobError | None) -> None:
         """Sends the last report and ends the thread; waits LAST_WAIT_SEC for it at most, less when interrupted."""
-        item = _Item(self._progress.snapshot(), LAST_TRIES, error.as_wire() if error else None, is_last=True)
+        item = _Item(self._progress.snapshot(), LAST_TRIES, error, is_last=True)
         self._ending.set()
         if self._put(item):
             self._wait(item, LAST_WAIT_SEC)
@@ -127,15 +127,7 @@ class Reporter:
 
     def _deliver(self, item: _Item) -> None:
         self._seq += 1
-        report = {
-            **self._fixed,
-            "seq": self._seq,
-            "phase": str(item.snapshot.phase),
-            "progress": item.snapshot.progress,
-            "stage_times": item.snapshot.stage_times,
-            "error": item.error,
-            "finished": item.is_last,
-        }
+        report = report_body(self._attempt, self._run_id, self._seq, item.snapshot, item.error, is_last=item.is_last)
         for done_tries in range(1, item.tries + 1):
             try:
                 self._hear(self._send(report))

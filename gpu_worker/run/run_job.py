@@ -17,7 +17,7 @@ from gpu_worker.node.reallocation import RunEnd
 from gpu_worker.ports import SendReport
 from gpu_worker.run.pipeline import Equipment, Pipeline
 from gpu_worker.run.reporter import NoReporter, Reporter
-from gpu_worker.wire import Answer, JobInput, failure_answer, superseded_answer
+from gpu_worker.wire import Answer, JobInput, error_object, failure_answer, superseded_answer
 
 MAX_DETAIL = 2000  # characters of a tool's last words that go into the log
 
@@ -67,7 +67,7 @@ class JobRunner:
             answer = superseded_answer(job, run_id)
         except Exception as error:  # noqa: BLE001  the one boundary: Salad needs an answer whatever breaks
             failure = _as_failure(error, str(progress.snapshot().phase))
-            log.event("run_failed", error=failure.as_wire(), detail=failure.detail[-MAX_DETAIL:])
+            log.event("run_failed", error=error_object(failure), detail=failure.detail[-MAX_DETAIL:])
             if isinstance(failure, DiskFullError):
                 log.event("disk_full", stage=failure.stage, detail=failure.detail[-MAX_DETAIL:])
             reporter.finish(failure)  # before the answer: Salad throws the body of a 503 away
@@ -75,7 +75,7 @@ class JobRunner:
             end, why = _end_of(failure), failure.detail or failure.message
         log.event(
             "run_ended",
-            status=answer.body["status"],
+            status=answer.status,
             http_status=answer.http_status,
             stage_times=progress.snapshot().stage_times,
             report_faults=reporter.faults,

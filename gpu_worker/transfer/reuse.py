@@ -1,15 +1,13 @@
 """Before anything is spent: looks whether an earlier run of the job has put its video into storage already."""
 
-from typing import Any
-
 from gpu_worker.domain.failures import JobError
-from gpu_worker.transfer.sidecar import read_record
+from gpu_worker.transfer.sidecar import Finished, read_record
 from gpu_worker.transfer.upload import Uploader
 from gpu_worker.wire import JobInput
 
 
-def find_finished(uploader: Uploader, job: JobInput, video_key: str) -> dict[str, Any] | None:
-    """Gives the sidecar's content of a finished video of this job, None when there is none that can be trusted.
+def find_finished(uploader: Uploader, job: JobInput, video_key: str) -> Finished | None:
+    """Gives the finished video of this job, None when there is none that can be trusted.
 
     A storage that is away now is no reason to stop: the upload will tell. One that refuses the key is, since no other
     node could deliver either: raises JobError upload_failed before any GPU time is spent.

@@ -4,29 +4,18 @@ import base64
 import json
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from gpu_worker.domain.geometry import Geometry
 from gpu_worker.media.probe import AudioFacts, Downloaded, VideoFacts
-from gpu_worker.wire import SCHEMA_VERSION, JobInput
+from gpu_worker.wire import SCHEMA_VERSION, JobInput, Metrics, StoredVideo, is_output
 
 # The sidecar also travels in the headers of the MP4's upload, so that a run that dies between the two files leaves a
 # result that can be used. B2 takes 7,000 bytes of such headers, 2,048 in a bucket with encryption, their names counted;
 # a longer one would cost the upload.
 MAX_RECORD = 1800
 MAX_CONTENT = 64 * 1024  # bytes that a record may unpack to: many times any real one, nothing for memory
-OUTPUT_FIELDS: Mapping[str, type | tuple[type, ...]] = {
-    "bucket": str,
-    "key": str,
-    "size_bytes": int,
-    "sha1": str,
-    "duration_sec": (int, float),
-    "width": int,
-    "height": int,
-    "fps": (int, float),
-    "frames": int,
-}
 
 
 @dataclass(frozen=True)
@@ -41,15 +30,28 @@ class Inputs:
     geometry: Geometry
 
 
+@dataclass(frozen=True)
+class Finished:
+    """A finished video as the sidecar of an earlier run describes it.
+
+    content: the whole sidecar; key: of the MP4; output, metrics: as they go into an answer.
+    """
+
+    content: Mapping[str, Any]
+    key: str
+    output: Mapping[str, Any]
+    metrics: Mapping[str, Any]
+
+
 def describe(
     job: JobInput,
     run_id: str,
     inputs: Inputs,
-    output: Mapping[str, Any],
-    metrics: Mapping[str, Any],
+    output: StoredVideo,
+    metrics: Metrics,
     versions: Mapping[str, str],
 ) -> dict[str, Any]:
-    """Gives the sidecar's content. output: the answer's; versions: the engine's and the programs' by name."""
+    """Gives the sidecar's content. versions: the engine's and the programs' by name."""
     return {
         "schema_version": SCHEMA_VERSION,
         "job_id": job.job_id,
@@ -57,8 +59,8 @@ def describe(
         "run_id": run_id,
         "request_id": job.request_id,
         "inputs": _describe_inputs(job, inputs),
-        "output": dict(output),
-        "metrics": dict(metrics),
+        "output": asdict(output),
+        "metrics": asdict(metrics),
         "versions": dict(versions),
     }
 
@@ -70,21 +72,21 @@ def as_record(content: Mapping[str, Any]) -> str | None:
     return text if len(text) <= MAX_RECORD else None
 
 
-def read_record(text: str, job: JobInput, size_bytes: int, sha1: str | None) -> dict[str, Any] | None:
+def read_record(text: str, job: JobInput, size_bytes: int, sha1: str | None) -> Finished | None:
     """Gives the sidecar that came with an MP4 of this job, None unless it speaks of this job, of what was asked for,
     and of the file that lies there (size_bytes, and sha1 where the storage knows it)."""
     content = _unpack(text)
     if content is None:
         return None
-    inputs, output = content.get("inputs"), content.get("output")
-    if not isinstance(inputs, dict) or not isinstance(output, dict) or not isinstance(content.get("metrics"), dict):
+    inputs, output, metrics = content.get("inputs"), content.get("output"), content.get("metrics")
+    if not isinstance(inputs, dict) or not isinstance(output, dict) or not isinstance(metrics, dict):
         return None
     asked = (job.job_id, job.aspect_ratio, job.resolution, dict(job.params))
     made = (content.get("job_id"), inputs.get("aspect_ratio"), inputs.get("resolution"), inputs.get("params"))
-    if content.get("schema_version") != SCHEMA_VERSION or made != asked or not _is_output(output):
+    if content.get("schema_version") != SCHEMA_VERSION or made != asked or not is_output(output):
         return None
     is_the_file = output["size_bytes"] == size_bytes and sha1 in (None, output["sha1"])
-    return content if is_the_file else None
+    return Finished(content, output["key"], output, metrics) if is_the_file else None
 
 
 def _unpack(text: str) -> dict[str, Any] | None:
@@ -94,13 +96,6 @@ def _unpack(text: str) -> dict[str, Any] | None:
     except (ValueError, RecursionError, zlib.error):
         return None
     return content if isinstance(content, dict) else None
-
-
-def _is_output(output: Mapping[str, Any]) -> bool:
-    return all(
-        isinstance(output.get(name), kind) and not isinstance(output.get(name), bool)
-        for name, kind in OUTPUT_FIELDS.items()
-    )
 
 
 def _describe_inputs(job: JobInput, inputs: Inputs) -> dict[str, Any]:

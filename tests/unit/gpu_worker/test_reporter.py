@@ -9,12 +9,12 @@ from datetime import UTC, datetime
 import pytest
 
 from gpu_worker.adapters.event_log import EventLog
-from gpu_worker.adapters.report_sender import read_answer
 from gpu_worker.domain.control import RunControl, StopReason
 from gpu_worker.domain.failures import ErrorCode, JobError
 from gpu_worker.domain.progress import Phase, RunProgress
-from gpu_worker.ports import ReportAnswer, ReportFault
+from gpu_worker.ports import ReportFault
 from gpu_worker.run.reporter import QUEUE_LENGTH, Reporter
+from gpu_worker.wire import ReportAnswer, read_report_answer
 
 GO_ON = ReportAnswer(cancel=False, remaining_sec=None)
 
@@ -134,15 +134,15 @@ def test_a_stuck_receiver_cannot_pile_up_reports_or_block_the_run():
 
 @pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b"{}", b'{"cancel": "yes"}', b"\xff"])
 def test_an_answer_that_makes_no_sense_is_a_fault(body):
-    with pytest.raises(ReportFault):
-        read_answer(body)
+    with pytest.raises(ValueError, match="the answer to the report"):
+        read_report_answer(body)
 
 
 @pytest.mark.parametrize("seconds", ["null", "true", '"9"', "NaN", "Infinity", "1" * 400])
 def test_malformed_seconds_are_ignored_and_the_rest_counts(seconds):
-    answer = read_answer(f'{{"cancel": true, "remaining_seconds": {seconds}}}'.encode())
+    answer = read_report_answer(f'{{"cancel": true, "remaining_seconds": {seconds}}}'.encode())
     assert answer == ReportAnswer(cancel=True, remaining_sec=None)
 
 
 def test_seconds_are_read():
-    assert read_answer(b'{"cancel": false, "remaining_seconds": -3}') == ReportAnswer(False, -3.0)
+    assert read_report_answer(b'{"cancel": false, "remaining_seconds": -3}') == ReportAnswer(False, -3.0)

@@ -1,7 +1,11 @@
 """Guards the wire: what is accepted, that every fault is named, and the exact shape of answers."""
 
+import ast
+from pathlib import Path
+
 import pytest
 
+import gpu_worker
 from gpu_worker.domain.failures import ErrorCode, JobError
 from gpu_worker.wire import failure_answer, identity_of, ok_answer, read_job, superseded_answer
 
@@ -119,3 +123,21 @@ def test_a_run_out_of_time_is_final():
 def test_superseded_answer():
     answer = superseded_answer(read_job(INPUT), "run")
     assert (answer.http_status, answer.body["status"], answer.body["run_id"]) == (200, "superseded", "run")
+
+
+# Fields that have no second meaning elsewhere in the worker; the sidecar is a format of its own.
+WIRE_NAMES = {
+    "schema_version", "job_id", "attempt", "run_id", "request_id", "report_url", "report_token", "run_timeout_seconds",
+    "expires_at", "key_id", "app_key", "output_video_url", "reused", "retryable", "seq", "stage_times", "finished",
+    "remaining_seconds", "cancel", "generation_time_sec", "script_wall_time_sec", "peak_ram_kb", "cost_usd", "ready",
+    "live",
+}  # fmt: skip
+OWN_FORMATS = {"wire.py", "transfer/sidecar.py", "adapters/imds.py"}
+
+
+def test_the_wires_field_names_stand_in_the_wire_module_alone():
+    folder = Path(gpu_worker.__file__).parent
+    for path in folder.rglob("*.py"):
+        place = path.relative_to(folder).as_posix()
+        texts = {node.value for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Constant)}
+        assert place in OWN_FORMATS or not texts & WIRE_NAMES, f"{place} names fields of the wire"
