@@ -184,7 +184,10 @@ def test_a_group_of_another_queue_is_never_destroyed(fleet: Fleet) -> None:
     alone = {name: value for name, value in group_body(0).items() if name != "queue_connection"}
     fleet.salad.call("create_container_group", alone)
     said = fleet("destroy", "--group", "workers", "--yes")
-    assert (said.code, said.err) == (1, "workers is not on the queue jobs, so it is none of this fleet; left alone\n")
+    assert (said.code, said.err) == (
+        1,
+        "workers is not on the queue jobs, so it does not belong to this fleet; nothing was removed\n",
+    )
     assert fleet("destroy", "--yes").code == 0
     assert set(fleet.groups()) == {"workers"}
 

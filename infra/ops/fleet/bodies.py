@@ -1,4 +1,4 @@
-"""Writes the request bodies of Salad's API for what has to be created or changed. Pure."""
+"""Builds the request bodies of Salad's API that create and change the queue and groups. Pure."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -11,17 +11,17 @@ RESOURCES = {"cpu": "cpu", "memory_mb": "memory", "shm_mb": "shm_size", "storage
 
 
 def queue_body(queue: QueueSpec) -> dict[str, Any]:
-    """The body that creates the queue."""
+    """Returns the body that creates the queue."""
     return queue.model_dump(exclude_none=True)
 
 
 def queue_patch(changes: Iterable[Change]) -> dict[str, Any]:
-    """The body that changes the queue."""
+    """Returns the body that changes the queue."""
     return {change.name: change.new for change in changes}
 
 
 def group_body(group: DesiredGroup) -> dict[str, Any]:
-    """The body that creates a group; what is none (a probe, a command) is left out."""
+    """Returns the body that creates a group; absent fields (a probe, a command) are left out."""
     given = {name: value for name, value in group.fields.items() if value not in (None, ())}
     body = {
         "name": group.name,
@@ -41,9 +41,9 @@ def group_body(group: DesiredGroup) -> dict[str, Any]:
 
 
 def group_patch(group: DesiredGroup, changes: Iterable[Change]) -> dict[str, Any]:
-    """The merge patch that changes a group; empty when the group has only to be started.
+    """Returns the merge patch that changes a group; it is empty when the group only has to be started.
 
-    A new image brings the registry's credentials along: the old ones may have been of another registry.
+    With a new image it also sends the registry's credentials: the stored ones may belong to another registry.
     """
     changed = {change.name: change.new for change in changes}
     body = _body(changed)
@@ -53,7 +53,7 @@ def group_patch(group: DesiredGroup, changes: Iterable[Change]) -> dict[str, Any
 
 
 def _body(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields in the shape that creation and patch share; null stands for what shall be no more."""
+    """Returns the fields in the form that creation and patch share; null removes a value."""
     body: dict[str, Any] = {name: fields[name] for name in ("display_name", "replicas", *PROBES) if name in fields}
     if "countries" in fields:
         body["country_codes"] = list(fields["countries"]) or None  # an empty list is refused

@@ -89,7 +89,7 @@ class _Run:
         self._scrub = scrub
         self._salad = Salad(
             around.transport(settings),
-            Retrying(around.pause, around.jitter, self._complain),
+            Retrying(around.pause, around.jitter, self._warn),
             base_url=settings.url,
             organization=file.organization,
             project=file.project,
@@ -99,7 +99,7 @@ class _Run:
         """Does the command and returns its exit code. Raises FleetFileError and SaladError."""
         if self._asked.command in ("plan", "apply") and self._secrets.faults:
             raise FleetFileError(self._secrets.faults)
-        state = self._salad.look(self._file.queue.name)
+        state = self._salad.read_state(self._file.queue.name)
         match self._asked.command:
             case "plan":
                 return self._plan(state)
@@ -132,20 +132,22 @@ class _Run:
 
     def _destroy(self, state: LiveState) -> int:
         name = self._asked.group
-        doomed = destroying.one_group(name, self._file, state) if name else destroying.whole_fleet(self._file, state)
-        if not doomed.groups and doomed.queue is None:
+        removal = destroying.one_group(name, self._file, state) if name else destroying.whole_fleet(self._file, state)
+        if not removal.groups and removal.queue is None:
             self._write("nothing to destroy")
             return DONE
         if not self._asked.force:
-            destroying.refuse_open_jobs(doomed, self._salad)
-        for group in doomed.groups:
+            destroying.refuse_open_jobs(removal, self._salad)
+        for group in removal.groups:
             self._write(f"- group {group.name}: {group.status}, instances: {group.instances}")
-        if doomed.queue is not None:
-            self._write(f"- queue {doomed.queue.name}: jobs that wait: {doomed.queue.length}; its history goes with it")
+        if removal.queue is not None:
+            self._write(
+                f"- queue {removal.queue.name}: waiting jobs: {removal.queue.length}; its history is removed too"
+            )
         wanted = name or self._file.project
         if not self._asked.yes and self._reply(f"Type {wanted} to destroy this: ") != wanted:
             raise SaladError(f"Nothing was destroyed. Type {wanted}, or pass --yes.")
-        destroying.carry_out(doomed, self._salad, self._write, self._around.pause)
+        destroying.carry_out(removal, self._salad, self._write, self._around.pause)
         return DONE
 
     def _status(self, state: LiveState) -> int:
@@ -166,7 +168,7 @@ class _Run:
         self._around.out.write(self._scrub(text) + "\n")
         self._around.out.flush()
 
-    def _complain(self, text: str) -> None:
+    def _warn(self, text: str) -> None:
         self._around.err.write(self._scrub(text) + "\n")
 
     def _reply(self, question: str) -> str:

@@ -1,4 +1,4 @@
-"""Turns the file into what each group's fields shall be: GPU names into ids, references into values. Pure."""
+"""Turns the file into the wanted fields of each group: GPU names into ids, secret references into values. Pure."""
 
 import difflib
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,7 +9,7 @@ from infra.ops.fleet.model import ENVIRONMENT, UNKNOWN_SECRET, Connection, Desir
 from infra.ops.fleet.parsing import FleetFileError
 from infra.ops.fleet.references import credential_values
 
-# Salad's defaults for what a probe leaves out, by its OpenAPI file; its API wants them all.
+# Salad's defaults for the fields that a probe leaves out, from its OpenAPI file; its API requires all of them.
 PROBE_DEFAULTS: Mapping[str, Mapping[str, int]] = {
     "readiness_probe": {"period_seconds": 1, "timeout_seconds": 1, "success_threshold": 1, "failure_threshold": 3},
     "liveness_probe": {"period_seconds": 10, "timeout_seconds": 30, "success_threshold": 1, "failure_threshold": 3},
@@ -19,7 +19,7 @@ SUGGESTED = 3
 
 
 def desired_fleet(file: FleetFile, secrets: Mapping[str, str], gpu_classes: Sequence[GpuClass]) -> DesiredFleet:
-    """Resolves the file; a secret without a value becomes UNKNOWN_SECRET. Raises FleetFileError for unknown GPUs."""
+    """Returns the wanted fleet; an unknown secret becomes UNKNOWN_SECRET. Raises FleetFileError for unknown GPUs."""
     faults: list[str] = []
     groups = []
     for number, group in enumerate(file.groups):
@@ -65,17 +65,17 @@ def _fields(group: Group, secrets: Mapping[str, str], gpu_ids: tuple[str, ...]) 
     probes = group.probes
     for kind, probe in zip(PROBE_DEFAULTS, (probes.readiness, probes.liveness, probes.startup), strict=True):
         yield kind, None if probe is None else _probe(kind, probe)
-    yield "scheduled_scaling", False  # it would be a second writer of replicas
+    yield "scheduled_scaling", False  # it would set replicas too, against the tick
 
 
 def _owned(group: Group) -> dict[str, Any]:
-    """What belongs to this command in a fixed group, and to the tick in the others."""
+    """Returns the fields that this command sets in a fixed group only; in the other groups the tick sets them."""
     replicas = group.scaling.replicas if group.scaling.mode == "fixed" else 0
     return {"replicas": replicas} | ({"started": True} if replicas else {})
 
 
 def _probe(kind: str, probe: Probe) -> dict[str, Any]:
-    """The probe in the shape of Salad's API."""
+    """Returns the probe in the form of Salad's API."""
     timing = {"initial_delay_seconds": 0, **PROBE_DEFAULTS[kind]}
     given = {name: getattr(probe, name) for name in timing if getattr(probe, name) is not None}
     shown: dict[str, Any] = {**timing, **given}
@@ -93,7 +93,7 @@ def _value(value: SecretReference | str, secrets: Mapping[str, str]) -> Any:
 
 
 def _credentials(group: Group, secrets: Mapping[str, str]) -> dict[str, dict[str, Any]] | None:
-    """The registry's credentials as Salad's API takes them."""
+    """Returns the registry's credentials in the form of Salad's API."""
     given: dict[str, dict[str, Any]] = {}
     for place, value in credential_values(group):
         kind, _, name = place.partition(".")
@@ -102,7 +102,7 @@ def _credentials(group: Group, secrets: Mapping[str, str]) -> dict[str, dict[str
 
 
 def _gpu_ids(place: str, names: Sequence[str], classes: Sequence[GpuClass], faults: list[str]) -> tuple[str, ...]:
-    """The ids, in one order whatever order the file has; what is unknown is added to the faults."""
+    """Returns the sorted ids; each unknown name is added to `faults`."""
     by_name = {_plain(one.name): one.id for one in classes} | {one.id: one.id for one in classes}
     found = set()
     for number, name in enumerate(names):
@@ -118,5 +118,5 @@ def _gpu_ids(place: str, names: Sequence[str], classes: Sequence[GpuClass], faul
 
 
 def _plain(name: str) -> str:
-    """A name as it is compared: one of Salad's own begins with a space."""
+    """Returns a name in the form in which names are compared: one of Salad's names begins with a space."""
     return " ".join(name.lower().split())

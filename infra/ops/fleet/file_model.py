@@ -1,10 +1,10 @@
-"""What fleet.yaml may hold: every field with the bounds that Salad's API sets. Plain data."""
+"""The model of fleet.yaml: every field, with the bounds of Salad's API. Plain data."""
 
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 
-MAX_REPLICAS = 500  # of one group, by Salad's API
+MAX_REPLICAS = 500  # of one group, a limit of Salad's API
 DAY_SEC = 86_400
 MIB = 1024 * 1024
 
@@ -29,18 +29,18 @@ VariableName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_len
 
 
 class Strict(BaseModel):
-    """A mapping without unknown fields, whose values are of the written type."""
+    """A mapping that refuses unknown fields and does not convert values to another type."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
 class SecretReference(Strict):
-    """Where a secret stands: `env:NAME` in the command's environment, or `file:/path`."""
+    """The place of a secret: `env:NAME` in the command's environment, or `file:/path`."""
 
     secret: Annotated[str, Field(pattern=r"^(env:[A-Za-z_][A-Za-z0-9_]*|file:/.+)$")]
 
 
-# The tags are in angle brackets so that no name in the file can be mistaken for one where a fault's place is told.
+# The angle brackets distinguish the tags from the names in the file, which stand beside them in the place of a fault.
 REFERENCE_TAG, LINE_TAG = "<reference>", "<text>"
 
 
@@ -79,7 +79,7 @@ class AwsCredentials(Strict):
 
 
 class RegistryCredentials(Strict):
-    """How a private image is fetched: exactly one kind, by the names of Salad's API."""
+    """The credentials for a private image: exactly one kind, named as in Salad's API."""
 
     basic: BasicCredentials | None = None
     docker_hub: DockerHubCredentials | None = None
@@ -94,7 +94,7 @@ class RegistryCredentials(Strict):
         return self
 
     def given(self) -> dict[str, Strict]:
-        """The one kind that is given, by its name."""
+        """Returns the given kinds by name; a valid object has exactly one."""
         return {name: value for name, value in self.__dict__.items() if value is not None}
 
 
@@ -104,7 +104,7 @@ class HttpProbe(Strict):
     path: HttpPath
     port: Port
     scheme: Literal["http", "https"] = "http"
-    # Salad's API wants at least one header
+    # Salad's API requires at least one header
     headers: Annotated[dict[Line, Line], Field(min_length=1, max_length=50)] = {"Accept": "application/json"}
 
 
@@ -121,7 +121,7 @@ class ExecProbe(Strict):
 
 
 class Probe(Strict):
-    """One probe: exactly one of http, tcp and exec. What is left out is Salad's default for this kind of probe."""
+    """One probe: exactly one of http, tcp and exec. A field that is left out gets Salad's default for this probe."""
 
     http: HttpProbe | None = None
     tcp: TcpProbe | None = None
@@ -140,7 +140,7 @@ class Probe(Strict):
 
 
 class Probes(Strict):
-    """A group's probes; one that is left out does not exist."""
+    """A group's probes; None for a probe that the group does not have."""
 
     readiness: Probe | None = None
     liveness: Probe | None = None
@@ -148,7 +148,7 @@ class Probes(Strict):
 
 
 class QueueConnection(Strict):
-    """Where the queue worker in the container hands jobs over."""
+    """The address in the container to which Salad's queue worker sends jobs."""
 
     port: Port = 8000
     path: HttpPath = "/generate"
@@ -159,7 +159,10 @@ Replicas = Annotated[int, Field(ge=0, le=MAX_REPLICAS)]
 
 
 class FixedScaling(Strict):
-    """The fleet command owns the replicas; warm_seconds is what a job takes on a warm instance."""
+    """Scaling of a group whose replicas the fleet command sets.
+
+    warm_seconds: how long a job takes on a warm instance.
+    """
 
     mode: Literal["fixed"]
     replicas: Replicas
@@ -167,7 +170,7 @@ class FixedScaling(Strict):
 
 
 class TickScaling(Strict):
-    """The tick owns the replicas; the fleet command only creates the group with `min`."""
+    """Scaling of a group whose replicas the tick sets; the fleet command only creates the group with `min`."""
 
     mode: Literal["tick"]
     min: Replicas
@@ -222,4 +225,4 @@ class FleetFile(Strict):
     organization: Name
     project: Name
     queue: QueueSpec
-    groups: Annotated[list[Group], Field(min_length=1, max_length=100)]  # a queue takes at most 100 groups
+    groups: Annotated[list[Group], Field(min_length=1, max_length=100)]  # Salad's limit for one queue

@@ -1,4 +1,4 @@
-"""Reads Salad's answers into plain data, and tells what in them fleet.yaml has no word for. Pure."""
+"""Parses Salad's answers into plain data, and lists the settings in them that fleet.yaml cannot express. Pure."""
 
 from collections.abc import Iterable, Mapping
 from decimal import Decimal, InvalidOperation
@@ -8,7 +8,7 @@ from infra.ops.fleet.file_model import MIB
 from infra.ops.fleet.model import ENVIRONMENT, PROBES, Connection, GpuClass, LiveGroup, LiveQueue
 
 STATES = ("running", "creating", "allocating", "stopping")
-# What an answer of Salad may hold, by its OpenAPI file. Anything else is a setting that nobody here understands.
+# The fields of Salad's answers, from its OpenAPI file. Any other field is a setting that is newer than this command.
 _GROUP = """
 autostart_policy container country_codes create_time current_state display_name id liveness_probe name networking
 organization_name pending_change priority project_name queue_autoscaler queue_connection readiness_probe readme
@@ -21,7 +21,7 @@ DEFAULT_SHM_MB = 64
 
 
 def live_group(answer: Mapping[str, Any]) -> LiveGroup:
-    """Reads a ContainerGroup. Raises KeyError, TypeError or ValueError for an answer that is none."""
+    """Parses a ContainerGroup. Raises KeyError, TypeError or ValueError for any other answer."""
     connection = answer.get("queue_connection")
     state = answer["current_state"]
     counts = state["instance_status_counts"]
@@ -37,7 +37,7 @@ def live_group(answer: Mapping[str, Any]) -> LiveGroup:
 
 
 def live_queue(answer: Mapping[str, Any]) -> LiveQueue:
-    """Reads a Queue. Raises KeyError for an answer that is none."""
+    """Parses a Queue. Raises KeyError for any other answer."""
     return LiveQueue(
         name=answer["name"],
         display_name=answer["display_name"],
@@ -47,7 +47,7 @@ def live_queue(answer: Mapping[str, Any]) -> LiveQueue:
 
 
 def gpu_class(answer: Mapping[str, Any]) -> GpuClass:
-    """Reads a GpuClass; a price that is no number is left out. Raises KeyError for an answer that is none."""
+    """Parses a GpuClass, without prices that are not numbers. Raises KeyError for any other answer."""
     prices = {}
     for price in answer["prices"]:
         try:

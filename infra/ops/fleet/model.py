@@ -1,4 +1,4 @@
-"""The plain data that plans are made of: what the file wants, what Salad has, and what has to change."""
+"""The plain data of a plan: the wanted fleet, the fleet at Salad, and the changes between them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,14 +7,14 @@ from typing import Any, Literal
 
 from infra.ops.fleet.file_model import QueueSpec
 
-ENVIRONMENT = "environment."  # the begin of the names of fields that are environment variables
+ENVIRONMENT = "environment."  # prefix of the names of fields that are environment variables
 PROBES = ("readiness_probe", "liveness_probe", "startup_probe")
-UNKNOWN_SECRET = object()  # stands for the value of a secret that could not be had: compared with nothing
+UNKNOWN_SECRET = object()  # the value of a secret that could not be read; it is never compared
 
 
 @dataclass(frozen=True)
 class Connection:
-    """What feeds a group: the queue's name, and where jobs are handed over."""
+    """A group's connection to its queue: the queue's name, and the port and path that receive the jobs."""
 
     queue: str
     port: int
@@ -23,10 +23,11 @@ class Connection:
 
 @dataclass(frozen=True, kw_only=True)
 class DesiredGroup:
-    """What the file says of one group.
+    """One group as the file wants it.
 
-    fields: by name, all that this command keeps as the file says; a missing name is left as it is. GPU classes are
-    ids. secret_fields: those whose values are never shown. credentials: as Salad's API takes them.
+    least, most: the range of its replicas; fields: the values that this command sets, by name (GPU classes are ids; a
+    field without a name here is left as it is); secret_fields: the names whose values are never shown; credentials:
+    in the form of Salad's API.
     """
 
     name: str
@@ -41,7 +42,7 @@ class DesiredGroup:
 
 @dataclass(frozen=True, kw_only=True)
 class DesiredFleet:
-    """What the file says, with names resolved; groups in order of preference."""
+    """The fleet as the file wants it, with names resolved; the groups are in order of preference."""
 
     organization: str
     project: str
@@ -51,9 +52,10 @@ class DesiredFleet:
 
 @dataclass(frozen=True, kw_only=True)
 class LiveGroup:
-    """What Salad says of one group; fields under the same names as DesiredGroup's.
+    """One group as it is at Salad; its fields have the same names as in DesiredGroup.
 
-    foreign: one sentence for each setting that the file has no word for; autoscaled: Salad's own autoscaler is on.
+    counts: instances by state; foreign: one sentence for each setting that the file cannot express; autoscaled: whether
+    Salad's own autoscaler is on.
     """
 
     name: str
@@ -66,18 +68,18 @@ class LiveGroup:
 
     @property
     def replicas(self) -> int:
-        """How many instances Salad shall keep."""
+        """Returns how many instances Salad is asked to run."""
         return int(self.fields["replicas"])
 
     @property
     def instances(self) -> int:
-        """How many instances there are that do not stop."""
+        """Returns how many instances exist, without those that are stopping."""
         return sum(number for state, number in self.counts.items() if state != "stopping")
 
 
 @dataclass(frozen=True, kw_only=True)
 class LiveQueue:
-    """What Salad says of the queue."""
+    """The queue as it is at Salad; length: how many jobs wait."""
 
     name: str
     display_name: str
@@ -87,7 +89,7 @@ class LiveQueue:
 
 @dataclass(frozen=True, kw_only=True)
 class GpuClass:
-    """One GPU class with its prices, dollars an hour by priority."""
+    """One GPU class with its prices in dollars an hour, by priority."""
 
     id: str
     name: str
@@ -96,7 +98,7 @@ class GpuClass:
 
 @dataclass(frozen=True, kw_only=True)
 class LiveState:
-    """One look at Salad."""
+    """The project at Salad at one moment; quota: replicas the organization may have, quota_used: replicas it has."""
 
     queue: LiveQueue | None
     groups: Mapping[str, LiveGroup]
@@ -107,7 +109,7 @@ class LiveState:
 
 @dataclass(frozen=True)
 class Change:
-    """One field that becomes another value."""
+    """One field that gets another value."""
 
     name: str
     old: Any = field(repr=False)
@@ -117,9 +119,9 @@ class Change:
 
 @dataclass(frozen=True, kw_only=True)
 class GroupPlan:
-    """What becomes of one group.
+    """The plan for one group; live: None when it does not exist yet.
 
-    refusals: why it cannot be brought to what the file says; drift: what is different and would be left so.
+    refusals: why it cannot be changed to what the file says; drift: differences that apply cannot remove.
     """
 
     desired: DesiredGroup
@@ -130,7 +132,7 @@ class GroupPlan:
 
     @property
     def action(self) -> Literal["create", "change", "leave", "refuse"]:
-        """What happens to it."""
+        """Returns what apply does with the group."""
         if self.refusals:
             return "refuse"
         if self.live is None:
@@ -140,7 +142,7 @@ class GroupPlan:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What becomes of the whole fleet; unmanaged: groups on our queue that the file does not name."""
+    """The plan for the whole fleet; unmanaged: groups on our queue that the file does not name."""
 
     fleet: DesiredFleet
     queue_action: Literal["create", "change", "leave"]
@@ -151,11 +153,11 @@ class Plan:
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing has to be written."""
+        """Returns whether there is nothing to create or change."""
         return self.queue_action == "leave" and all(group.action in ("leave", "refuse") for group in self.groups)
 
     def reasons_against(self, *, accept_drift: bool) -> tuple[str, ...]:
-        """Why it must not be applied, one sentence each."""
+        """Returns the reasons not to apply the plan, one sentence each; with accept_drift, drift is no reason."""
         refused = [reason for group in self.groups for reason in group.refusals]
         drift = [] if accept_drift else [reason for group in self.groups for reason in group.drift]
         return (*self.refusals, *refused, *drift)

@@ -1,4 +1,4 @@
-"""Reads fleet.yaml and names every fault in it at once, each with its place. Pure."""
+"""Parses fleet.yaml and reports all its faults at once, each with its place. Pure."""
 
 import difflib
 import re
@@ -19,7 +19,7 @@ NO_MAPPING = "must be a mapping of names to values"
 
 
 class FleetFileError(Exception):
-    """The file cannot be used; `faults` holds one line for each reason."""
+    """The file cannot be used; `faults` has one line for each reason."""
 
     def __init__(self, faults: Sequence[str]) -> None:
         super().__init__("\n".join(faults))
@@ -27,7 +27,7 @@ class FleetFileError(Exception):
 
 
 def parse(text: str) -> FleetFile:
-    """Reads the file's text. Raises FleetFileError with every fault."""
+    """Returns the parsed file. Raises FleetFileError with every fault."""
     document = _document(text)
     if not isinstance(document, dict):
         raise FleetFileError([f"the file {NO_MAPPING}: organization, project, queue, defaults, groups"])
@@ -50,13 +50,15 @@ def parse(text: str) -> FleetFile:
 
 
 class _UniqueKeyLoader(yaml.SafeLoader):
-    """YAML's own rule, which the library leaves out: a name stands once in a mapping."""
+    """A safe loader that refuses a name that occurs twice in a mapping; YAML forbids it, the library does not check."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         names = Counter(str(key.value) for key, _ in node.value)
         twice = [name for name, count in names.items() if count > 1 and name != "<<"]
         if twice:
-            raise yaml.constructor.ConstructorError(None, None, f"{twice[0]} stands there twice", node.start_mark)
+            raise yaml.constructor.ConstructorError(
+                None, None, f"{twice[0]} occurs twice in one mapping", node.start_mark
+            )
         return super().construct_mapping(node, deep)
 
 
@@ -67,19 +69,19 @@ def _document(text: str) -> Any:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise FleetFileError([f"line {line}: {error.problem}"]) from error
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise FleetFileError([f"the file is no YAML: {type(error).__name__}"]) from error
+        raise FleetFileError([f"the file is not YAML: {type(error).__name__}"]) from error
 
 
 def _faults_of_defaults(defaults: Any) -> list[str]:
     if not isinstance(defaults, dict):
         return [f"defaults: {NO_MAPPING}"]
-    faults = [f"defaults.{name}: belongs to each group alone" for name in OWN_FIELDS if name in defaults]
+    faults = [f"defaults.{name}: must be set in each group, not in defaults" for name in OWN_FIELDS if name in defaults]
     unknown = [name for name in defaults if name not in Group.model_fields]
     return faults + [f"defaults.{name}: {_unknown(str(name), Group.model_fields)}" for name in unknown]
 
 
 def _merged(defaults: Mapping[str, Any], group: Any) -> Any:
-    """A group with what it leaves out; environments merge name by name, every other field is replaced as a whole."""
+    """Returns a group with the defaults for what it leaves out; environments are merged name by name."""
     if not isinstance(group, dict):
         return group
     merged = {**defaults, **group}
@@ -90,13 +92,16 @@ def _merged(defaults: Mapping[str, Any], group: Any) -> Any:
 
 
 def _contradictions(groups: Sequence[Group]) -> list[str]:
-    """What no single field shows."""
+    """Returns the faults that no single field shows."""
     names = Counter(group.name for group in groups)
     faults = [f"groups: {name} is the name of {count} groups" for name, count in names.items() if count > 1]
     fixed = [group.name for group in groups if group.scaling.mode == "fixed"]
     if len(fixed) > 1:
         listed = ", ".join(fixed)
-        faults.append(f"groups: {listed} are all fixed; the tick knows one number of always-on replicas, so one may be")
+        faults.append(
+            f"groups: {listed} are all fixed; at most one group may be, "
+            "because the tick has one setting for always-on replicas"
+        )
     for place, group in enumerate(groups):
         faults += [
             f'groups[{place}].environment.{name}: looks like a secret; write {{secret: "env:{name}"}} instead'
@@ -111,7 +116,7 @@ def _sentence(fault: ErrorDetails, groups: Any, defaults: Mapping[str, Any]) -> 
 
 
 def _steps(location: Sequence[int | str], groups: Any, defaults: Mapping[str, Any]) -> list[int | str]:
-    """The way to the fault as the file has it: without the model's tags, and to defaults where it came from."""
+    """Returns the place of a fault in the file: without the model's tags, under `defaults` if it came from there."""
     steps = [step for step in location if step not in TAGS]
     if len(steps) > 3 and steps[2] == "scaling" and steps[3] in ("fixed", "tick"):
         del steps[3]
@@ -125,14 +130,16 @@ def _steps(location: Sequence[int | str], groups: Any, defaults: Mapping[str, An
 
 
 def place_of(steps: Iterable[int | str]) -> str:
-    """A place in the file as one writes it: groups[1].gpu_classes[0]."""
+    """Returns a place in the file as text, such as groups[1].gpu_classes[0]."""
     written = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in steps)
     return written.removeprefix(".") or "the file"
 
 
 def _unknown(name: str, known: Iterable[str]) -> str:
     nearest = difflib.get_close_matches(name, list(known), n=1)
-    return "is not known here" + (f"; did you mean {nearest[0]}?" if nearest else f"; known are {', '.join(known)}")
+    return "is not a known field" + (
+        f"; did you mean {nearest[0]}?" if nearest else f"; known fields are {', '.join(known)}"
+    )
 
 
 def _reason(fault: ErrorDetails) -> str:
@@ -146,7 +153,7 @@ def _reason(fault: ErrorDetails) -> str:
 def _pattern_reason(fault: ErrorDetails, context: Mapping[str, Any]) -> str:
     last = fault["loc"][-1] if fault["loc"] else ""
     if "[a-z0-9-]" in context["pattern"]:
-        return "must be 2 to 63 of a-z, 0-9 and -, begin with a letter and end with no -"
+        return "must have 2 to 63 characters of a-z, 0-9 and -, begin with a letter and not end with -"
     if "env:" in context["pattern"]:
         return 'must be "env:NAME" or "file:/path"'
     if last == "image":
@@ -160,7 +167,7 @@ def _unknown_reason(fault: ErrorDetails, _: Mapping[str, Any]) -> str:
 
 
 def _fields_at(way: Sequence[int | str]) -> list[str]:
-    """The fields that the model has at a place; none where it cannot be told."""
+    """Returns the names of the fields at a place; an empty list where they are not known."""
     if not way:
         return [*FleetFile.model_fields, "defaults"]
     if way == ["queue"]:
@@ -176,7 +183,7 @@ def _fields_at(way: Sequence[int | str]) -> list[str]:
 
 def _text_reason(fault: ErrorDetails, _: Mapping[str, Any]) -> str:
     if fault["input"] is False and "countries" in fault["loc"]:
-        return 'must be text: write "no" in quotes, YAML reads it as false'
+        return 'must be text: write "no" in quotes, because YAML reads it as false'
     return "must be text; write it in quotes"
 
 

@@ -1,4 +1,4 @@
-"""Compares what the file wants with what Salad has: what to create, change, leave and refuse. Pure."""
+"""Compares the file with Salad and plans what to create, change, leave and refuse. Pure."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -23,7 +23,7 @@ REPLACING = frozenset({"image", "command", "priority", "gpu_classes", "cpu", "me
 
 
 def make_plan(fleet: DesiredFleet, state: LiveState, *, send_credentials: bool = False) -> Plan:
-    """Makes the plan; send_credentials: also for groups whose only news may be the registry's credentials."""
+    """Returns the plan; send_credentials: also send registry credentials to groups without another change."""
     groups = tuple(_group_plan(group, state.groups.get(group.name), send_credentials) for group in fleet.groups)
     queue_changes = _queue_changes(fleet, state)
     named = {group.name for group in fleet.groups}
@@ -38,12 +38,12 @@ def make_plan(fleet: DesiredFleet, state: LiveState, *, send_credentials: bool =
 
 
 def replaces_instances(change: Change) -> bool:
-    """Whether Salad replaces all instances of the group for it."""
+    """Returns whether Salad replaces all instances of the group because of the change."""
     return change.name in REPLACING or change.name in PROBES or change.name.startswith(ENVIRONMENT)
 
 
 def other_replicas(fleet: DesiredFleet, state: LiveState) -> int:
-    """Replicas that count against the quota and are none of the file's groups."""
+    """Returns how many replicas outside the file's groups count against the quota."""
     ours = sum(state.groups[group.name].replicas for group in fleet.groups if group.name in state.groups)
     return max(0, state.quota_used - ours)
 
@@ -84,7 +84,7 @@ def _changes(desired: DesiredGroup, live: LiveGroup) -> Iterator[Change]:
 
 
 def _refusals(desired: DesiredGroup, live: LiveGroup) -> Iterator[str]:
-    """What no patch can mend."""
+    """Yields why a group cannot be changed to what the file says, one sentence each."""
     wanted, found = desired.connection, live.connection
     if found is None or found.queue != wanted.queue:
         where = "to no queue" if found is None else f"to the queue {found.queue}"
@@ -94,12 +94,12 @@ def _refusals(desired: DesiredGroup, live: LiveGroup) -> Iterator[str]:
         )
     elif found != wanted:
         yield (
-            f"{live.name}: it hands jobs to port {found.port}, {found.path}, the file says port {wanted.port}, "
+            f"{live.name}: it sends jobs to port {found.port}, {found.path}, the file says port {wanted.port}, "
             f"{wanted.path}; Salad cannot change that, so add a group under another name and destroy this one"
         )
     elif live.autoscaled:
         yield (
-            f"{live.name}: Salad's own autoscaler is on, a second writer of replicas beside the tick; its API cannot "
+            f"{live.name}: Salad's own autoscaler is on and would set replicas against the tick; its API cannot "
             f"switch it off, so do that in Salad's portal, or destroy this group and apply again"
         )
     for name in PROBES:
@@ -116,23 +116,23 @@ def _kind(probe: Mapping[str, Any] | None) -> str | None:
 
 
 def _drift(desired: DesiredGroup, live: LiveGroup) -> Iterator[str]:
-    """What is different, cannot be written in the file, and would stay."""
+    """Yields the differences that apply cannot remove, one sentence each."""
     for reason in live.foreign:
-        yield f"{live.name}: {reason}, which the file has no word for; undo it at Salad, or say --accept-drift"
+        yield f"{live.name}: {reason}, which the file cannot express; undo it at Salad, or pass --accept-drift"
     wanted = {name for name in desired.fields if name.startswith(ENVIRONMENT)}
     for name in sorted(live.fields):
         if name.startswith(ENVIRONMENT) and name not in wanted:
             yield (
                 f"{live.name}: {name} is set at Salad and not in the file; Salad's API cannot remove a variable, so "
-                f"write it in the file, or take a new group, or say --accept-drift"
+                f"write it in the file, or create a new group, or pass --accept-drift"
             )
 
 
 def _quota_refusal(fleet: DesiredFleet, state: LiveState) -> Iterator[str]:
     most, others = sum(group.most for group in fleet.groups), other_replicas(fleet, state)
     if most + others > state.quota:
-        beside = f", beside {others} of other groups" if others else ""
+        beside = f", in addition to {others} of other groups" if others else ""
         yield (
-            f"the quota of {state.quota} replicas is too small: the file's groups may have {most} together{beside}; "
-            f"lower replicas or max in the file, or ask Salad for more"
+            f"the quota of {state.quota} replicas is too small: the file's groups may have {most} in all{beside}; "
+            f"lower replicas or max in the file, or ask Salad for a higher quota"
         )

@@ -1,4 +1,4 @@
-"""What a fleet costs by Salad's prices of this moment. Pure."""
+"""Calculates what a fleet costs at Salad's current prices. Pure."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +11,10 @@ HOURS_A_DAY = 24
 
 @dataclass(frozen=True, kw_only=True)
 class GroupPrice:
-    """One GPU class of one group: its price an hour, None where Salad names none for the priority."""
+    """One GPU class of one group.
+
+    price: dollars an hour, None where Salad has none for the priority; least, most: the range of the group's replicas.
+    """
 
     group: str
     gpu_class: str
@@ -23,7 +26,7 @@ class GroupPrice:
 
 @dataclass(frozen=True, kw_only=True)
 class FleetPrice:
-    """All classes of all groups, and dollars an hour when as little and as much runs as the file allows."""
+    """All GPU classes of all groups, and the dollars an hour for the fewest and the most replicas of the file."""
 
     groups: tuple[GroupPrice, ...]
     least: Decimal
@@ -31,7 +34,7 @@ class FleetPrice:
 
 
 def fleet_price(fleet: DesiredFleet, gpu_classes: Sequence[GpuClass]) -> FleetPrice:
-    """Prices the file: the least with each group's cheapest class, the most with its dearest."""
+    """Returns the prices: `least` with each group's cheapest class, `most` with its dearest."""
     by_id = {one.id: one for one in gpu_classes}
     rows: list[GroupPrice] = []
     least = most = Decimal(0)
@@ -56,6 +59,6 @@ def fleet_price(fleet: DesiredFleet, gpu_classes: Sequence[GpuClass]) -> FleetPr
 
 
 def prices_of(ids: Sequence[str], priority: str, by_id: Mapping[str, GpuClass]) -> dict[str, Decimal | None]:
-    """Price an hour by the name of the class; a class that Salad no longer lists keeps its id as name."""
+    """Returns prices an hour by name of the GPU class; a class that Salad no longer lists has its id as name."""
     known = [(by_id[one].name, by_id[one].prices.get(priority)) if one in by_id else (one, None) for one in ids]
     return dict(sorted(known))

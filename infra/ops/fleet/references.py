@@ -1,4 +1,4 @@
-"""Finds the secrets that the file names by reference, and keeps every one of them out of whatever is written."""
+"""Reads the secrets that the file names by reference, and removes them from all output."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -6,21 +6,27 @@ from dataclasses import dataclass, field
 from infra.ops.fleet.file_model import FleetFile, Group, SecretReference
 
 SHOWN = "(secret)"
-MAX_VARIABLE = 1000  # characters of one environment variable, by Salad's API
+MAX_VARIABLE = 1000  # characters of one environment variable, a limit of Salad's API
 MAX_CREDENTIAL = 10_000
-LEAST_SCRUBBED = 4  # a shorter text stands in too many words to be cut out of them
+LEAST_SCRUBBED = 4  # a shorter text occurs in too many words to be removed from them
 
 
 @dataclass(frozen=True)
 class Secrets:
-    """The values by reference (`env:NAME`, `file:/path`), and what could not be had, each with its place."""
+    """The secrets of a file.
+
+    values: by reference (`env:NAME`, `file:/path`); faults: the secrets that could not be read, each with its place.
+    """
 
     values: Mapping[str, str] = field(default_factory=dict, repr=False)
     faults: tuple[str, ...] = ()
 
 
 def resolve(file: FleetFile, environment: Mapping[str, str], read: Callable[[str], str]) -> Secrets:
-    """Looks up every reference of the file; read: gives a file's text or raises OSError or ValueError."""
+    """Returns the secrets of every reference in the file.
+
+    environment: the variables of the command; read: returns a file's text, raises OSError or ValueError.
+    """
     values: dict[str, str] = {}
     faults: dict[str, str] = {}
     for place, reference, longest in _references(file):
@@ -36,7 +42,7 @@ def resolve(file: FleetFile, environment: Mapping[str, str], read: Callable[[str
 
 
 def scrubber(secrets: Mapping[str, str], api_key: str) -> Callable[[str], str]:
-    """Returns what replaces every secret in a text: Salad may repeat in an error what it was sent."""
+    """Returns a function that removes every secret from a text: Salad's errors may repeat what it was sent."""
     parts = {line for value in (*secrets.values(), api_key) for line in (value, *value.splitlines())}
     hidden = sorted((part for part in parts if len(part) >= LEAST_SCRUBBED), key=len, reverse=True)
 
@@ -49,7 +55,7 @@ def scrubber(secrets: Mapping[str, str], api_key: str) -> Callable[[str], str]:
 
 
 def _references(file: FleetFile) -> Iterator[tuple[str, str, int]]:
-    """Place, reference and the longest value that Salad takes there."""
+    """Yields place, reference and the longest value that Salad accepts there."""
     for number, group in enumerate(file.groups):
         for name, value in group.environment.items():
             if isinstance(value, SecretReference):
@@ -60,7 +66,7 @@ def _references(file: FleetFile) -> Iterator[tuple[str, str, int]]:
 
 
 def credential_values(group: Group) -> Iterator[tuple[str, SecretReference | str]]:
-    """Each value of a group's registry credentials with its name, such as `basic.password`."""
+    """Yields each value of a group's registry credentials with its name, such as `basic.password`."""
     if group.registry_credentials is not None:
         for kind, fields in group.registry_credentials.given().items():
             for name in type(fields).model_fields:
@@ -68,7 +74,7 @@ def credential_values(group: Group) -> Iterator[tuple[str, SecretReference | str
 
 
 def _looked_up(reference: str, environment: Mapping[str, str], read: Callable[[str], str]) -> tuple[str, str]:
-    """The value and no fault, or nothing and the fault."""
+    """Returns the value and "", or "" and the fault."""
     kind, _, name = reference.partition(":")
     if kind == "env":
         value = environment.get(name, "")
@@ -82,7 +88,7 @@ def _looked_up(reference: str, environment: Mapping[str, str], read: Callable[[s
 
 def _fault_of(value: str, longest: int, *, may_have_lines: bool) -> str:
     if len(value) > longest:
-        return f"the secret has {len(value)} characters; Salad takes {longest}"
+        return f"the secret has {len(value)} characters; Salad accepts at most {longest}"
     if len(value.splitlines()) > 1 and not may_have_lines:
-        return "the secret has a line break; Salad takes none"
+        return "the secret has a line break; Salad does not accept one"
     return ""

@@ -1,4 +1,4 @@
-"""The calls to Salad that the fleet needs, with bounded retries where repeating is harmless."""
+"""The calls to Salad that the fleet commands need, with bounded retries of calls that may be repeated."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,20 +14,20 @@ from infra.ops.terminal import cell
 
 TRIES = 6
 FIRST_PAUSE_SEC = 0.5  # doubled each time: 0.5, 1, 2, 4, 8 s
-MAX_PAUSE_SEC = 90.0  # Salad counts calls by the minute: what asks for longer than that is down
+MAX_PAUSE_SEC = 90.0  # Salad limits calls by the minute: a longer Retry-After means that it is down
 KEY_STATUSES = (401, 403)
-NAME_TAKEN_STATUSES = (400, 409)  # Salad's documents do not say which
-TOLD_PAUSE_SEC = 5.0  # a person wonders after that
+NAME_TAKEN_STATUSES = (400, 409)  # Salad's documentation does not say which of them it sends
+REPORTED_PAUSE_SEC = 5.0  # after a longer silence a person wonders whether the command hangs
 MAX_PAGES, PAGE_SIZE = 50, 100  # 5,000 jobs of history, 50 of 240 calls a minute
 OPEN_STATUSES = ("pending", "running")
 
 
 class SaladError(Exception):
-    """Salad does not do what was asked; the message is one sentence that names the operation."""
+    """Salad did not do what was asked; the message is one sentence that names the operation."""
 
 
 class Transport(Protocol):
-    """Sends one request; raises ProviderError."""
+    """What sends requests to Salad."""
 
     def call(
         self,
@@ -37,13 +37,20 @@ class Transport(Protocol):
         body: Mapping[str, Any] | None = None,
         content_type: str | None = None,
     ) -> Any:
-        """Returns the parsed body of the expected status, None when it is empty."""
+        """Sends one request. Returns the parsed body, None when it is empty.
+
+        Raises ProviderError for every other status than the expected one.
+        """
         ...
 
 
 @dataclass(frozen=True)
 class Retrying:
-    """How to wait between tries: pause sleeps seconds, jitter draws 0.0 to 1.0, say tells the user of a long pause."""
+    """How to wait between tries.
+
+    pause: sleeps for some seconds; jitter: returns a random number from 0.0 to 1.0; say: tells the person about a long
+    pause.
+    """
 
     pause: Callable[[float], None]
     jitter: Callable[[], float]
@@ -63,8 +70,8 @@ class Salad:
         self._organization = f"{base_url.rstrip('/')}/organizations/{quote(organization, safe='')}"
         self._project = f"{self._organization}/projects/{quote(project, safe='')}"
 
-    def look(self, queue: str) -> LiveState:
-        """Reads everything that a plan needs: four calls."""
+    def read_state(self, queue: str) -> LiveState:
+        """Reads everything that a plan needs, in four calls."""
         classes = self._items("list_gpu_classes", f"{self._organization}/gpu-classes")
         queues = self._items("list_queues", f"{self._project}/queues")
         groups = self._items("list_container_groups", f"{self._project}/containers")
@@ -82,12 +89,12 @@ class Salad:
             raise SaladError(f"Salad's answers lack a field that its API promises ({error!r})") from error
 
     def group(self, name: str) -> LiveGroup | None:
-        """Reads one group; None when there is none."""
+        """Returns one group, None when it does not exist."""
         answer = self._found("get_container_group", self._group(name))
         return None if answer is None else self._as_group(answer)
 
     def queue_exists(self, name: str) -> bool:
-        """Whether the queue is there."""
+        """Returns whether the queue exists."""
         return self._found("get_queue", self._queue(name)) is not None
 
     def create_queue(self, body: Mapping[str, Any]) -> None:
@@ -107,7 +114,7 @@ class Salad:
         self._repeat(f"update_queue {name}", send)
 
     def update_group(self, name: str, patch: Mapping[str, Any]) -> None:
-        """Changes a container group; the same patch twice is the same as once."""
+        """Changes a container group; sending the same patch twice does no harm."""
         send = partial(self._transport.call, "PATCH", self._group(name), 200, patch, MERGE_PATCH)
         self._repeat(f"update_container_group {name}", send)
 
@@ -116,29 +123,29 @@ class Salad:
         self._repeat(f"start_container_group {name}", partial(self._post, f"{self._group(name)}/start"))
 
     def stop_group(self, name: str) -> None:
-        """Stops a container group and its instances; one that is gone or refuses to stop can still be deleted."""
+        """Stops a container group and its instances; ignores a refusal, since the group can be deleted anyway."""
         send = partial(self._post, f"{self._group(name)}/stop")
-        self._let_pass((400, 404, 409), f"stop_container_group {name}", send)
+        self._ignore((400, 404, 409), f"stop_container_group {name}", send)
 
     def delete_group(self, name: str) -> None:
-        """Asks Salad to remove a container group; one that is gone is removed."""
+        """Asks Salad to remove a container group; ignores that it is already gone."""
         send = partial(self._transport.call, "DELETE", self._group(name), 202)
-        self._let_pass((404,), f"delete_container_group {name}", send)
+        self._ignore((404,), f"delete_container_group {name}", send)
 
     def delete_queue(self, name: str) -> None:
-        """Asks Salad to remove the queue with its history; one that is gone is removed."""
+        """Asks Salad to remove the queue with its history; ignores that it is already gone."""
         send = partial(self._transport.call, "DELETE", self._queue(name), 202)
-        self._let_pass((404,), f"delete_queue {name}", send)
+        self._ignore((404,), f"delete_queue {name}", send)
 
     def open_jobs(self, queue: str) -> Iterator[str]:
-        """The statuses of the queue's unfinished jobs, out of at most MAX_PAGES pages of its history."""
+        """Yields the statuses of the queue's unfinished jobs. Raises SaladError for a history over MAX_PAGES pages."""
         for page in range(1, MAX_PAGES + 1):
             url = f"{self._queue(queue)}/jobs?page={page}&page_size={PAGE_SIZE}"
             items = self._items("list_queue_jobs", url)
             yield from (str(job.get("status")) for job in items if job.get("status") in OPEN_STATUSES)
             if len(items) < PAGE_SIZE:
                 return
-        raise SaladError(f"the queue's history has more than {MAX_PAGES * PAGE_SIZE} jobs: too many to look through")
+        raise SaladError(f"the queue's history has more than {MAX_PAGES * PAGE_SIZE} jobs: too many to search")
 
     def _group(self, name: str) -> str:
         return f"{self._project}/containers/{quote(name, safe='')}"
@@ -152,7 +159,7 @@ class Salad:
     def _get(self, operation: str, url: str) -> dict[str, Any]:
         answer = self._repeat(operation, partial(self._transport.call, "GET", url, 200))
         if not isinstance(answer, dict):
-            raise SaladError(f"{operation}: Salad answered with something else than a JSON object")
+            raise SaladError(f"{operation}: Salad answered with something that is not a JSON object")
         return answer
 
     def _items(self, operation: str, url: str) -> list[dict[str, Any]]:
@@ -175,7 +182,7 @@ class Salad:
         except (KeyError, TypeError, ValueError) as error:
             raise SaladError(f"Salad's container group lacks a field that its API promises ({error!r})") from error
 
-    def _let_pass(self, statuses: Sequence[int], operation: str, send: Callable[[], Any]) -> None:
+    def _ignore(self, statuses: Sequence[int], operation: str, send: Callable[[], Any]) -> None:
         try:
             self._repeat(operation, send)
         except SaladError as error:
@@ -183,7 +190,7 @@ class Salad:
                 raise
 
     def _repeat(self, operation: str, send: Callable[[], Any]) -> Any:
-        """Sends a call that may be repeated, until it is answered or the tries are over."""
+        """Sends a call that may be repeated, until it is answered or TRIES tries have failed."""
         for tried in range(1, TRIES + 1):
             try:
                 return send()
@@ -192,18 +199,18 @@ class Salad:
         raise AssertionError("the last try returns or raises")
 
     def _create(self, operation: str, send: Callable[[], Any], exists: Callable[[], bool]) -> None:
-        """Sends a creation; after an outcome that is not known it looks before it sends again."""
-        is_unsure = False
+        """Sends a creation; after an unknown outcome it checks whether the thing exists before it sends again."""
+        is_unknown = False
         for tried in range(1, TRIES + 1):
             try:
                 send()
             except ProviderError as error:
-                # a refusal after an unsure try may only say that the first one did work
-                if is_unsure and error.status in NAME_TAKEN_STATUSES and exists():
+                # after a try of unknown outcome, a refusal may only mean that this try did work
+                if is_unknown and error.status in NAME_TAKEN_STATUSES and exists():
                     return
-                is_unsure = is_unsure or error.may_have_happened
+                is_unknown = is_unknown or error.may_have_happened
                 self._wait_or_give_up(operation, error, tried)
-                if is_unsure and exists():
+                if is_unknown and exists():
                     return
             else:
                 return
@@ -214,7 +221,7 @@ class Salad:
             raise SaladError(cell(self._sentence(operation, error))) from error
         least = max(asked, FIRST_PAUSE_SEC * 2 ** (tried - 1))
         pause = least * (1 + self._retrying.jitter() / 2)  # never less than what Salad asked for
-        if pause >= TOLD_PAUSE_SEC:
+        if pause >= REPORTED_PAUSE_SEC:
             self._retrying.say(f"{operation}: {error}; trying again in {pause:.0f} s")
         self._retrying.pause(pause)
 

@@ -1,4 +1,4 @@
-"""What the command takes from its environment: where Salad is, and with which key."""
+"""The settings of the fleet commands: Salad's address and key."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,19 +9,19 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 class SettingsError(Exception):
-    """The environment is not fit for a call; the message says what to set."""
+    """A setting is missing or wrong; the message says what to set."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Salad's address and our key."""
+    """Salad's address (it ends in /api/public) and our key."""
 
     url: str
     api_key: str = field(repr=False)
 
 
 def read_settings(environment: Mapping[str, str]) -> Settings:
-    """Reads SALAD_API_URL and SALAD_API_KEY. Raises SettingsError with every fault."""
+    """Returns the settings from SALAD_API_URL and SALAD_API_KEY. Raises SettingsError with every fault."""
     url, key = environment.get("SALAD_API_URL") or SALAD_API, environment.get("SALAD_API_KEY", "")
     faults = []
     if not key:

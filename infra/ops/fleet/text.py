@@ -26,7 +26,7 @@ STATUS_COLUMNS = (
 
 
 def plan_text(view: View) -> str:
-    """`plan`, and what `apply` shows before it asks."""
+    """Returns the text of `plan`, which `apply` also shows before it asks."""
     queue, usd, quota = view["queue"], view["usd"], view["quota"]
     lines = [f"{view['organization']}/{view['project']}", ""]
     lines.append(f"{MARKS[queue['action']]} queue {queue['name']}: {queue['action']}")
@@ -34,24 +34,26 @@ def plan_text(view: View) -> str:
     for group in view["groups"]:
         lines += _group(group)
     for name in view["unmanaged"]:
-        lines.append(f"? group {name}: on our queue, not in the file; left alone (destroy --group {name} removes it)")
+        lines.append(
+            f"? group {name}: on our queue, not in the file; it stays (./ops fleet destroy --group {name} removes it)"
+        )
     lines += ["", table(view["prices"], PRICE_COLUMNS)]
     lines.append(
         f"fleet: at least ${usd['least_hour']} an hour (${usd['least_day']} a day), "
         f"at most ${usd['most_hour']} an hour (${usd['most_day']} a day); only running instances are billed"
     )
     beside = f", other groups have {quota['others']}" if quota["others"] else ""
-    lines.append(f"quota: {quota['replicas']} replicas, the fleet may have {quota['fleet']}{beside}")
+    lines.append(f"quota: {quota['replicas']} replicas, the fleet may use {quota['fleet']}{beside}")
     lines += [f"refused: {reason}" for reason in view["refusals"]]
     lines += ["", _summary(view)]
     return "\n".join(lines)
 
 
 def status_text(view: View) -> str:
-    """`status`."""
+    """Returns the text of `status`."""
     lines = [table(view["groups"], STATUS_COLUMNS)]
     length = view["queue_length"]
-    lines.append(f"queue {view['queue']}: " + ("does not exist" if length is None else f"jobs that wait: {length}"))
+    lines.append(f"queue {view['queue']}: " + ("does not exist" if length is None else f"waiting jobs: {length}"))
     lines.append(
         f"${view['usd_hour_now']} an hour now; {view['replicas_used']} of {view['quota']} replicas of the quota"
     )
@@ -68,7 +70,7 @@ def _group(group: View) -> Iterator[str]:
     if group["replaced_instances"]:
         yield (
             f"    Salad replaces every instance of this group at once ({group['replaced_instances']} now); a job that "
-            f"runs there begins again on another instance and loses one of Salad's tries"
+            f"runs there starts again on another instance and has used one of Salad's tries"
         )
     yield from (f"    refused: {reason}" for reason in group["refusals"])
     yield from (f"    drift: {reason}" for reason in group["drift"])

@@ -1,4 +1,4 @@
-"""What the command answers, as plain JSON documents without a secret; text.py writes the same for people. Pure."""
+"""Builds the answers of `./ops fleet` as JSON documents without secrets; text.py writes them for people. Pure."""
 
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
@@ -12,11 +12,11 @@ from infra.ops.terminal import dollars
 
 View = dict[str, Any]
 
-OTHER_VALUE = "(another value)"  # one at Salad may be a secret, whatever the file says of the variable now
+OTHER_VALUE = "(another value)"  # the value at Salad may be a secret, even if the file's value is not
 
 
 def plan_view(plan: Plan, state: LiveState) -> View:
-    """The plan with prices and quota."""
+    """Returns the plan with prices and quota."""
     price = fleet_price(plan.fleet, state.gpu_classes)
     names = {one.id: one.name for one in state.gpu_classes}
     return {
@@ -56,7 +56,7 @@ def plan_view(plan: Plan, state: LiveState) -> View:
 
 
 def status_view(plan: Plan, state: LiveState, not_compared: int) -> View:
-    """The fleet as it is now; not_compared: secrets that could not be had."""
+    """Returns the fleet as it is now; not_compared: how many secrets could not be read."""
     by_id = {one.id: one for one in state.gpu_classes}
     rows, total = [], Decimal(0)
     for group, scaling, drift in _status_rows(plan):
@@ -117,7 +117,7 @@ def _group_view(group: GroupPlan, gpu_names: Mapping[str, str]) -> View:
 
 
 def _all_fields(group: GroupPlan) -> list[Change]:
-    """A group that is created, as changes from nothing."""
+    """Returns the fields of a group that will be created, as changes from nothing."""
     desired = group.desired
     fields = {"replicas": desired.least, **desired.fields}
     shown = {name: value for name, value in fields.items() if value not in (None, (), False) and name != "started"}
@@ -146,7 +146,7 @@ def _rows(change: Change, gpu_names: Mapping[str, str]) -> Iterator[View]:
 
 
 def _probe_text(probe: Mapping[str, Any]) -> str:
-    """A whole probe in one line."""
+    """Returns a probe as one line of text."""
     http, tcp = probe.get("http"), probe.get("tcp")
     what = f"GET {http['scheme']}://:{http['port']}{http['path']}" if http else f"tcp {tcp['port']}" if tcp else "exec"
     after = f" after {probe['initial_delay_seconds']} s" if probe["initial_delay_seconds"] else ""

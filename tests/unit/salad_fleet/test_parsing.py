@@ -14,7 +14,7 @@ from infra.ops.fleet.settings import SettingsError, read_settings
 from tests.support.salad_fleet import FIXED, SPEC, document, file_of, group, text_of
 
 ROOT = Path(__file__).parents[3]
-NAMING = "must be 2 to 63 of a-z, 0-9 and -, begin with a letter and end with no -"
+NAMING = "must have 2 to 63 characters of a-z, 0-9 and -, begin with a letter and not end with -"
 
 
 def faults_of(text: str) -> list[str]:
@@ -41,9 +41,9 @@ def faults_of(text: str) -> list[str]:
         ({"memory_mb": 1023}, "memory_mb: must be at least 1024"),
         ({"storage_mb": 1}, "storage_mb: must be at least 1024"),
         ({"shm_mb": 63}, "shm_mb: must be at least 64"),
-        ({"memry_mb": 1}, "memry_mb: is not known here; did you mean memory_mb?"),
+        ({"memry_mb": 1}, "memry_mb: is not a known field; did you mean memory_mb?"),
         ({"countries": ["DE"]}, "countries[0]: Salad knows no country 'DE'; codes are two small letters, such as de"),
-        ({"countries": [False]}, 'countries[0]: must be text: write "no" in quotes, YAML reads it as false'),
+        ({"countries": [False]}, 'countries[0]: must be text: write "no" in quotes, because YAML reads it as false'),
         ({"environment": {"ENGINE": 8}}, "environment.ENGINE: must be text; write it in quotes"),
         ({"environment": {"ENGINE": ""}}, "environment.ENGINE: does not have the form ^[^\\r\\n]+$"),
         ({"environment": {"X": {"secret": "KEY"}}}, 'environment.X.secret: must be "env:NAME" or "file:/path"'),
@@ -73,7 +73,10 @@ def faults_of(text: str) -> list[str]:
         ({"scaling": {"mode": "auto"}}, "scaling: mode must be fixed or tick"),
         ({"scaling": {"replicas": 1}}, "scaling: needs mode: fixed or mode: tick"),
         ({"scaling": {**FIXED, "replicas": -1}}, "scaling.replicas: must be at least 0"),
-        ({"scaling": {**FIXED, "max": 1}}, "scaling.max: is not known here; known are mode, replicas, warm_seconds"),
+        (
+            {"scaling": {**FIXED, "max": 1}},
+            "scaling.max: is not a known field; known fields are mode, replicas, warm_seconds",
+        ),
         ({"scaling": {"mode": "tick", "max": 1, "warm_seconds": 1}}, "scaling.min: is missing"),
         (
             {"scaling": {"mode": "tick", "min": 3, "max": 2, "warm_seconds": 1}},
@@ -95,17 +98,20 @@ def test_a_fault_of_a_group_is_named_with_its_place(fields: dict[str, Any], faul
     [
         ("", "the file must be a mapping of names to values: organization, project, queue, defaults, groups"),
         ("[", "line 1: expected the node content, but found '<stream end>'"),
-        ("queue: {}\nqueue: {}\n", "line 1: queue stands there twice"),
+        ("queue: {}\nqueue: {}\n", "line 1: queue occurs twice in one mapping"),
         (text_of(document(groups=[])), "groups: must not be empty"),
         (text_of(document(groups=[3])), "groups[0]: must be a mapping of names to values"),
         (text_of(document(organization="Acme")), f"organization: {NAMING}"),
         (
             text_of(document(queue={"name": "jobs", "descr": "x"})),
-            "queue.descr: is not known here; did you mean description?",
+            "queue.descr: is not a known field; did you mean description?",
         ),
         (text_of(document(defaults=3)), "defaults: must be a mapping of names to values"),
-        (text_of(document(defaults={"name": "x"})), "defaults.name: belongs to each group alone"),
-        (text_of(document(defaults={"memry_mb": 1})), "defaults.memry_mb: is not known here; did you mean memory_mb?"),
+        (text_of(document(defaults={"name": "x"})), "defaults.name: must be set in each group, not in defaults"),
+        (
+            text_of(document(defaults={"memry_mb": 1})),
+            "defaults.memry_mb: is not a known field; did you mean memory_mb?",
+        ),
         (
             text_of(document(group(cpu=None), group("bb", cpu=None), defaults={"cpu": 0})),
             "defaults.cpu: must be at least 1",
@@ -113,7 +119,8 @@ def test_a_fault_of_a_group_is_named_with_its_place(fields: dict[str, Any], faul
         (text_of(document(group("a1"), group("a1"))), "groups: a1 is the name of 2 groups"),
         (
             text_of(document(group("a1", scaling=FIXED), group("a2", scaling=FIXED))),
-            "groups: a1, a2 are all fixed; the tick knows one number of always-on replicas, so one may be",
+            "groups: a1, a2 are all fixed; "
+            "at most one group may be, because the tick has one setting for always-on replicas",
         ),
     ],
 )  # fmt: skip
@@ -123,7 +130,7 @@ def test_a_fault_of_the_file_is_named(text: str, fault: str) -> None:
 
 def test_a_misspelt_reference_is_told_with_the_right_word() -> None:
     faults = faults_of(text_of(document(group(environment={"X": {"secert": "env:X"}}))))
-    assert faults[-1] == "groups[0].environment.X.secert: is not known here; did you mean secret?"
+    assert faults[-1] == "groups[0].environment.X.secert: is not a known field; did you mean secret?"
 
 
 def test_all_faults_are_named_at_once() -> None:

@@ -137,7 +137,7 @@ def test_a_name_that_hangs_on_another_queue_or_on_none_is_refused() -> None:
 def test_another_port_or_path_of_the_queue_is_refused() -> None:
     plan = plan_of(salad_with(group()), group(queue_connection={"port": 9000}))
     (reason,) = plan.reasons_against(accept_drift=True)
-    assert "hands jobs to port 8000, /generate, the file says port 9000, /generate" in reason
+    assert "sends jobs to port 8000, /generate, the file says port 9000, /generate" in reason
 
 
 def test_a_probe_of_another_kind_is_refused_since_a_merge_patch_would_leave_both() -> None:
@@ -200,7 +200,7 @@ def test_a_quota_that_is_too_small_is_one_sentence_that_counts_other_groups() ->
     salad.create_group(group_body(fleet_of(group("foreign", scaling=FIXED), queue={"name": "other"}).groups[0]))
     (reason,) = plan_of(salad).reasons_against(accept_drift=True)
     assert reason.startswith(
-        "the quota of 20 replicas is too small: the file's groups may have 20 together, beside 1 of other groups"
+        "the quota of 20 replicas is too small: the file's groups may have 20 in all, in addition to 1 of other groups"
     )
 
 

@@ -28,8 +28,8 @@ def test_a_secret_comes_from_the_environment_or_a_file_without_its_last_line_end
     [
         ("env:A", {}, "the environment has no variable A"),
         ("env:A", {"A": ""}, "the environment has no variable A"),
-        ("env:A", {"A": "x" * 1001}, "the secret has 1001 characters; Salad takes 1000"),
-        ("env:A", {"A": "x\ny"}, "the secret has a line break; Salad takes none"),
+        ("env:A", {"A": "x" * 1001}, "the secret has 1001 characters; Salad accepts at most 1000"),
+        ("env:A", {"A": "x\ny"}, "the secret has a line break; Salad does not accept one"),
         ("file:/run/key", {}, "/run/key cannot be read (FileNotFoundError)"),
     ],
 )

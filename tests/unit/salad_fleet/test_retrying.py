@@ -148,19 +148,19 @@ def test_what_is_gone_is_removed(do: str) -> None:
 
 def test_an_unknown_organization_or_project_is_one_sentence() -> None:
     gone = failure(404, retryable=False)
-    assert sentence(lambda: Harness(gone).salad.look("jobs")).startswith("Salad has no organization acme that")
+    assert sentence(lambda: Harness(gone).salad.read_state("jobs")).startswith("Salad has no organization acme that")
     harness = Harness({"items": []}, gone)
-    assert sentence(lambda: harness.salad.look("jobs")).startswith("Salad has no project avatar that")
+    assert sentence(lambda: harness.salad.read_state("jobs")).startswith("Salad has no project avatar that")
 
 
 @pytest.mark.parametrize("answer", [None, [], {}, {"items": 3}, {"items": [3]}])
 def test_an_answer_of_another_shape_is_one_sentence(answer: Any) -> None:
-    assert "list_gpu_classes: Salad answered with" in sentence(lambda: Harness(answer).salad.look("jobs"))
+    assert "list_gpu_classes: Salad answered with" in sentence(lambda: Harness(answer).salad.read_state("jobs"))
 
 
 def test_a_group_without_its_fields_is_one_sentence() -> None:
     answers = ({"items": []}, {"items": []}, {"items": [{"name": "x"}]}, {"container_groups_quotas": {}})
-    assert "lack a field that its API promises" in sentence(lambda: Harness(*answers).salad.look("jobs"))
+    assert "lack a field that its API promises" in sentence(lambda: Harness(*answers).salad.read_state("jobs"))
 
 
 def test_open_jobs_are_looked_for_page_by_page_within_a_bound() -> None:
@@ -168,7 +168,7 @@ def test_open_jobs_are_looked_for_page_by_page_within_a_bound() -> None:
     last = {"items": [{"status": "running"}, {"status": "cancelled"}, {"status": "pending"}]}
     assert list(Harness(full, last).salad.open_jobs("jobs")) == ["running", "pending"]
     endless = Harness(*[full] * MAX_PAGES)
-    assert "too many to look through" in sentence(lambda: list(endless.salad.open_jobs("jobs")))
+    assert "too many to search" in sentence(lambda: list(endless.salad.open_jobs("jobs")))
 
 
 def test_a_group_that_cannot_be_stopped_is_deleted_all_the_same() -> None:

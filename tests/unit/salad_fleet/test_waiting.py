@@ -12,20 +12,20 @@ from tests.support.salad_fleet import FIXED, PlainSalad, fleet_of, group
 
 
 class Forgetful:
-    """A Salad that answers every change with a yes and shows the new value after so many looks."""
+    """A Salad that answers every change with a yes and shows the new value after so many reads."""
 
-    def __init__(self, before: PlainSalad, plan: Plan, looks: int) -> None:
+    def __init__(self, before: PlainSalad, plan: Plan, reads: int) -> None:
         self._before = before
         self._plan = plan
-        self._looks = looks
+        self._reads = reads
 
     def update_group(self, name: str, patch: dict[str, Any]) -> None:
         """Takes it."""
 
-    def look(self, queue: str) -> LiveState:
-        """The old state until the looks are over."""
-        self._looks -= 1
-        if self._looks == 0:
+    def read_state(self, queue: str) -> LiveState:
+        """The old state until the reads are over."""
+        self._reads -= 1
+        if self._reads == 0:
             self._before.apply(self._plan)
         return self._before.state()
 
@@ -47,15 +47,15 @@ def test_a_change_that_salad_does_not_keep_is_no_success() -> None:
     plan = plan_for_new_image(salad)
     with pytest.raises(SaladError, match=r"still shows another value .workers: image.") as caught:
         applying.carry_out(plan, Forgetful(salad, plan, 99), lambda text: None, pauses.append)  # type: ignore[arg-type]
-    assert len(pauses) == applying.LOOKS - 1
+    assert len(pauses) == applying.CHECKS - 1
     assert "Done before that: group workers changed" in str(caught.value)
 
 
 class Sticky:
-    """A Salad whose groups take so many looks to go."""
+    """A Salad whose groups take so many reads to go."""
 
-    def __init__(self, looks: int) -> None:
-        self._looks = looks
+    def __init__(self, reads: int) -> None:
+        self._reads = reads
         self.calls: list[str] = []
 
     def stop_group(self, name: str) -> None:
@@ -67,12 +67,12 @@ class Sticky:
         self.calls.append(f"delete {name}")
 
     def group(self, name: str) -> object:
-        """There until the looks are over."""
-        self._looks -= 1
-        return None if self._looks <= 0 else object()
+        """There until the reads are over."""
+        self._reads -= 1
+        return None if self._reads <= 0 else object()
 
 
-def doomed_group(*, stopped: bool) -> LiveGroup:
+def removed_group(*, stopped: bool) -> LiveGroup:
     salad = PlainSalad()
     salad.apply(make_plan(fleet_of(group(scaling=FIXED)), salad.state()))
     if stopped:
@@ -83,15 +83,15 @@ def doomed_group(*, stopped: bool) -> LiveGroup:
 @pytest.mark.parametrize("stopped", [True, False])
 def test_a_group_is_stopped_deleted_and_waited_for(stopped: bool) -> None:
     salad, pauses, said = Sticky(3), list[float](), list[str]()
-    doomed = destroying.Doomed((doomed_group(stopped=stopped),), None)
-    destroying.carry_out(doomed, salad, said.append, pauses.append)  # type: ignore[arg-type]
+    removal = destroying.Removal((removed_group(stopped=stopped),), None)
+    destroying.carry_out(removal, salad, said.append, pauses.append)  # type: ignore[arg-type]
     assert salad.calls == ([] if stopped else ["stop workers"]) + ["delete workers"]
     assert (pauses, said) == ([2.0, 2.0], ["group workers destroyed"])
 
 
 def test_the_wait_for_a_group_that_stays_ends() -> None:
     pauses: list[float] = []
-    doomed = destroying.Doomed((doomed_group(stopped=True),), None)
+    removal = destroying.Removal((removed_group(stopped=True),), None)
     with pytest.raises(SaladError, match="group workers is still there 300 s after it was deleted; run destroy again"):
-        destroying.carry_out(doomed, Sticky(10_000), lambda text: None, pauses.append)  # type: ignore[arg-type]
+        destroying.carry_out(removal, Sticky(10_000), lambda text: None, pauses.append)  # type: ignore[arg-type]
     assert sum(pauses) == 298.0
