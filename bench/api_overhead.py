@@ -73,7 +73,7 @@ class Shape:
         return WARM_UP + self.alone + self.together
 
     def problem(self) -> str | None:
-        """Says why this cannot be measured, or None."""
+        """Returns why this cannot be measured, or None."""
         if min(self.rounds, self.alone, self.together, self.clients, self.threads) < 1:
             return "every number must be at least 1"
         if self.of_a_process > CALLS_A_PROCESS:

@@ -25,7 +25,7 @@ from infra.local.demo.rehearsal import running_rehearsal
 
 READ_SEC = 30.0  # the simulator's state with some hundred jobs, while the machine is busy
 POLL_SEC = 1.0
-PROMISED_SEC = 8.0  # the contract: an answer within 8 s whatever Salad does
+PROMISED_SEC = 8.0  # the API answers a submission within 8 s whatever Salad does
 
 
 @dataclass(frozen=True)

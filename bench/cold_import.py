@@ -87,7 +87,7 @@ def subjects(functions: Path, store: str, directory: Path) -> list[Subject]:
 
 
 def import_once(subject: Subject) -> tuple[float, float, int]:
-    """Imports in a fresh process; gives milliseconds by the clock and on the CPU, and loaded modules.
+    """Imports in a fresh process; returns milliseconds by the clock and on the CPU, and loaded modules.
 
     Raises ImportFailedError.
     """

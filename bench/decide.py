@@ -18,7 +18,7 @@ NAMES = ("avatar-3060", "avatar-3080", "avatar-3090", "avatar-4090")
 
 
 def main() -> int:
-    """Prints the table; gives 0 when both rules met the target on the longest history that a tick keeps."""
+    """Prints the table; returns 0 when both rules met the target on the longest history that a tick keeps."""
     rules: tuple[RuleName, ...] = ("drain", "windowed")
     is_met = True
     print(f"{'rule':<10} {'snapshots':>9} {'median ms':>10} {'p99 ms':>8}   target {TARGET_MS} ms, {ROUNDS} rounds")

@@ -72,7 +72,7 @@ def base_environment() -> dict[str, str]:
 def running(
     name: str, command: Sequence[str], environment: Mapping[str, str], directory: Path, log: Path, ready_url: str
 ) -> Iterator[int]:
-    """Runs a server for the length of the block, once `ready_url` gives any answer; gives its process group.
+    """Runs a server for the length of the block, once `ready_url` gives any answer; returns its process group.
 
     Raises LoadError with its log's end when it does not start.
     """
@@ -108,7 +108,7 @@ def firestore(port: int, directory: Path) -> Iterator[None]:
 
 @contextmanager
 def fake_salad(port: int, directory: Path) -> Iterator[str]:
-    """Runs the fake Salad in a process of its own; gives its origin."""
+    """Runs the fake Salad in a process of its own; returns its origin."""
     origin = f"http://127.0.0.1:{port}"
     command = [sys.executable, "-m", "bench.fake_salad", f"--port={port}"]
     root = Path(__file__).resolve().parents[1]

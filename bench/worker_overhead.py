@@ -48,7 +48,7 @@ CASES = (
 
 
 def main() -> int:
-    """Prints the table; gives 0 when the target was met by every case."""
+    """Prints the table; returns 0 when the target was met by every case."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3, help="jobs of each case; the table has their medians")
     rounds = parser.parse_args().rounds
@@ -72,7 +72,7 @@ def make_media(directory: Path) -> None:
 
 @contextmanager
 def worker(directory: Path) -> Iterator[tuple[str, str]]:
-    """Runs storage, media server and worker; gives the origins of the worker and of the media."""
+    """Runs storage, media server and worker; returns the origins of the worker and of the media."""
     drawn = choose_ports(0)
     ports = {"b2": drawn.b2, "media": drawn.media, "worker": drawn.gateway}
     origins = {name: f"http://127.0.0.1:{port}" for name, port in ports.items()}
@@ -91,7 +91,7 @@ def worker(directory: Path) -> Iterator[tuple[str, str]]:
 
 
 def run(url: str, media: str, case: Case, number: int) -> dict[str, float]:
-    """Runs one job; gives seconds by stage."""
+    """Runs one job; returns seconds by stage."""
     job = {
         "schema_version": 1,
         "job_id": f"bench-{CASES.index(case)}-{number}",
@@ -111,14 +111,14 @@ def run(url: str, media: str, case: Case, number: int) -> dict[str, float]:
 
 
 def split(stages: Mapping[str, float], engine_sec: float) -> dict[str, float]:
-    """Gives the seconds by stage with the engine's own apart from what happens to its output in the same phases."""
+    """Returns the seconds by stage with the engine's own apart from what happens to its output in the same phases."""
     own = {name: seconds for name, seconds in stages.items() if name not in ENGINE_PHASES}
     in_phases = sum(stages.get(name, 0.0) for name in ENGINE_PHASES)
     return {**own, "checking": max(0.0, in_phases - engine_sec), ENGINE: engine_sec}
 
 
 def report(found: Mapping[Case, Sequence[Mapping[str, float]]]) -> int:
-    """Prints medians by stage, the engine's share apart; gives the exit status."""
+    """Prints medians by stage, the engine's share apart; returns the exit status."""
     is_met = True
     for case, runs in found.items():
         medians = {name: statistics.median(one.get(name, 0.0) for one in runs) for name in runs[0]}

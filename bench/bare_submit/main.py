@@ -122,7 +122,7 @@ def database() -> Any:
 
 
 def firestore_create(job: dict[str, Any], record: str) -> Any:
-    """Job and idempotency record as two creates in one batch; gives the job's update time."""
+    """Job and idempotency record as two creates in one batch; returns the job's update time."""
     batch = database().batch()
     batch.create(database().collection("jobs").document(job["id"]), columns(job, "dispatch"))
     name = hashlib.sha256(f"{job['client']}\n{job['idempotency_key']}".encode()).hexdigest()
@@ -139,7 +139,7 @@ def firestore_update(job: dict[str, Any], version: Any) -> None:
 
 
 def send(job: dict[str, Any]) -> str:
-    """The one call of Salad, with a body of the same fields; gives Salad's id."""
+    """The one call of Salad, with a body of the same fields; returns Salad's id."""
     named = {"job_id": job["id"], "attempt": 1, "request_id": job["request_id"]}
     asked = {name: job["input"][name] for name in ("video_url", "audio_url", "aspect_ratio", "resolution")}
     worker_input = {

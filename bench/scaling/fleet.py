@@ -75,7 +75,7 @@ class Group:
         return chosen
 
     def remove(self, instance: Instance, now: float) -> Job | None:
-        """Ends an instance and its bill; gives the job that it was at, if any."""
+        """Ends an instance and its bill; returns the job that it was at, if any."""
         instance.is_gone = True
         for pool in (self.allocating, self.idle, self.busy):
             pool.pop(instance, None)

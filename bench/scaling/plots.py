@@ -27,7 +27,7 @@ SHOWN = ("drain balanced", "native, counts running", "windowed, step 3")
 
 
 def draw(results: Results, traces: Sequence[str], scenario: Scenario, directory: Path) -> list[Path]:
-    """Writes the plots as SVG into a directory and gives their paths. Raises OSError when it cannot."""
+    """Writes the plots as SVG into a directory, and returns their paths. Raises OSError when it cannot."""
     directory.mkdir(parents=True, exist_ok=True)
     with mpl.rc_context(STYLE):
         return [

@@ -1,4 +1,4 @@
-"""Finds Google's Firestore emulator and Java on this machine and starts the emulator on loopback."""
+"""Finds Google's Firestore emulator and Java on this machine, and starts and stops the emulator on loopback."""
 
 import os
 import shutil
@@ -12,21 +12,21 @@ from infra.local.processes import NEW_GROUP, kill_group, spawn
 
 MAIN_CLASS = "com.google.cloud.datastore.emulator.firestore.CloudFirestore"  # as the SDK's own start script has it
 JAR_IN_SDK = Path("platform", "cloud-firestore-emulator", "cloud-firestore-emulator.jar")
-START_SEC = 60  # up in two seconds on an idle machine; a loaded one with a cold disk takes longer
-FIRST_CALLS_SEC = 15  # a second on an idle machine
+START_SEC = 60  # an idle machine needs two seconds; a busy one with a cold disk far more
+FIRST_CALLS_SEC = 15  # an idle machine needs one second
 DATABASE = "projects/warm-up/databases/(default)"
 POLL_SEC = 0.1
 
 
 class EmulatorError(Exception):
-    """The emulator cannot be started; the message names what is missing and how to get it."""
+    """The emulator cannot be started; the message says what is missing and how to install it."""
 
 
 def find_command(environment: Mapping[str, str]) -> list[str]:
-    """Gives the command without its arguments; raises EmulatorError naming what is missing.
+    """Returns the emulator's command without its arguments. Raises EmulatorError when Java or the emulator is missing.
 
-    FIRESTORE_EMULATOR_JAR wins; then the SDK that `gcloud` on the PATH belongs to, /usr/lib/google-cloud-sdk and
-    ~/google-cloud-sdk.
+    The emulator is looked for in FIRESTORE_EMULATOR_JAR, else in the SDK of the `gcloud` on the PATH,
+    /usr/lib/google-cloud-sdk and ~/google-cloud-sdk.
     """
     java = shutil.which("java", path=environment.get("PATH"))
     if java is None:
@@ -39,12 +39,12 @@ def find_command(environment: Mapping[str, str]) -> list[str]:
             f"the Firestore emulator is not installed (looked for {looked}): run `gcloud components install "
             "cloud-firestore-emulator` or set FIRESTORE_EMULATOR_JAR"
         )
-    # the SDK's script sets the language too: the emulator only knows its messages in English
+    # the SDK's own script sets the language, too: the emulator has English messages only
     return [java, "-Duser.language=en", "-cp", str(jar), MAIN_CLASS]
 
 
 def arguments(command: Sequence[str], port: int) -> list[str]:
-    """Gives the whole command line for an emulator on 127.0.0.1:port."""
+    """Returns the whole command line for an emulator on 127.0.0.1:port."""
     return [*command, "--host=127.0.0.1", f"--port={port}"]
 
 
@@ -54,7 +54,7 @@ def start(command: Sequence[str], port: int, environment: Mapping[str, str]) -> 
 
 
 def wait_until_ready(process: subprocess.Popen[bytes], port: int, wait_sec: float = START_SEC) -> None:
-    """Returns when the emulator is warm; raises EmulatorError when it ends before or is too slow."""
+    """Returns once is_warm(port). Raises EmulatorError when the emulator ends, or after wait_sec seconds."""
     deadline = time.monotonic() + wait_sec
     while time.monotonic() < deadline:
         if process.poll() is not None:
@@ -66,7 +66,7 @@ def wait_until_ready(process: subprocess.Popen[bytes], port: int, wait_sec: floa
 
 
 def stop(process: subprocess.Popen[bytes]) -> None:
-    """Kills the emulator: it keeps nothing on disk, so there is nothing to end gracefully."""
+    """Kills the emulator. It keeps nothing on disk, so it needs no graceful end."""
     kill_group(process.pid)
     process.wait()
 
@@ -81,13 +81,13 @@ def _jar_candidates(environment: Mapping[str, str]) -> list[Path]:
 
 
 def is_warm(port: int) -> bool:
-    """Says whether the emulator has done a transaction and a query.
+    """Returns whether the emulator has completed a transaction and a query.
 
-    Java loads what they need at the first of them, which takes seconds on a busy machine: longer than the store waits.
+    The first of each loads Java classes, which takes seconds on a busy machine: longer than the store's time-out.
     """
     if not answers(port):
         return False
-    # imported here: a second of work that a rehearsal on SQLite need not do
+    # imported here because it takes a second, which a rehearsal on SQLite does not need
     import grpc
     from google.api_core.exceptions import GoogleAPICallError
     from google.cloud.firestore_v1.services.firestore import FirestoreClient
@@ -109,7 +109,7 @@ def is_warm(port: int) -> bool:
 
 
 def answers(port: int) -> bool:
-    """Says whether the emulator answers HTTP with its "Ok": an open port alone comes a moment too early."""
+    """Returns whether the emulator answers HTTP with 200. Its port is open earlier than that."""
     try:
         with socket.create_connection(("127.0.0.1", port), timeout=1) as connection:
             connection.sendall(b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")

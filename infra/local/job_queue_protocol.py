@@ -1,4 +1,4 @@
-"""Loads the wire format of Salad's job queue service from job_queue.proto beside this file."""
+"""Loads the messages of Salad's job queue service from job_queue.proto beside this file."""
 
 import sys
 from functools import cache
@@ -13,11 +13,11 @@ MAX_MESSAGE_BYTES = 10 * 1024 * 1024
 _PROTO_DIRECTORY = str(Path(__file__).parent)
 
 
-@cache  # the protobuf registry takes a file once for a process
+@cache  # the protobuf registry accepts a file only once in a process
 def messages() -> Any:
-    """Gives the module of message classes (AcceptJobsRequest, Job, CompleteJobRequest, ...).
+    """Returns the module of message classes (AcceptJobsRequest, Job, CompleteJobRequest, ...).
 
-    Compiled at run time: generated code in the repo would be a second copy of the .proto to keep in step.
+    Compiled at run time, so that no generated copy of the .proto has to be kept up to date.
     """
     sys.path.append(_PROTO_DIRECTORY)  # grpc looks for .proto files along the import path
     try:

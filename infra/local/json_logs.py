@@ -1,4 +1,4 @@
-"""Writes the rehearsal's log: one JSON object a line on standard error, its own events and other libraries' alike."""
+"""Writes the rehearsal's log: one JSON object a line on standard error, for its own events and for libraries'."""
 
 import json
 import logging
@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 
 def log_event(event: str, **fields: object) -> None:
-    """Writes one line; `fields` are JSON values (anything else is shown by its repr). Never pass a secret."""
+    """Writes one line. fields: JSON values; another value is written as its repr. Never pass a secret."""
     line = {"time": _iso(time.time()), "event": event, **fields}
     # one write of the whole line: threads and processes share this stream
     sys.stderr.write(json.dumps(line, default=repr) + "\n")
@@ -16,10 +16,10 @@ def log_event(event: str, **fields: object) -> None:
 
 
 class JsonFormatter(logging.Formatter):
-    """Turns a record of another library (waitress, uvicorn, urllib3) into a line of the same shape."""
+    """Formats a log record of a library (waitress, uvicorn, urllib3) as a line of the same form."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Gives the line without its newline; an exception becomes its type and text, the stack stays out."""
+        """Returns the line without its newline. Of an exception it has type and text, but no stack."""
         line: dict[str, object] = {
             "time": _iso(record.created),
             "event": "library_log",
@@ -33,7 +33,7 @@ class JsonFormatter(logging.Formatter):
 
 
 def send_library_logs_to_json(level: int = logging.WARNING) -> None:
-    """Replaces the root logger's handlers, so that no library writes prose between the JSON lines."""
+    """Replaces the root logger's handlers, so that libraries log JSON lines, too."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter())
     root = logging.getLogger()

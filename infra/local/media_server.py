@@ -1,4 +1,4 @@
-"""Serves a directory of media on 127.0.0.1, with lengths and ranges: `python -m infra.local.media_server`."""
+"""Serves a directory of media files on 127.0.0.1: `python -m infra.local.media_server`. Range requests work."""
 
 import os
 import sys
@@ -15,7 +15,7 @@ THREADS = 16  # each worker downloads two files at once
 
 
 def create_app(directory: Path) -> Flask:
-    """Gives the application; only GET and HEAD of files below the directory, which must be absolute."""
+    """Returns the application, which serves GET and HEAD of the files below an absolute directory."""
     app = Flask("media", static_folder=None)
 
     @app.get("/<path:name>")
@@ -26,7 +26,7 @@ def create_app(directory: Path) -> Flask:
 
 
 def run() -> int:
-    """Serves MEDIA_DIR (default: the samples of this repo) on PORT (0, the default, takes a free one)."""
+    """Serves MEDIA_DIR (default: this repository's samples) on PORT (default 0: a free one). Returns the exit code."""
     send_library_logs_to_json()
     directory = Path(os.environ.get("MEDIA_DIR", str(SAMPLES))).resolve()
     port = os.environ.get("PORT", "0")

@@ -1,14 +1,14 @@
-"""Reserves a port on loopback for a server that is started in a moment."""
+"""Reserves a port on loopback for a server that is started soon after."""
 
 import socket
 
 
 def reserved_port() -> int:
-    """Gives a free port that the kernel hands to nobody else for a minute, though a server may bind it by number.
+    """Returns a free port that the kernel assigns to no other process for a minute; a server can still bind it.
 
-    The port has served one connection, which our side closed first, so it rests in TIME_WAIT: the kernel draws no such
-    port for others, and every server sets SO_REUSEADDR, which lets it bind there. A port that was only bound and let go
-    could be drawn by any other process before its server starts.
+    The port has had one connection, which our side closed first, so it is in TIME_WAIT. The kernel does not assign such
+    a port, but a server with SO_REUSEADDR, which every server here sets, can bind it. A port that was only bound and
+    closed could be assigned to another process before its server starts.
     """
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

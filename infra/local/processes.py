@@ -1,4 +1,4 @@
-"""Starts and ends the rehearsal's child processes so that none outlives its parent."""
+"""Starts and kills the rehearsal's child processes, so that none outlives its parent."""
 
 import os
 import signal
@@ -14,11 +14,11 @@ WRAPPER = Path(__file__).with_name("die_with_parent.py")
 def spawn(
     command: Sequence[str], env: Mapping[str, str], cwd: Path | None = None, *, process_group: int
 ) -> subprocess.Popen[bytes]:
-    """Starts a child that dies with the calling thread's process; its output goes to our standard error.
+    """Starts a child that the kernel kills when the calling thread ends; its output goes to our standard error.
 
     command: argument list; env: the child's whole environment; cwd: its working directory (ours if None);
-    process_group: the group to join, or NEW_GROUP to lead one of its own that can be killed as one.
-    Call it from a thread that lives as long as the child shall (see die_with_parent.py).
+    process_group: the group to join, or NEW_GROUP to lead a new one. Call it from a thread that lives as long as the
+    child should (see die_with_parent.py).
     """
     wrapped = [sys.executable, "-I", "-S", str(WRAPPER), str(os.getpid()), *command]
     return subprocess.Popen(
@@ -32,7 +32,7 @@ def spawn(
 
 
 def kill_group(process_group: int) -> None:
-    """SIGKILLs a whole process group; one that is gone already is fine."""
+    """Sends SIGKILL to a process group; does nothing when it has ended already."""
     try:
         os.killpg(process_group, signal.SIGKILL)
     except ProcessLookupError:

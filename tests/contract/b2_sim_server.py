@@ -29,7 +29,7 @@ class RunningB2:
     pid: int
 
     def state(self) -> dict[str, Any]:
-        """Gives the bucket's files and the account's keys."""
+        """Returns the bucket's files and the account's keys."""
         with requests.Session() as session:
             session.trust_env = False
             state: dict[str, Any] = session.get(f"{self.origin}/_sim/state", timeout=10).json()
@@ -45,13 +45,13 @@ class RunningB2:
             os.kill(self.pid, signal.SIGCONT)
 
     def native(self, key_id: str = KEY_ID, app_key: str = APP_KEY) -> b2sdk.B2Api:
-        """Gives an authorized client of the native API."""
+        """Returns an authorized client of the native API."""
         api = b2sdk.B2Api(b2sdk.InMemoryAccountInfo())
         api.authorize_account(application_key_id=key_id, application_key=app_key, realm=self.origin)
         return api
 
     def s3(self, key_id: str = KEY_ID, app_key: str = APP_KEY, region: str = REGION) -> Any:
-        """Gives a boto3 client without retries, so that each call is one request."""
+        """Returns a boto3 client without retries, so that each call is one request."""
         return boto3.client(
             "s3",
             endpoint_url=self.origin,

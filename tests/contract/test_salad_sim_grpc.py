@@ -108,7 +108,7 @@ def test_a_job_carries_the_instances_port_and_the_groups_path(started: Simulator
     assert (done["status"], done["output"]) == ("succeeded", None)
 
 
-@pytest.mark.parametrize("token", ["", "rubbish", "a.b.c"])
+@pytest.mark.parametrize("token", ["", "malformed", "a.b.c"])
 def test_a_token_of_no_instance_is_unauthenticated(started: Simulator, token: str) -> None:
     stranger = FakeQueueWorker(started.grpc_endpoint, token)
     assert refusal(stranger.accept) is grpc.StatusCode.UNAUTHENTICATED

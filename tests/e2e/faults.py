@@ -38,7 +38,7 @@ class Faulty:
         return answer.json()
 
     def order(self, operation: str, fault: Mapping[str, Any], times: int = 1) -> str:
-        """Orders a fault and gives its id."""
+        """Orders a fault, and returns its id."""
         return str(self.control("POST", "/faults", {"operation": operation, "fault": fault, "times": times})["id"])
 
     def happened(self, fault_id: str) -> int:
@@ -60,7 +60,7 @@ class Faulty:
         return sorted(jobs, key=lambda one: int(one["metadata"]["attempt"]))
 
     def held(self, job_id: str, count: int = 1) -> dict[str, Any]:
-        """Waits until the newest of `count` Salad jobs of ours runs; gives it."""
+        """Waits until the newest of `count` Salad jobs of ours runs; returns it."""
 
         def look() -> dict[str, Any] | None:
             jobs = self.salad_jobs(job_id)
@@ -94,7 +94,7 @@ class Faulty:
         return answer.json() if answer.content else None
 
     def news(self, job: Mapping[str, Any], status: str, *, key: str | None = None, age_sec: int = 0) -> int:
-        """Posts a webhook as Salad would, of the job's newest Salad job; gives the HTTP status.
+        """Posts a webhook as Salad would, of the job's newest Salad job; returns the HTTP status.
 
         key: `whsec_...`, Salad's present one by default; age_sec: how long ago it was signed.
         """

@@ -38,7 +38,7 @@ class Peers:
     audio: ScriptedServer
 
     def submit(self, job_id: str, video_url: str, attempt: int = 1) -> str:
-        """Puts a job on the queue, as the control plane words it, and gives Salad's id of it."""
+        """Puts a job on the queue, as the control plane words it, and returns Salad's id of it."""
         job_input = {
             "schema_version": 1, "job_id": job_id, "attempt": attempt, "request_id": "req-1",
             "video_url": video_url, "audio_url": f"{self.audio.url}/speech.wav",

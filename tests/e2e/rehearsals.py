@@ -68,7 +68,7 @@ def _first_line(process: subprocess.Popen[bytes], log: Path) -> dict[str, Any]:
 
 
 def descendants(pid: int) -> list[int]:
-    """Gives the pids of all processes below this one."""
+    """Returns the pids of all processes below this one."""
     children: dict[int, list[int]] = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit() and (fields := _stat(int(entry.name))):
@@ -82,13 +82,13 @@ def descendants(pid: int) -> list[int]:
 
 
 def is_alive(pid: int) -> bool:
-    """Says whether the process still runs; a zombie that nobody has collected yet does not."""
+    """Returns whether the process still runs; a zombie that nobody has collected yet does not."""
     fields = _stat(pid)
     return fields is not None and fields[0] not in {"Z", "X"}
 
 
 def command_of(pid: int) -> str:
-    """Gives the command line of a process, empty when it is gone."""
+    """Returns the command line of a process, empty when it is gone."""
     try:
         return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
     except OSError:
@@ -96,7 +96,7 @@ def command_of(pid: int) -> str:
 
 
 def wait_until(condition: Callable[[], bool], limit_sec: float) -> bool:
-    """Says whether the condition came true in time."""
+    """Returns whether the condition came true in time."""
     deadline = time.monotonic() + limit_sec
     while time.monotonic() < deadline:
         if condition():
@@ -106,7 +106,7 @@ def wait_until(condition: Callable[[], bool], limit_sec: float) -> bool:
 
 
 def _stat(pid: int) -> list[str] | None:
-    """Gives /proc/PID/stat from the state on (proc(5)), None when the process is gone."""
+    """Returns /proc/PID/stat from the state on (proc(5)), None when the process is gone."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:

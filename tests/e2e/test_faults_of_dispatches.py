@@ -16,7 +16,7 @@ from tests.e2e.rehearsals import Rehearsal
 from tests.support.openapi import OpenApiValidator
 
 pytestmark = pytest.mark.e2e
-ACCEPT_SEC = 8.0  # the contract: 202 within 8 s whatever Salad does
+ACCEPT_SEC = 8.0  # the API answers a submission within 8 s whatever Salad does
 
 
 @pytest.fixture(scope="module")

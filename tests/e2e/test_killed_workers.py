@@ -75,7 +75,7 @@ def renders_of(stage: str) -> int:
 
 
 def kill_the_node(system: Faulty, job_id: str) -> int:
-    """Kills the process group of the node that has the job and sees it gone; gives the worker's process id."""
+    """Kills the process group of the node that has the job and sees it gone; returns the worker's process id."""
     (salad_job,) = system.salad_jobs(job_id)
     instances = {one["id"]: one for one in system.control("GET", "/state")["instances"]}
     pid = int(instances[salad_job["instance_id"]]["pid"])

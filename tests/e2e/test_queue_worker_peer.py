@@ -60,7 +60,7 @@ def unanswered_probe(worker: int) -> Iterator[None]:
 
 
 def wait_for_download(running: Peers, video: ScriptedServer, salad_job_id: str, requests: int = 1) -> str:
-    """Waits until the job's worker downloads for the nth time; gives the instance."""
+    """Waits until the job's worker downloads for the nth time; returns the instance."""
     wait_for(lambda: len(video.received) >= requests, PATIENCE_SEC)
     instance = running.instance()
     assert instance["job_id"] == salad_job_id

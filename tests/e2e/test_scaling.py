@@ -48,7 +48,7 @@ def tick_url(running: Rehearsal) -> str:
 
 
 def two_at_once(url: str) -> list[str]:
-    """Two ticks at one moment; gives what they say of the lease."""
+    """Two ticks at one moment; returns what they say of the lease."""
     with ThreadPoolExecutor(2) as pool:
         answers = pool.map(lambda _: requests.post(url, timeout=30).json()["lease"], range(2))
     return list(answers)

@@ -56,7 +56,7 @@ unsupported_method.enabled = true
 allow_header_conformance.enabled = true
 ignored_auth.enabled = true
 ensure_resource_availability.enabled = true
-# DELETE asks for the end of a job; the job can be read afterwards, that is the contract
+# DELETE asks for the end of a job; the job can be read afterwards, as the API promises
 use_after_free.enabled = false
 
 [[operations]]
@@ -85,7 +85,7 @@ checks.positive_data_acceptance.expected-statuses = ["2xx", 401]
 
 
 def open_job(app: App) -> tuple[str, str]:
-    """Submits a job that no worker takes, and gives its id and the report token of its first attempt."""
+    """Submits a job that no worker takes, and returns its id and the report token of its first attempt."""
     ready = app.ready
     job = app.submit()
     salad = f"{ready['salad']}/api/public/organizations/{ready['organization']}/projects/{ready['project']}"

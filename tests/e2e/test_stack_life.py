@@ -13,7 +13,7 @@ import requests
 from tests.e2e.rehearsals import LAUNCHER, ROOT, command_of, descendants, is_alive, rehearsal, wait_until
 
 pytestmark = pytest.mark.e2e
-GONE_SEC = 10.0  # the contract's
+GONE_SEC = 10.0  # what `make local` promises after a signal
 # the parts that must be among the descendants before their end means anything
 PARTS = ("b2_sim", "salad_sim", "media_server", "gateway", "functions-framework", "gpu_worker")
 
@@ -103,7 +103,7 @@ def test_two_rehearsals_live_side_by_side_and_a_port_can_be_chosen(tmp_path: Pat
     assert '"event": "gateway_port_taken"' in third.stderr
 
 
-def test_rubbish_settings_end_it_at_once_with_one_message() -> None:
+def test_wrong_settings_end_it_at_once_with_one_message() -> None:
     finished = subprocess.run(
         [sys.executable, "-m", "infra.local.stack"],
         cwd=ROOT,

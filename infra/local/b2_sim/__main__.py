@@ -17,7 +17,7 @@ MAX_BODY_BYTES = 600_000_000  # more than any output video; B2's own limit for o
 
 
 def run() -> int:
-    """Serves until SIGINT (SIGTERM ends the process at once: it keeps nothing); gives the exit code."""
+    """Serves until SIGINT (SIGTERM ends the process at once: it keeps nothing); returns the exit code."""
     send_library_logs_to_json()
     try:
         settings = read_settings(os.environ)

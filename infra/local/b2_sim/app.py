@@ -17,7 +17,7 @@ API_VERSIONS = ("v2", "v3", "v4")  # b2sdk.v2 asks for v3, b2sdk.v3 for v4; v2 i
 
 
 def create_app(simulator: Simulator) -> Flask:
-    """Gives the WSGI application of one simulated account."""
+    """Returns the WSGI application of one simulated account."""
     app = Flask("b2_sim", static_folder=None)
     app.url_map.merge_slashes = False  # object names may hold anything; a redirect would break their signature
     _add_native_routes(app, simulator)

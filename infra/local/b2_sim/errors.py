@@ -13,7 +13,7 @@ class NativeError(Exception):
         self.message = message
 
     def as_json(self) -> dict[str, object]:
-        """Gives the body that B2 sends."""
+        """Returns the body that B2 sends."""
         return {"status": self.status, "code": self.code, "message": self.message}
 
 
@@ -28,7 +28,7 @@ class S3Error(Exception):
         self.details = details
 
     def as_xml(self, resource: str) -> str:
-        """Gives the body that S3's error reference describes; resource: the path that was asked for, no query."""
+        """Returns the body that S3's error reference describes; resource: the path that was asked for, no query."""
         parts = {"Code": self.code, "Message": self.message, "Resource": resource, **self.details}
         inner = "".join(f"<{name}>{escape(text)}</{name}>" for name, text in parts.items())
         return f'<?xml version="1.0" encoding="UTF-8"?>\n<Error>{inner}</Error>'

@@ -13,7 +13,7 @@ Json = dict[str, Any]
 
 
 def text(body: Json, name: str) -> str:
-    """Gives a required, non-empty text field."""
+    """Returns a required, non-empty text field."""
     value = body.get(name)
     if not isinstance(value, str) or not value:
         raise NativeError(400, "bad_request", f"required field {name} is missing")
@@ -21,7 +21,7 @@ def text(body: Json, name: str) -> str:
 
 
 def optional_text(body: Json, name: str) -> str | None:
-    """Gives a text field, None when it is absent, null or empty."""
+    """Returns a text field, None when it is absent, null or empty."""
     value = body.get(name)
     if value is None or value == "":
         return None
@@ -29,7 +29,7 @@ def optional_text(body: Json, name: str) -> str | None:
 
 
 def whole_number(body: Json, name: str, default: int, low: int, high: int) -> int:
-    """Gives an integer field within its bounds, the default when it is absent or null."""
+    """Returns an integer field within its bounds, the default when it is absent or null."""
     value = body.get(name)
     if value is None:
         return default
@@ -39,7 +39,7 @@ def whole_number(body: Json, name: str, default: int, low: int, high: int) -> in
 
 
 def texts(body: Json, name: str) -> list[str]:
-    """Gives a required list of texts."""
+    """Returns a required list of texts."""
     value = body.get(name)
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
         raise NativeError(400, "bad_request", f"{name} must be a list of strings")
@@ -47,14 +47,14 @@ def texts(body: Json, name: str) -> list[str]:
 
 
 def checked_key_name(name: str) -> str:
-    """Gives the name of a key back when B2 would take it."""
+    """Returns the name of a key back when B2 would take it."""
     if not KEY_NAME.fullmatch(name):
         raise NativeError(400, "bad_request", "keyName must be 1-100 letters, digits and '-'")
     return name
 
 
 def checked_file_name(name: str) -> str:
-    """Gives the name back when B2 would take it; the rules are those of Backblaze's page on file names."""
+    """Returns the name back when B2 would take it; the rules are those of Backblaze's page on file names."""
     encoded = name.encode()
     segments = encoded.split(b"/")
     broken = (

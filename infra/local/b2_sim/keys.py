@@ -27,7 +27,7 @@ class Key:
     expires_at: float | None = None
 
     def may(self, capability: str, file_name: str | None = None) -> bool:
-        """Says whether the key grants the capability, for that file if one is named."""
+        """Returns whether the key grants the capability, for that file if one is named."""
         if capability not in self.capabilities:
             return False
         return file_name is None or not self.name_prefix or file_name.startswith(self.name_prefix)
@@ -57,23 +57,23 @@ class KeyRing:
             self._keys[key.key_id] = key
 
     def remove(self, key_id: str) -> Key | None:
-        """Forgets a key, and with it all its tokens; gives it back, None when unknown."""
+        """Forgets a key, and with it all its tokens; returns it back, None when unknown."""
         with self._lock:
             return self._keys.pop(key_id, None)
 
     def living(self, now: float) -> list[Key]:
-        """Gives every key that has not expired, oldest first."""
+        """Returns every key that has not expired, oldest first."""
         with self._lock:
             return [key for key in self._keys.values() if key.expires_at is None or now < key.expires_at]
 
     def find(self, key_id: str, now: float) -> Key | None:
-        """Gives the key unless it is unknown or has expired."""
+        """Returns the key unless it is unknown or has expired."""
         with self._lock:
             key = self._keys.get(key_id)
         return None if key is None or (key.expires_at is not None and now >= key.expires_at) else key
 
     def authorize_account(self, key_id: str, secret: str, now: float) -> tuple[Key, str]:
-        """Gives the key and a new account token; raises NativeError 401 for a wrong id or secret."""
+        """Returns the key and a new account token; raises NativeError 401 for a wrong id or secret."""
         key = self.find(key_id, now)
         if key is None or not hmac.compare_digest(key.secret.encode(), secret.encode()):
             raise NativeError(401, "unauthorized", "invalid applicationKeyId or applicationKey")
@@ -83,7 +83,7 @@ class KeyRing:
         return key, token
 
     def key_of_account_token(self, token: str, now: float) -> Key:
-        """Gives the token's key; raises NativeError 401 as B2 does for a bad and for an expired token."""
+        """Returns the token's key; raises NativeError 401 as B2 does for a bad and for an expired token."""
         with self._lock:
             key_id, expires_at = self._accounts.get(token, ("", 0.0))
         key = self.find(key_id, now)
@@ -94,14 +94,14 @@ class KeyRing:
         return key
 
     def issue_upload_token(self, key: Key, large_file_id: str | None) -> str:
-        """Gives a token for one upload URL."""
+        """Returns a token for one upload URL."""
         token = secrets.token_urlsafe(32)
         with self._lock:
             self._uploads[token] = UploadToken(key.key_id, large_file_id)
         return token
 
     def upload_token(self, token: str, now: float) -> tuple[Key, UploadToken]:
-        """Gives what the token allows and its key; raises NativeError 401 when either is gone."""
+        """Returns what the token allows and its key; raises NativeError 401 when either is gone."""
         with self._lock:
             upload = self._uploads.get(token)
         key = self.find(upload.key_id, now) if upload else None

@@ -1,4 +1,4 @@
-"""The operations of B2's native JSON API: each takes the simulator, the caller's key and the body, and gives JSON."""
+"""The operations of B2's native JSON API: each takes the simulator, the caller's key and the body, and returns JSON."""
 
 import secrets
 from collections.abc import Callable
@@ -227,12 +227,12 @@ def hide(simulator: Simulator, name: str) -> FileVersion:
 
 
 def real_content_type(asked: str) -> str:
-    """Gives the content type to store; b2/x-auto asks B2 to choose, and unknown content is octet-stream."""
+    """Returns the content type to store; b2/x-auto asks B2 to choose, and unknown content is octet-stream."""
     return "application/octet-stream" if asked == "b2/x-auto" else asked
 
 
 def _wanted_bucket(call: Call) -> str | None:
-    """Gives the bucket that a new key is limited to: bucketId until v3, bucketIds from v4; None: to no bucket."""
+    """Returns the bucket that a new key is limited to: bucketId until v3, bucketIds from v4; None: to no bucket."""
     ids = fields.texts(call.body, "bucketIds") if call.body.get("bucketIds") else []
     one = fields.optional_text(call.body, "bucketId")
     wanted = {*ids, one} if one else set(ids)

@@ -19,7 +19,7 @@ NOT_READABLE = {"isClientAuthorizedToRead": False, "value": None}  # the simulat
 
 
 def account(simulator: Simulator, key: Key, token: str, origin: str, api_version: str) -> Json:
-    """Gives authorize_account's answer: flat in v2, under apiInfo from v3, `allowed` with a bucket list from v4."""
+    """Returns authorize_account's answer: flat in v2, under apiInfo from v3, `allowed` with a bucket list from v4."""
     bucket_name = simulator.settings.bucket_name if key.bucket_id else None
     limits: Json = {"capabilities": sorted(key.capabilities), "namePrefix": key.name_prefix}
     one_bucket: Json = {"bucketId": key.bucket_id, "bucketName": bucket_name, **limits}
@@ -41,7 +41,7 @@ def account(simulator: Simulator, key: Key, token: str, origin: str, api_version
 
 
 def bucket(simulator: Simulator) -> Json:
-    """Gives the bucket as list_buckets shows it."""
+    """Returns the bucket as list_buckets shows it."""
     return {
         "accountId": simulator.account_id,
         "bucketId": simulator.bucket_id,
@@ -59,7 +59,7 @@ def bucket(simulator: Simulator) -> Json:
 
 
 def file_version(simulator: Simulator, version: FileVersion) -> Json:
-    """Gives a file version as uploads, listings and get_file_info show it."""
+    """Returns a file version as uploads, listings and get_file_info show it."""
     return {
         "accountId": simulator.account_id,
         "bucketId": simulator.bucket_id,
@@ -79,7 +79,7 @@ def file_version(simulator: Simulator, version: FileVersion) -> Json:
 
 
 def large_file(simulator: Simulator, large: LargeFile) -> Json:
-    """Gives a large file that is not finished, as start_large_file answers."""
+    """Returns a large file that is not finished, as start_large_file answers."""
     return {
         "accountId": simulator.account_id,
         "bucketId": simulator.bucket_id,
@@ -97,7 +97,7 @@ def large_file(simulator: Simulator, large: LargeFile) -> Json:
 
 
 def part(large: LargeFile, number: int) -> Json:
-    """Gives one uploaded part."""
+    """Returns one uploaded part."""
     content = large.parts[number]
     return {
         "fileId": large.file_id,
@@ -109,7 +109,7 @@ def part(large: LargeFile, number: int) -> Json:
 
 
 def application_key(simulator: Simulator, key: Key, *, with_secret: bool) -> Json:
-    """Gives a key as create_key (with its secret, shown once) and delete_key answer."""
+    """Returns a key as create_key (with its secret, shown once) and delete_key answer."""
     rendered: Json = {
         "accountId": simulator.account_id,
         "applicationKeyId": key.key_id,
@@ -125,7 +125,7 @@ def application_key(simulator: Simulator, key: Key, *, with_secret: bool) -> Jso
 
 
 def download_headers(version: FileVersion) -> dict[str, str]:
-    """Gives the X-Bz headers of a download by name or id (Backblaze: b2_download_file_by_name)."""
+    """Returns the X-Bz headers of a download by name or id (Backblaze: b2_download_file_by_name)."""
     headers = {
         "X-Bz-File-Id": version.file_id,
         "X-Bz-File-Name": quote(version.name, safe="/"),
@@ -136,7 +136,7 @@ def download_headers(version: FileVersion) -> dict[str, str]:
 
 
 def file_response(version: FileVersion, method: str, range_header: str | None) -> Response | None:
-    """Gives the answer for GET or HEAD; None when the range cannot be satisfied (416, worded by the caller).
+    """Returns the answer for GET or HEAD; None when the range cannot be satisfied (416, worded by the caller).
 
     Several ranges at once, and what is no byte range, are ignored: the whole file is a valid answer (RFC 9110).
     """

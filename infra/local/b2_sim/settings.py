@@ -35,7 +35,7 @@ class Settings:
 
 
 def read_settings(environment: Mapping[str, str]) -> Settings:
-    """Gives the settings; raises SettingsError that names all faults at once.
+    """Returns the settings; raises SettingsError that names all faults at once.
 
     Required: B2_KEY_ID, B2_APP_KEY, B2_BUCKET_NAME, DATA_DIR. Optional: PORT (0), B2_BUCKET_TYPE (allPrivate),
     B2_REGION (us-west-004), B2_TOKEN_SEC (86400).

@@ -49,12 +49,12 @@ class _Claim:
 
 
 def is_signed(request: Request) -> bool:
-    """Says whether the request carries any signature at all."""
+    """Returns whether the request carries any signature at all."""
     return "authorization" in request.headers or "X-Amz-Signature" in _parameters(request.query)
 
 
 def verify(request: Request, secret_of: Callable[[str], str | None], region: str, now: datetime) -> str:
-    """Gives the id of the key that signed the request.
+    """Returns the id of the key that signed the request.
 
     secret_of: the secret for a key id, None when unknown; region: the only one that is served; now: aware.
     Raises S3Error with AWS's codes: InvalidAccessKeyId, SignatureDoesNotMatch, AccessDenied, RequestTimeTooSkewed,

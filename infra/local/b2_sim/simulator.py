@@ -24,15 +24,15 @@ class Simulator:
 
     @property
     def downloads_are_public(self) -> bool:
-        """Says whether the bucket's files are served without a token."""
+        """Returns whether the bucket's files are served without a token."""
         return self.settings.bucket_type == "allPublic"
 
     def now_ms(self) -> int:
-        """Gives the time in milliseconds, B2's unit for timestamps."""
+        """Returns the time in milliseconds, B2's unit for timestamps."""
         return int(self.clock() * 1000)
 
     def new_file_id(self) -> str:
-        """Gives an id of B2's look: version, bucket, and something unique."""
+        """Returns an id of B2's look: version, bucket, and something unique."""
         return f"4_z{self.bucket_id}_f{uuid4().hex[:16]}_u{self.now_ms()}"
 
 

@@ -38,7 +38,7 @@ class FileVersion:
 
     @property
     def size(self) -> int:
-        """Gives the size in bytes, 0 for a hide marker."""
+        """Returns the size in bytes, 0 for a hide marker."""
         return self.content.size if self.content else 0
 
 
@@ -87,23 +87,23 @@ class Storage:
         return version
 
     def newest(self, name: str) -> FileVersion | None:
-        """Gives the file as a download by name sees it: None when it was never there, is deleted, or is hidden."""
+        """Returns the file as a download by name sees it: None when it was never there, is deleted, or is hidden."""
         with self._lock:
             versions = self._versions.get(name)
             return versions[0] if versions and versions[0].action == "upload" else None
 
     def version(self, file_id: str) -> FileVersion | None:
-        """Gives the version with that id."""
+        """Returns the version with that id."""
         with self._lock:
             return next((version for version in self._all() if version.file_id == file_id), None)
 
     def versions(self) -> list[FileVersion]:
-        """Gives every version, by name, newest first within a name."""
+        """Returns every version, by name, newest first within a name."""
         with self._lock:
             return list(self._all())
 
     def remove(self, file_id: str) -> FileVersion | None:
-        """Deletes a version and its bytes; gives it back, None when unknown."""
+        """Deletes a version and its bytes; returns it back, None when unknown."""
         with self._lock:
             version = self.version(file_id)
             if version is None:
@@ -121,14 +121,14 @@ class Storage:
             self._large[large.file_id] = large
 
     def large(self, file_id: str) -> LargeFile:
-        """Gives the unfinished large file; raises NativeError 400 when there is none."""
+        """Returns the unfinished large file; raises NativeError 400 when there is none."""
         with self._lock:
             if file_id not in self._large:
                 raise NativeError(400, "bad_request", f"no such unfinished large file: {file_id}")
             return self._large[file_id]
 
     def unfinished(self) -> list[LargeFile]:
-        """Gives the large files that were started and neither finished nor cancelled."""
+        """Returns the large files that were started and neither finished nor cancelled."""
         with self._lock:
             return list(self._large.values())
 

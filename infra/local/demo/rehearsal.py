@@ -1,4 +1,4 @@
-"""Starts the launcher as a child and reads its ready line."""
+"""Starts the rehearsal as a child process and reads its ready line."""
 
 import json
 import os
@@ -16,25 +16,25 @@ from infra.local.demo import DemoError
 from infra.tools.package import ROOT
 
 START_SEC = 90.0  # ready in a few seconds; the launcher's own limits end first and say what is missing
-STOP_SEC = 15.0  # the launcher promises 10
+STOP_SEC = 15.0  # the launcher ends within 10 s
 LOG_LINES_SHOWN = 5
 
 
 @contextmanager
 def running_rehearsal(log: Path) -> Iterator[dict[str, Any]]:
-    """Gives the ready line of a rehearsal that ends with the block; its log goes to the file `log`.
+    """Runs a rehearsal for the length of the block and yields its ready line. log: the file that its log goes to.
 
-    STORE and the launcher's other settings pass through from our environment. Raises DemoError when it does not start.
+    Its settings (STORE and the others) are taken from our environment. Raises DemoError when it does not start.
     """
     with log.open("wb") as log_file:
         process = subprocess.Popen(
             [sys.executable, "-m", "infra.local.stack"],
             cwd=ROOT,
-            env={"SCALED_MAX": "2", **os.environ},  # room for the tick to size the fleet
+            env={"SCALED_MAX": "2", **os.environ},  # lets the tick add up to two replicas
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=log_file,
-            process_group=0,  # Ctrl-C is ours to handle: the rehearsal ends when we say so
+            process_group=0,  # Ctrl-C must reach only the demo, which then ends the rehearsal
         )
         try:
             yield _ready_line(process, log)

@@ -1,4 +1,4 @@
-"""Tells the demo from the command line to the last check, on standard output, for a human reader."""
+"""Runs the demo from the command line to the last check and prints each step for a human reader."""
 
 import argparse
 import json
@@ -23,15 +23,15 @@ from infra.tools.package import ROOT
 
 OUT = ROOT / "build" / "demo"
 SAMPLES = ROOT / "infra" / "local" / "media"
-POLL_SEC = 0.1  # phases of a short clip pass in tenths of a second, and the demo wants to show each
-CALLBACK_SEC = 30.0  # the first try comes with the end; the next one with a tick of 5 s
+POLL_SEC = 0.1  # a phase of a short clip lasts some tenths of a second, and the demo shows as many as it can
+CALLBACK_SEC = 30.0  # the first try comes when the job ends, the next one with a later tick, every 5 s
 DEFAULT_LIMIT_SEC = 300  # a minute of video takes a few seconds; ten minutes of 1080p on an old machine, a few minutes
 EXIT_FAILED, EXIT_INTERRUPTED = 1, 130
 
 
 @dataclass(frozen=True)
 class Medium:
-    """One input: the URL if it was given as one, else its file; the samples' files are served by the rehearsal."""
+    """One input of the job: a URL, or a file. The rehearsal serves the samples' files, the demo all others."""
 
     path: Path | None
     url: str | None
@@ -39,7 +39,7 @@ class Medium:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Runs the demo; gives the exit code: 0, 1 when anything is off, 130 after Ctrl-C."""
+    """Runs the demo. Returns the exit code: 0, 1 when any check failed, 130 after Ctrl-C."""
     parser = argparse.ArgumentParser(prog="python -m infra.local.demo", description=__doc__)
     parser.add_argument("--video", default="", help="face video: a file or an http(s) URL (default: the sample)")
     parser.add_argument("--audio", default="", help="voice track: a file or an http(s) URL (default: the sample)")
@@ -51,13 +51,13 @@ def main(arguments: Sequence[str]) -> int:
         say(f"\nFAILED: {error}")
         return EXIT_FAILED
     except KeyboardInterrupt:
-        say("\ninterrupted")
+        say("\nstopped by Ctrl-C")
         return EXIT_INTERRUPTED
     return 0
 
 
 def medium(given: str, sample: str) -> Medium:
-    """Reads one of the arguments, empty for the sample; raises DemoError for a file that is not there."""
+    """Reads one argument; an empty one means the sample. Raises DemoError for a file that does not exist."""
     if urlsplit(given).scheme in ("http", "https"):
         return Medium(None, given)
     path = Path(given).expanduser().resolve() if given else SAMPLES / sample
@@ -67,7 +67,7 @@ def medium(given: str, sample: str) -> Medium:
 
 
 def say(text: str) -> None:
-    """Writes a line for the human reader, at once."""
+    """Prints a line at once, also into a pipe."""
     sys.stdout.write(text + "\n")
     sys.stdout.flush()
 
@@ -92,7 +92,7 @@ def _tell(video: Medium, audio: Medium, limit_sec: int) -> None:
         }
         with JobApi(ready["api"], key) as api:
             job = _follow(api, ready["api"], body, limit_sec)
-            say("\nwhat the job's record says:\n" + "\n".join(record_lines(job)))
+            say("\nthe job's record:\n" + "\n".join(record_lines(job)))
             _refuse(job_faults(job))
             _check_callback(receiver, ready["callback_secrets"][client], job)
             _check_video(job, audio)
@@ -101,13 +101,15 @@ def _tell(video: Medium, audio: Medium, limit_sec: int) -> None:
 
 
 def fleet_line(health: dict[str, Any]) -> str:
-    """The fleet and the last scaling decision in one line; health: the API's answer."""
+    """Returns the fleet and the last scaling decision as one line. health: the API's answer."""
     instances, scaling = health["fleet"] or {}, health["scaling"] or {}
     groups = scaling.get("groups") or {}
-    plans = ", ".join(f"{name} {one['target']} ({one['reason']})" for name, one in groups.items()) or "nothing to scale"
+    plans = "; ".join(f"{name}: {one['target']} replicas ({one['reason']})" for name, one in groups.items())
     need = scaling.get("need")
+    wanted = "an unknown number of" if need is None else f"{max(0.0, need):.1f}"
     return (
-        f"fleet: {instances.get('running', 0)} running; {scaling.get('rule', 'no rule')} sees a need of {need}: {plans}"
+        f"fleet: {instances.get('running', 0)} replicas running. Scaling rule {scaling.get('rule', 'none')}: {wanted} "
+        f"replicas needed beside the always-on ones. {plans or 'No group is scaled'}"
     )
 
 
@@ -133,7 +135,7 @@ def _url(item: Medium, sample_url: str, own_url: str) -> str:
 
 
 def _follow(api: JobApi, origin: str, body: dict[str, Any], limit_sec: int) -> dict[str, Any]:
-    """Submits the job and shows every change until it is done."""
+    """Submits the job and prints each change of its status or phase. Returns the finished job. Raises DemoError."""
     curl = f"curl -sS {origin}/v1/avatar/jobs -H 'X-Internal-API-Key: ...' -H 'Content-Type: application/json' -d "
     say(f"$ {curl}{shlex.quote(json.dumps(body))}")
     began = time.monotonic()
@@ -158,11 +160,11 @@ def _check_callback(receiver: Receiver, secret: str, job: dict[str, Any]) -> Non
     try:
         callback = receiver.callbacks.get(timeout=CALLBACK_SEC)
     except Empty:
-        raise DemoError(f"no callback came within {CALLBACK_SEC:.0f} s of the job's end") from None
+        raise DemoError(f"no callback arrived within {CALLBACK_SEC:.0f} s of the job's end") from None
     try:
         body = Webhook(secret).verify(callback.body, callback.headers)
     except WebhookVerificationError as error:
-        raise DemoError(f"the callback's signature is wrong: {error}") from error
+        raise DemoError(f"the callback's signature cannot be verified: {error}") from error
     _refuse(callback_faults(body, job))
     message_id = {name.lower(): value for name, value in callback.headers.items()}["webhook-id"]
     say(f"\ncallback {body['type']} received, signature verified by standardwebhooks (webhook-id {message_id})")

@@ -1,1 +1,5 @@
-"""One base URL for three functions: a reverse proxy that splits by path alone, as the cloud's load balancer does."""
+"""The gateway: one base URL for three functions. A reverse proxy that chooses the function by the path alone, as the
+cloud's load balancer does.
+
+It does no TLS, no authentication, no rate limit and no caching, and it never sends a request twice.
+"""

@@ -16,7 +16,7 @@ BACKLOG = 1024  # a burst of submissions waits instead of being refused
 
 
 def run() -> int:
-    """Serves until SIGTERM or SIGINT; gives the exit code: 1 when the port is taken, 2 for wrong settings."""
+    """Serves until SIGTERM or SIGINT. Returns the exit code: 0, 1 when the port is taken, 2 for wrong settings."""
     send_library_logs_to_json()
     try:
         settings = read_settings(os.environ)

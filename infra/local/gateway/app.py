@@ -1,7 +1,7 @@
 """The proxy as an ASGI application: reads a request, forwards it, sends the answer back.
 
-ASGI rather than WSGI, because only there path, query and doubled headers arrive as they were sent; uvicorn serves
-it, which functions-framework brings along.
+It is ASGI and not WSGI because only ASGI keeps path, query and repeated headers as they were sent. uvicorn, which
+comes with functions-framework, serves it.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ from infra.local.gateway.settings import Settings, Upstream
 from infra.local.json_logs import log_event
 
 MAX_BODY_BYTES = 32 * 1024 * 1024  # Cloud Run's limit for an HTTP/1 request
-THREADS = 128  # one a request in flight: more than the four functions' own threads together
+THREADS = 128  # one for each request in flight: at least as many as the functions can serve at once
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -38,14 +38,14 @@ class ClientGoneError(Exception):
 
 
 class Gateway:
-    """The application; threads carry the blocking calls upstream."""
+    """The ASGI application. The calls to the functions block, so each runs in a thread of a pool."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="upstream")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serves one request."""
+        """Answers one request."""
         raw_path: bytes = scope["raw_path"]
         function = function_for(raw_path.decode("latin-1"))
         try:
@@ -53,7 +53,7 @@ class Gateway:
         except ClientGoneError:
             log_event("client_gone", function=function, method=scope["method"])
             return
-        path = scope["path"]  # decoded and without the query: links are not for logs
+        path = scope["path"]  # decoded and without the query: signed links must not appear in logs
         log_event("gateway_request", method=scope["method"], path=path, function=function, status=answer.status)
         await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
         await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else answer.body})
@@ -64,7 +64,13 @@ class Gateway:
         try:
             body = await _read_body(headers, receive)
         except BodyTooLargeError:
-            return problem(413, "Payload Too Large", "payload_too_large", "the body is over 32 MiB", request_id)
+            return problem(
+                413,
+                "Payload Too Large",
+                "payload_too_large",
+                "The body is over 32 MiB; send a smaller one.",
+                request_id,
+            )
         query: bytes = scope["query_string"]
         target = scope["raw_path"] + (b"?" + query if query else b"")
         function = function_for(scope["raw_path"].decode("latin-1"))
@@ -75,16 +81,24 @@ class Gateway:
                 self._threads, forward, message, address, timeout_sec
             )
         except UpstreamTimeoutError:
-            return problem(504, "Gateway Timeout", "upstream_unavailable", "no answer in time", request_id)
+            return problem(
+                504,
+                "Gateway Timeout",
+                "upstream_unavailable",
+                "The function did not answer in time; try again.",
+                request_id,
+            )
         except UpstreamUnreachableError as error:
             log_event("upstream_unreachable", function=function, error=str(error))
-            return problem(502, "Bad Gateway", "upstream_unavailable", "the function cannot be reached", request_id)
+            return problem(
+                502, "Bad Gateway", "upstream_unavailable", "The function cannot be reached; try again.", request_id
+            )
 
 
 def function_for(raw_path: str) -> Upstream:
-    """Gives the function for a path as it came (still percent-encoded, no query).
+    """Returns the function for a path as it was sent (percent-encoded, without the query).
 
-    What nobody serves goes to job_status, whose own 404 is the API's: the gateway has no words of its own for it.
+    A path that no function serves goes to job_status, so that its 404 has the API's form.
     """
     if raw_path == "/v1/avatar/jobs":
         return "submit_job"
@@ -94,7 +108,10 @@ def function_for(raw_path: str) -> Upstream:
 
 
 def problem(status: int, title: str, code: str, detail: str, request_id: str | None) -> Answer:
-    """Gives an RFC 9457 answer in the API's own shape, for what no function has seen; retry hint with 502 and 504."""
+    """Returns an error answer in the API's form (RFC 9457), for a request that no function answered.
+
+    From status 500 on it has a Retry-After.
+    """
     body = {
         "type": "about:blank",
         "title": title,
@@ -111,7 +128,7 @@ def problem(status: int, title: str, code: str, detail: str, request_id: str | N
 
 
 async def _read_body(headers: Headers, receive: Receive) -> bytes:
-    """Gives the whole body; raises BodyTooLargeError as early as the promised length tells."""
+    """Returns the whole body. Raises BodyTooLargeError, before reading if Content-Length is over the limit."""
     promised = next((value for name, value in headers if name == b"content-length"), b"0")
     if int(promised) > MAX_BODY_BYTES:
         raise BodyTooLargeError

@@ -1,4 +1,4 @@
-"""Carries one buffered request to a function and brings its whole answer back, changing as little as HTTP allows."""
+"""Forwards one buffered request to a function and returns its whole answer, with as few changes as HTTP allows."""
 
 import http.client
 from collections.abc import Iterable
@@ -17,7 +17,7 @@ Headers = list[tuple[bytes, bytes]]
 
 
 class UpstreamUnreachableError(Exception):
-    """No connection, or one that broke before the answer was whole."""
+    """The function could not be reached, or the connection broke before the answer was complete."""
 
 
 class UpstreamTimeoutError(Exception):
@@ -26,7 +26,7 @@ class UpstreamTimeoutError(Exception):
 
 @dataclass(frozen=True)
 class Message:
-    """A request: target is path and query as they came; names of headers in lower case, in order, doubles kept."""
+    """A request. target: path and query as they were sent; headers: in order, names in lower case, repeats kept."""
 
     method: str
     target: bytes
@@ -36,7 +36,7 @@ class Message:
 
 @dataclass(frozen=True)
 class Answer:
-    """What the function said."""
+    """The function's answer."""
 
     status: int
     headers: Headers
@@ -44,10 +44,10 @@ class Answer:
 
 
 def forward(message: Message, address: Address, timeout_sec: float) -> Answer:
-    """Sends the request and reads the answer; timeout_sec bounds the connection and each wait for bytes.
+    """Sends the request once and returns the answer. timeout_sec: for the connection, and for each wait for bytes.
 
-    One connection for each request: on loopback that costs nothing and spares the question of stale ones. Raises
-    UpstreamUnreachableError and UpstreamTimeoutError; nothing is ever sent twice.
+    Each request has a connection of its own: on loopback that is cheap, and no kept connection can be stale. Raises
+    UpstreamUnreachableError and UpstreamTimeoutError.
     """
     connection = http.client.HTTPConnection(address.host, address.port, timeout=timeout_sec)
     try:
@@ -70,7 +70,7 @@ def forward(message: Message, address: Address, timeout_sec: float) -> Answer:
 
 
 def end_to_end(headers: Iterable[tuple[bytes, bytes]]) -> Headers:
-    """Gives the headers without those that are for one hop only."""
+    """Returns the headers without the hop-by-hop ones, names in lower case."""
     headers = [(name.lower(), value) for name, value in headers]
     named = {
         token.strip().lower()

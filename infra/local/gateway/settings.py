@@ -11,12 +11,12 @@ UPSTREAMS: Final[tuple[Upstream, ...]] = ("submit_job", "job_status", "salad_web
 
 
 class SettingsError(Exception):
-    """Names every setting that is missing or wrong, one a line."""
+    """Some settings are missing or wrong; the message names each on a line of its own."""
 
 
 @dataclass(frozen=True)
 class Address:
-    """Where a function listens."""
+    """Host and port of a function."""
 
     host: str
     port: int
@@ -24,7 +24,7 @@ class Address:
 
 @dataclass(frozen=True)
 class Settings:
-    """port: 0 takes a free one; upstreams: where each function listens; timeout_sec: the longest wait for an answer."""
+    """The gateway's settings. port: 0 takes a free one; timeout_sec: longest wait for a function's bytes."""
 
     port: int
     upstreams: Mapping[Upstream, Address]
@@ -32,7 +32,7 @@ class Settings:
 
 
 def read_settings(environment: Mapping[str, str]) -> Settings:
-    """Gives the settings; raises SettingsError that names all faults.
+    """Returns the settings. Raises SettingsError that names all faults.
 
     Required: SUBMIT_JOB_URL, JOB_STATUS_URL, SALAD_WEBHOOK_URL (`http://host:port`). Optional: PORT (0),
     UPSTREAM_TIMEOUT_SEC (60).

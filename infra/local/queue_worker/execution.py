@@ -6,7 +6,7 @@ CONNECT_TIMEOUT_SEC = 10.0  # the worker listens on the same machine
 
 
 def is_rejection(status: int) -> bool:
-    """Whether a status gives the job back to the queue; every other one completes it, errors included."""
+    """Returns whether a status gives the job back to the queue; every other one completes it, errors included."""
     return status in {408, 429} or 500 <= status <= 599
 
 

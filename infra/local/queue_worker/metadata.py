@@ -26,7 +26,7 @@ class Metadata:
         self._http = urllib3.PoolManager(retries=False, timeout=urllib3.Timeout(total=TIMEOUT_SEC))
 
     def is_ready(self) -> bool:
-        """Whether the readiness probe has passed; raises InstanceNotFoundError or MetadataError."""
+        """Returns whether the readiness probe has passed; raises InstanceNotFoundError or MetadataError."""
         return bool(self._get("/v1/status", "ready"))
 
     def token(self) -> str:

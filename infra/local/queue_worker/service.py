@@ -80,7 +80,7 @@ class JobQueue:
         self._complete(request, metadata=_authorized(token), timeout=CALL_TIMEOUT_SEC)
 
     def reject(self, token: str, job_id: str) -> None:
-        """Gives a job back."""
+        """Returns a job back."""
         request = self._messages.RejectJobRequest(job_id=job_id)
         self._reject(request, metadata=_authorized(token), timeout=CALL_TIMEOUT_SEC)
 

@@ -43,11 +43,11 @@ class Container:
         threading.Thread(target=_probe, args=arguments, name=f"probe-{self.pid}", daemon=True).start()
 
     def is_broken(self) -> bool:
-        """Whether one of the two processes has ended: on Salad the container would end with it."""
+        """Returns whether one of the two processes has ended: on Salad the container would end with it."""
         return self._worker.poll() is not None or self._queue_worker.poll() is not None
 
     def has_ended(self) -> bool:
-        """Whether both processes have ended."""
+        """Returns whether both processes have ended."""
         return self._worker.poll() is not None and self._queue_worker.poll() is not None
 
     def terminate(self) -> None:
@@ -77,7 +77,7 @@ def _probe(settings: Mapping[str, Any], port: int, told: Callable[[bool], None],
 
 
 def _answers(http: Mapping[str, Any], port: int, timeout_sec: float) -> bool:
-    """Whether the worker answers 2xx or 3xx in time; the port is the instance's, whatever the probe names."""
+    """Returns whether the worker answers 2xx or 3xx in time; the port is the instance's, whatever the probe names."""
     connection = HTTPConnection("127.0.0.1", port, timeout=timeout_sec)
     headers = {header["name"]: header["value"] for header in http.get("headers", [])}
     try:

@@ -155,7 +155,7 @@ def reconcile(world: World, start_delay_sec: float) -> None:
 
 
 def allocate(world: World, nodes: int, start_delay_sec: float) -> None:
-    """Gives a node to each instance whose time has come while one is free: it begins to create."""
+    """Returns a node to each instance whose time has come while one is free: it begins to create."""
     with world.changed:
         now = world.clock.monotonic()
         for instance in list(world.instances.values()):
@@ -176,7 +176,7 @@ def started(world: World, instance_id: str, port: int, pid: int) -> None:
 
 
 def ended(world: World, instance_id: str, start_delay_sec: float) -> str | None:
-    """Notes that the instance's processes are gone: it starts again or leaves; gives the id of the job it lost."""
+    """Notes that the instance's processes are gone: it starts again or leaves; returns the id of the job it lost."""
     with world.changed:
         instance = world.instances[instance_id]
         job_id = fail_attempt(world, instance_id)

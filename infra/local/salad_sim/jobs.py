@@ -20,7 +20,7 @@ class JobStatus(StrEnum):
 
     @property
     def is_terminal(self) -> bool:
-        """Whether the status never changes again."""
+        """Returns whether the status never changes again."""
         return self not in {JobStatus.PENDING, JobStatus.RUNNING}
 
 

@@ -134,13 +134,13 @@ def close_stream(world: World, instance_id: str, stream_id: str) -> None:
 
 
 def is_current_stream(world: World, instance_id: str, stream_id: str) -> bool:
-    """Whether this is the stream that the instance opened last, still open."""
+    """Returns whether this is the stream that the instance opened last, still open."""
     stream = world.streams.get(instance_id)
     return stream is not None and stream.id == stream_id and stream.closed_at is None
 
 
 def end_stream(world: World, instance_id: str, code: str, *, loses_job: bool) -> str | None:
-    """Ends the instance's stream from the service's side and gives the id of the job it has in flight, if any.
+    """Ends the instance's stream from the service's side, and returns the id of the job it has in flight, if any.
 
     code: a gRPC status code, "OK" for a plain end; loses_job: the job in flight is taken from the instance, as one
     failed attempt, and the worker is not told. Raises ActionError 404, or 409 without an open stream or such a job.
@@ -209,7 +209,7 @@ def fail_attempt(world: World, instance_id: str) -> str | None:
 
 
 def fail_abandoned(world: World, grace_sec: float) -> list[str]:
-    """Fails the attempts whose instance is ready but has left its stream closed for grace_sec; gives the job ids.
+    """Fails the attempts whose instance is ready but has left its stream closed for grace_sec; returns the job ids.
 
     An instance that is not ready closes its stream itself and still completes its job, so it is left alone.
     """

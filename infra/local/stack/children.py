@@ -1,4 +1,4 @@
-"""Keeps the rehearsal's processes together: started by name, watched, ended as one."""
+"""Starts the rehearsal's processes by name, waits until they are ready, watches them and ends them together."""
 
 import subprocess
 import time
@@ -13,19 +13,19 @@ from infra.local.processes import NEW_GROUP, kill_group, spawn
 
 POLL_SEC = 0.1
 PROBE_SEC = 2.0
-GRACE_SEC = 5.0  # the simulator ends its workers within 3 s; all must be gone 10 s after the signal
+GRACE_SEC = 5.0  # the simulator ends its workers within 3 s; every process must end within 10 s of the signal
 
 
 class StartError(Exception):
-    """The rehearsal cannot start; the message says what and why."""
+    """The rehearsal cannot start; the message names the part and the reason."""
 
 
-class StopRequested(Exception):  # noqa: N818  not an error: the user changed their mind
+class StopRequested(Exception):  # noqa: N818  not an error: the user stopped it
     """A signal came while the rehearsal was starting."""
 
 
 class Children:
-    """All processes of one launcher; each leads a group of its own, so that nothing it started outlives it."""
+    """The processes of one launcher. Each leads a process group of its own, so that its own children end with it."""
 
     def __init__(self) -> None:
         self._running: dict[str, subprocess.Popen[bytes]] = {}
@@ -40,12 +40,12 @@ class Children:
         return process
 
     def ended(self) -> dict[str, int]:
-        """Gives the exit codes of those that are no longer there, by name."""
+        """Returns the exit codes of the processes that have ended, by name."""
         codes = {name: process.poll() for name, process in self._running.items()}
         return {name: code for name, code in codes.items() if code is not None}
 
     def stop(self) -> None:
-        """Ends all with SIGTERM, within the grace, and kills what is left of their groups."""
+        """Sends SIGTERM to all, waits up to GRACE_SEC, then kills what is left of their process groups."""
         deadline = time.monotonic() + GRACE_SEC
         for process in self._running.values():
             if process.poll() is None:
@@ -59,14 +59,14 @@ class Children:
 
 
 class Readiness:
-    """Waits on behalf of one launcher. should_stop: says whether a signal came."""
+    """Waits until a part of the rehearsal is ready. should_stop: returns whether a signal has come."""
 
     def __init__(self, children: Children, should_stop: Callable[[], bool]) -> None:
         self._children = children
         self._should_stop = should_stop
 
     def wait(self, what: str, is_ready: Callable[[], bool], limit_sec: float) -> None:
-        """Returns when is_ready() says so; raises StartError after limit_sec or a child's end, or StopRequested."""
+        """Returns once is_ready() is true. Raises StartError (too late, or a child ended) or StopRequested."""
         deadline = time.monotonic() + limit_sec
         while not is_ready():
             self.check()
@@ -83,7 +83,7 @@ class Readiness:
 
 
 def answers(url: str) -> bool:
-    """Says whether the server gives any answer that is not its own failure."""
+    """Returns whether the server answers with a status below 500."""
     try:
         with requests.Session() as session:
             session.trust_env = False
@@ -93,7 +93,7 @@ def answers(url: str) -> bool:
 
 
 def has_running_instance(salad: str) -> bool:
-    """Says whether the simulator at that origin runs at least one instance."""
+    """Returns whether the Salad simulator at that URL runs at least one instance."""
     try:
         with requests.Session() as session:
             session.trust_env = False

@@ -1,4 +1,4 @@
-"""Says which process gets which variables: one table for the functions, as the cloud's deployment has it. Pure."""
+"""Decides which process gets which environment variables; RECEIVERS is the functions' table. No I/O."""
 
 import json
 from collections.abc import Mapping
@@ -20,12 +20,12 @@ from infra.local.stack.plan import (
 from infra.local.stack.scheduler import JOB
 from infra.tools.package import FUNCTIONS
 
-WARM_SEC = 2.0  # what the preview takes for the sample
+WARM_SEC = 2.0  # how long the preview engine takes for the sample
 
 MACHINE_VARIABLES = ("PATH", "HOME", "LANG", "TMPDIR")  # what any program needs to run here
 
-# functions-framework's own variable. Its default is four threads a core; one process here stands for the several
-# instances that the cloud starts under load, so that calls do not wait for each other where they would not there.
+# A variable of functions-framework, whose default is four threads a core. One process here stands for the several
+# instances that the cloud starts under load, so it needs more threads.
 FRAMEWORK_VARIABLES: Mapping[str, str] = {"THREADS": "64"}
 
 _ALL = frozenset(FUNCTIONS)
@@ -72,13 +72,13 @@ RECEIVERS: Mapping[str, frozenset[str]] = {
 
 
 def function_environment(function: str, plan: Plan, webhook_secret: str) -> dict[str, str]:
-    """Gives exactly the variables of one function, without the machine's; webhook_secret: Salad's, `whsec_...`."""
+    """Returns the variables of one function, without the machine's. webhook_secret: Salad's, `whsec_...`."""
     values = _function_values(plan, webhook_secret)
     return {name: values[name] for name, receivers in RECEIVERS.items() if function in receivers and name in values}
 
 
 def worker_environment(plan: Plan) -> dict[str, str]:
-    """Gives the environment_variables of the container group: no secret, unless workers shall have one."""
+    """Returns the environment variables of the container group; they hold a B2 key only with UPLOAD_KEYS=node."""
     own_key = {
         "B2_KEY_ID": plan.credentials.b2_key_id,
         "B2_APP_KEY": plan.credentials.b2_app_key,
@@ -91,7 +91,7 @@ def worker_environment(plan: Plan) -> dict[str, str]:
 
 
 def b2_environment(plan: Plan) -> dict[str, str]:
-    """Gives the B2 simulator's settings."""
+    """Returns the B2 simulator's settings."""
     return {
         "PORT": str(plan.ports.b2),
         "B2_KEY_ID": plan.credentials.b2_key_id,
@@ -103,8 +103,8 @@ def b2_environment(plan: Plan) -> dict[str, str]:
 
 
 def salad_environment(plan: Plan) -> dict[str, str]:
-    """Gives the Salad simulator's settings."""
-    # absent rather than empty: the simulator has a default of its own
+    """Returns the Salad simulator's settings."""
+    # left out when empty, so that the simulator uses its own default
     worker = {"SALAD_SIM_WORKER_COMMAND": plan.settings.worker_command} if plan.settings.worker_command else {}
     return {
         **worker,
@@ -118,14 +118,14 @@ def salad_environment(plan: Plan) -> dict[str, str]:
 
 
 def gateway_environment(plan: Plan) -> dict[str, str]:
-    """Gives the gateway's settings."""
+    """Returns the gateway's settings."""
     functions = ("submit_job", "job_status", "salad_webhook")
     urls = {f"{name.upper()}_URL": origin(plan.ports.functions[name]) for name in functions}
     return {"PORT": str(plan.ports.gateway), **urls}
 
 
 def machine_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """Gives what every child inherits of our own environment: nothing that could change what it does."""
+    """Returns the variables that every child inherits from our environment: none that could change its behaviour."""
     inherited = {name: environment[name] for name in MACHINE_VARIABLES if name in environment}
     return inherited | {"PYTHONUNBUFFERED": "1"}
 
@@ -167,8 +167,10 @@ def _function_values(plan: Plan, webhook_secret: str) -> dict[str, str]:
 
 
 def _scaling_values(plan: Plan) -> dict[str, str]:
-    """Beside the fixed group one that the tick sizes. Time runs as many times faster as the tick: drained within one,
-    held for three, as with the cloud's minute."""
+    """Returns the settings for a group that the tick scales beside the fixed one.
+
+    As in the cloud, the queue is drained within one tick and the size held for three.
+    """
     settings = plan.settings
     groups = [
         {"name": CONTAINER_GROUP, "fixed": True, "warm_seconds": WARM_SEC},

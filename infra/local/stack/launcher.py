@@ -1,4 +1,4 @@
-"""Starts the rehearsal in its order, says when it is ready, watches it, and ends it."""
+"""Starts all parts of the rehearsal in order, prints the ready line, watches the processes, and ends them."""
 
 import ctypes
 import json
@@ -24,8 +24,8 @@ from infra.tools.package import FUNCTIONS, ROOT, PackagingError, package_all
 
 EXIT_FAILED, EXIT_BAD_SETTINGS = 1, 2
 PR_SET_PDEATHSIG = 1  # <sys/prctl.h>
-WATCH_SEC = 0.2  # how soon a death is noticed
-# a signal to the whole process group may end a child a moment before our own handler has run
+WATCH_SEC = 0.2  # pause between two checks that all processes live
+# a signal to the whole process group may end a child shortly before our own handler runs
 SIGNAL_RACE_SEC = 0.5
 # Generous: on a cold, loaded machine four Python processes import Google's libraries at once.
 SERVER_START_SEC = 60.0
@@ -33,7 +33,8 @@ INSTANCE_START_SEC = 60.0
 
 
 def run(environment: Mapping[str, str]) -> int:
-    """Runs the rehearsal until a signal: 0 then, 1 when it could not start or a part died, 2 for wrong settings."""
+    """Runs the rehearsal until a signal. Returns the exit code: 0, 1 when it did not start or a part died, 2 for wrong
+    settings."""
     send_library_logs_to_json()
     try:
         settings = read_settings(environment)
@@ -73,7 +74,7 @@ def _watch(children: Children, stopping: threading.Event) -> int:
 
 
 def _obey_signals(stopping: threading.Event) -> None:
-    """Makes SIGTERM and SIGINT end the rehearsal, and the death of our parent (make) count as SIGTERM."""
+    """Lets SIGTERM and SIGINT end the rehearsal, and has the kernel send SIGTERM when our parent (make) dies."""
 
     def stop(number: int, _frame: FrameType | None) -> None:
         log_event("stopping", signal=signal.Signals(number).name)
@@ -89,7 +90,7 @@ def _obey_signals(stopping: threading.Event) -> None:
 
 
 class System:
-    """One rehearsal. environment: our own, of which children inherit what the machine needs."""
+    """The parts of one rehearsal. environment: the launcher's own; children inherit its machine variables only."""
 
     def __init__(
         self, plan: Plan, environment: Mapping[str, str], children: Children, should_stop: Callable[[], bool]
@@ -103,7 +104,10 @@ class System:
         self._scheduler_api = SchedulerApi(plan.ports.scheduler, self._scheduler)
 
     def start(self) -> None:
-        """Returns when a job can be taken; raises StartError or StopRequested. Call it from the main thread."""
+        """Starts all parts and returns when a job can be accepted. Raises StartError or StopRequested.
+
+        Call it from the main thread: children die with the thread that started them.
+        """
         try:
             packages = package_all(ROOT / "functions", self._plan.state / "packages")
             self._start_outside_world()
@@ -126,10 +130,10 @@ class System:
         self._children.stop()
 
     def _start_outside_world(self) -> None:
-        """Starts what is not ours in the cloud: Salad, B2, the apps' media, Firestore."""
+        """Starts the stand-ins for other companies' services: Salad, B2, the apps' media server, Firestore."""
         plan = self._plan
         if plan.settings.store == "firestore":
-            # first, because it is the slowest to come
+            # first, because it takes the longest to start
             command = firestore_emulator.arguments(
                 firestore_emulator.find_command(self._own_environment), plan.ports.firestore
             )
@@ -149,10 +153,10 @@ class System:
         self._children.start(name, [sys.executable, "-m", module], {**self._machine, **settings}, ROOT)
 
     def _start_function(self, function: str, package: Path, webhook_secret: str) -> None:
-        """Starts a function as the cloud does: from its unpacked zip, through the framework's console script."""
+        """Starts a function as the cloud does: from its unpacked zip, with the functions-framework program."""
         directory = self._plan.state / "functions" / function
         with zipfile.ZipFile(package) as archive:
-            archive.extractall(directory)  # our own zip of a moment ago
+            archive.extractall(directory)  # a zip that this process has just written
         framework = Path(sys.executable).with_name("functions-framework")
         port = self._plan.ports.functions[function]
         command = [str(framework), f"--target={function}", "--source=main.py", "--host=127.0.0.1", f"--port={port}"]

@@ -1,4 +1,4 @@
-"""Decides everything about one rehearsal before it starts: names, ports, origins, keys and secrets, the ready line."""
+"""Decides a rehearsal's names, ports, URLs, keys and secrets before it starts, and builds its ready line."""
 
 import base64
 import secrets
@@ -20,7 +20,7 @@ SECRET_BYTES = 32  # Standard Webhooks: 24 to 64 bytes; the report tokens ask fo
 
 @dataclass(frozen=True)
 class Credentials:
-    """api_keys and callback_secrets (`whsec_...`) are by client."""
+    """The random keys and secrets of one rehearsal. api_keys, callback_secrets (`whsec_...`): by client."""
 
     api_keys: dict[str, str]
     callback_secrets: dict[str, str]
@@ -32,7 +32,7 @@ class Credentials:
 
 @dataclass(frozen=True)
 class Ports:
-    """One port on 127.0.0.1 for each server; functions by name."""
+    """The port on 127.0.0.1 of each server. functions: by name."""
 
     gateway: int
     salad: int
@@ -45,7 +45,7 @@ class Ports:
 
 @dataclass(frozen=True)
 class Plan:
-    """All that is known before anything is started; state is a directory that ends with the rehearsal."""
+    """Everything that is decided before the start. state: a directory that is removed when the rehearsal ends."""
 
     settings: Settings
     credentials: Credentials = field(repr=False)
@@ -54,32 +54,32 @@ class Plan:
 
     @property
     def api(self) -> str:
-        """The apps' base URL."""
+        """The API's base URL for apps."""
         return origin(self.ports.gateway)
 
     @property
     def salad(self) -> str:
-        """The Salad simulator, without a path."""
+        """The Salad simulator's URL without a path."""
         return origin(self.ports.salad)
 
     @property
     def salad_api(self) -> str:
-        """Salad's REST API."""
+        """The base URL of Salad's REST API."""
         return f"{self.salad}/api/public"
 
     @property
     def b2(self) -> str:
-        """B2: realm, S3 endpoint and download host in one."""
+        """The B2 simulator's URL: native API, S3 endpoint and download host."""
         return origin(self.ports.b2)
 
     @property
     def media(self) -> str:
-        """The sample media."""
+        """The URL of the sample media."""
         return origin(self.ports.media)
 
 
 def draw_credentials(clients: Iterable[str]) -> Credentials:
-    """Gives fresh random credentials for these clients."""
+    """Returns fresh random credentials for these clients."""
     names = tuple(clients)
     return Credentials(
         api_keys={name: secrets.token_urlsafe(SECRET_BYTES) for name in names},
@@ -92,15 +92,15 @@ def draw_credentials(clients: Iterable[str]) -> Credentials:
 
 
 def webhook_secret(raw: bytes) -> str:
-    """Gives a secret in Standard Webhooks' form."""
+    """Returns a secret in Standard Webhooks' form."""
     return "whsec_" + base64.b64encode(raw).decode()
 
 
 def choose_ports(gateway_port: int) -> Ports:
-    """Gives a port for each server, the gateway's as asked (0: a free one).
+    """Returns a port for each server. gateway_port: the API's, 0 for a free one.
 
-    All are reserved, so no two are the same. Should a server still find its port taken, it ends, and the launcher with
-    it, instead of running half.
+    All are reserved, so no two are the same. If a server still finds its port taken, it ends, and then the launcher
+    ends, too.
     """
     free = [reserved_port() for _ in range(OTHER_SERVERS + len(FUNCTIONS))]
     gateway, salad, b2, media, firestore, scheduler, *functions = (port for port in free if port != gateway_port)
@@ -109,7 +109,7 @@ def choose_ports(gateway_port: int) -> Ports:
 
 
 def ready_line(plan: Plan) -> dict[str, object]:
-    """Gives the line's object; the only place where the rehearsal's keys and secrets are shown."""
+    """Returns the object of the ready line. Nothing else shows the rehearsal's keys and secrets."""
     credentials = plan.credentials
     return {
         "event": "ready",
@@ -128,5 +128,5 @@ def ready_line(plan: Plan) -> dict[str, object]:
 
 
 def origin(port: int) -> str:
-    """Gives the URL of a port on loopback, without a trailing slash."""
+    """Returns the URL of a port on loopback, without a trailing slash."""
     return f"http://127.0.0.1:{port}"

@@ -1,4 +1,4 @@
-"""Prepares Salad for the rehearsal over its public REST API, as an operator would: queue, group, webhook key."""
+"""Sets up Salad for the rehearsal over its public REST API, as an operator would: queue, container groups, secret."""
 
 from typing import Any
 
@@ -10,15 +10,15 @@ from infra.local.stack.plan import CONTAINER_GROUP, ORGANIZATION, PROJECT, QUEUE
 TIMEOUT_SEC = 10.0
 WORKER_PORT = 8000  # where the worker listens in its container; the simulator gives each replica a port of its own
 PROBE_HEADERS = [{"name": "Accept", "value": "application/json"}]  # Salad's schema wants at least one
-GPU_CLASS = "RTX 3090 (24 GB)"  # what the first system ran on; any class of the list would do here
+GPU_CLASS = "RTX 3090 (24 GB)"  # any class of the list would do: here no GPU is used
 
 
 class SaladSetupError(Exception):
-    """Salad refused a step; the message says which, with its status and answer."""
+    """Salad refused a step; the message names the step, the status and the answer."""
 
 
 def set_up_salad(plan: Plan) -> str:
-    """Creates the queue and the container group and gives the webhook secret (`whsec_...`). Raises SaladSetupError."""
+    """Creates queue and container groups. Returns Salad's webhook secret (`whsec_...`). Raises SaladSetupError."""
     with requests.Session() as session:
         session.trust_env = False
         session.headers["Salad-Api-Key"] = plan.credentials.salad_api_key
@@ -33,20 +33,20 @@ def set_up_salad(plan: Plan) -> str:
 
 
 def container_groups(plan: Plan, gpu_class_id: str) -> list[dict[str, Any]]:
-    """Gives the bodies that create the container groups: the fixed one, and the one that is scaled, if any is."""
+    """Returns the request bodies that create the container groups: the fixed one, and with SCALED_MAX a scaled one."""
     fixed = container_group(plan, gpu_class_id)
     return [fixed, {**fixed, "name": SCALED_GROUP, "replicas": 0}] if plan.settings.scaled_max else [fixed]
 
 
 def container_group(plan: Plan, gpu_class_id: str) -> dict[str, Any]:
-    """Gives the body that creates the fixed container group."""
+    """Returns the request body that creates the fixed container group."""
     return {
         "name": CONTAINER_GROUP,
         "autostart_policy": True,
         "replicas": plan.settings.replicas,
         "restart_policy": "always",
         "container": {
-            "image": "avatar-jobs/gpu-worker:rehearsal",  # named only: replicas are processes of this checkout
+            "image": "avatar-jobs/gpu-worker:rehearsal",  # a name only: replicas are processes of this checkout
             "resources": {"cpu": 2, "memory": 8192, "gpu_classes": [gpu_class_id]},
             "environment_variables": worker_environment(plan),
         },

@@ -1,4 +1,4 @@
-"""Calls the tick at a fixed period, as Cloud Scheduler does in the cloud."""
+"""Stands in for Cloud Scheduler: calls the tick at a fixed period, and at once when its API is asked to run the job."""
 
 import json
 import re
@@ -13,35 +13,35 @@ from infra.local.json_logs import log_event
 JOB = "projects/rehearsal/locations/local/jobs/tick"
 RUN = re.compile(rf"/v1/{JOB}:run(\?.*)?")  # cloudscheduler.googleapis.com, projects.locations.jobs.run
 CONNECT_SEC = 2.0
-ATTEMPT_DEADLINE_SEC = 60.0  # a tick is to be done in 50 s
+ATTEMPT_DEADLINE_SEC = 60.0  # a tick takes at most 50 s
 
 
 class Scheduler:
-    """A thread that POSTs /tick every `period_sec` to scale_tick's own URL; at most one call at a time."""
+    """A thread that POSTs /tick to scale_tick every period_sec seconds, one call at a time. origin: of scale_tick."""
 
     def __init__(self, origin: str, period_sec: float) -> None:
         self._url = f"{origin}/tick"
         self._period_sec = period_sec
         self._stopping = threading.Event()
         self._woken = threading.Event()
-        # a daemon: a tick that hangs must not hold up the end of the launcher
+        # a daemon: a tick that hangs must not delay the end of the launcher
         self._thread = threading.Thread(target=self._run, name="scheduler", daemon=True)
 
     def start(self) -> None:
-        """Starts calling, the first time at once."""
+        """Starts the calls; the first one is made at once."""
         self._thread.start()
 
     def run_now(self) -> None:
-        """Has the next call made at once; while one is under way, right after it."""
+        """Makes the next call at once, or right after the one in progress."""
         self._woken.set()
 
     def stop(self) -> None:
-        """Ends the calls; one that is under way is left to itself."""
+        """Makes no further call; one in progress is not interrupted."""
         self._stopping.set()
         self._woken.set()
 
     def join(self, limit_sec: float) -> None:
-        """Waits up to limit_sec for a call that was under way at stop()."""
+        """Waits up to limit_sec seconds for a call that was in progress at stop()."""
         self._thread.join(limit_sec)
 
     def _run(self) -> None:
@@ -54,7 +54,7 @@ class Scheduler:
                 if self._stopping.is_set():
                     return
                 self._tick(session)
-                # what was missed while a tick ran long is skipped, not caught up with
+                # calls that were missed during a long tick are skipped
                 next_at = max(next_at + self._period_sec, time.monotonic())
 
     def _tick(self, session: requests.Session) -> None:
@@ -69,7 +69,10 @@ class Scheduler:
 
 
 class SchedulerApi:
-    """A server whose only job is the rehearsal's tick; it answers in a thread of the launcher and ends with it."""
+    """The part of Cloud Scheduler's REST API that runs a job at once, for the one job that the rehearsal has: its tick.
+
+    It answers from a thread of the launcher.
+    """
 
     def __init__(self, port: int, scheduler: Scheduler) -> None:
         handler = type("Handler", (_Handler,), {"scheduler": scheduler})
@@ -78,12 +81,12 @@ class SchedulerApi:
         self._thread = threading.Thread(target=self._server.serve_forever, name="scheduler-api", daemon=True)
 
     def start(self) -> None:
-        """Begins to answer."""
+        """Starts the server's thread."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Ends the server, begun or not."""
-        if self._thread.is_alive():  # shutdown() waits for the loop's end, forever where no loop began
+        """Ends the server, also one that was never started."""
+        if self._thread.is_alive():  # shutdown() would wait forever for a loop that never began
             self._server.shutdown()
         self._server.server_close()
 
@@ -92,7 +95,7 @@ class _Handler(BaseHTTPRequestHandler):
     scheduler: Scheduler
 
     def do_POST(self) -> None:
-        """Runs the job, or says that there is no such one."""
+        """Runs the tick and answers 200; 404 for any other job."""
         self.rfile.read(int(self.headers.get("Content-Length") or 0))
         is_known = RUN.fullmatch(self.path) is not None
         if is_known:
@@ -107,4 +110,4 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(data)
 
     def log_message(self, *_: object) -> None:
-        """Says nothing: what was asked for is logged above."""
+        """Writes nothing: do_POST logs each call."""

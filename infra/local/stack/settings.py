@@ -1,4 +1,4 @@
-"""Reads the launcher's settings from an environment; the one place that knows their names and defaults."""
+"""Reads the launcher's settings from an environment. Only this module knows their names and defaults."""
 
 import os
 import re
@@ -17,18 +17,17 @@ MAX_TICK_SEC = 3600  # the functions take whole seconds up to an hour
 
 
 class SettingsError(Exception):
-    """Names every setting that is wrong, one a line."""
+    """Some settings are wrong; the message names each on a line of its own."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What one rehearsal looks like.
+    """The settings of one rehearsal.
 
-    port: of the API, 0 takes a free one; tick_sec: seconds between two ticks; clients: at least two names;
-    queue_worker: path of a queue worker program, empty for the stand-in; worker_command: what runs in the containers
-    in place of the GPU worker, as a shell would split it, empty for the GPU worker itself; upload_keys: per_job (each
-    job brings a storage key for its own outputs) or node (workers have the bucket's key); scaled_max: how many replicas
-    the tick may add beside the fixed ones, 0: it scales nothing.
+    port: the API's, 0 for a free one; tick_sec: seconds between two ticks; clients: at least two names;
+    queue_worker: path of a queue worker program, empty for the stand-in; worker_command: the command that runs in the
+    containers, empty for the GPU worker; upload_keys: per_job (each job has a storage key for its own outputs) or node
+    (each worker has the bucket's key); scaled_max: replicas that the tick may add to the fixed ones, 0 for none.
     """
 
     port: int
@@ -43,7 +42,7 @@ class Settings:
 
 
 def read_settings(environment: Mapping[str, str]) -> Settings:
-    """Gives the settings; an empty value counts as unset. Raises SettingsError that names all faults.
+    """Returns the settings. An empty value counts as unset. Raises SettingsError that names all faults.
 
     PORT (0), STORE (sqlite), REPLICAS (2), TICK_SEC (5), CLIENTS (studio,campaigns), SALAD_QUEUE_WORKER (the stand-in),
     WORKER_COMMAND (the GPU worker; it gets the container group's environment and PORT, and serves /hc and /generate),
@@ -84,7 +83,7 @@ def _are_clients(text: str) -> bool:
 
 
 def _is_program(path: str) -> bool:
-    return path == "" or (os.path.isfile(path) and os.access(path, os.X_OK))  # noqa: PTH113  a text check beside the others
+    return path == "" or (os.path.isfile(path) and os.access(path, os.X_OK))  # noqa: PTH113  os.access has no Path form
 
 
 def _is_command(text: str) -> bool:

@@ -1,4 +1,4 @@
-"""Holds the gateway's split by path to the contract's table of functions."""
+"""Checks which function the gateway chooses for a path, and how it reads its settings."""
 
 import pytest
 

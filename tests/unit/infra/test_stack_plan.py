@@ -47,15 +47,15 @@ def make_plan(**environment: str) -> Plan:
     return Plan(settings, draw_credentials(settings.clients), choose_ports(settings.port), Path("/state"))
 
 
-def test_the_defaults_are_those_of_the_contract() -> None:
+def test_the_defaults_are_the_documented_ones() -> None:
     settings = read_settings({"PORT": "", "STORE": ""})
     assert (settings.port, settings.store, settings.replicas, settings.tick_sec) == (0, "sqlite", 2, 5)
     assert len(settings.clients) >= 2
     assert settings.queue_worker == ""
 
 
-def test_rubbish_settings_get_one_message_that_names_all(tmp_path: Path) -> None:
-    rubbish = {
+def test_wrong_settings_get_one_message_that_names_all(tmp_path: Path) -> None:
+    wrong = {
         "PORT": "-1",
         "STORE": "postgres",
         "REPLICAS": "many",
@@ -65,9 +65,9 @@ def test_rubbish_settings_get_one_message_that_names_all(tmp_path: Path) -> None
         "WORKER_COMMAND": "no-such-program --flag",
     }
     with pytest.raises(SettingsError) as refused:
-        read_settings(rubbish)
+        read_settings(wrong)
     lines = str(refused.value).splitlines()
-    assert [line.split()[0] for line in lines] == list(rubbish)
+    assert [line.split()[0] for line in lines] == list(wrong)
     assert "STORE must be sqlite or firestore, not 'postgres'" in lines
 
 
@@ -124,12 +124,12 @@ def test_ports_are_all_different_and_the_gateways_is_the_one_asked_for() -> None
     assert choose_ports(used[0]).gateway == used[0]
 
 
-def test_the_ready_line_has_the_contracts_keys_and_fresh_secrets() -> None:
+def test_the_ready_line_has_the_documented_keys_and_fresh_secrets() -> None:
     line = ready_line(make_plan(CLIENTS="b,a", PORT="8123"))
-    contract = (
+    documented = (
         "event api api_keys callback_secrets callback_secret salad salad_api_key organization project queue b2 media"
     )
-    assert set(contract.split()) <= set(line)
+    assert set(documented.split()) <= set(line)
     assert (line["event"], line["api"]) == ("ready", "http://127.0.0.1:8123")
     assert line["callback_secret"] == line["callback_secrets"]["b"]  # type: ignore[index]
     assert json.dumps(line) != json.dumps(ready_line(make_plan(CLIENTS="b,a", PORT="8123")))
