@@ -11,20 +11,20 @@ from infra.local.json_logs import log_event
 FUNCTIONS = ("submit_job", "job_status", "salad_webhook", "scale_tick")
 ROOT = Path(__file__).resolve().parents[2]
 SHARED_PACKAGE = "avatar_jobs"
-FIXED_DATE = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip can hold; any other would be an arbitrary choice
-FILE_MODE = 0o100644  # a regular file, readable by all, whatever the packing machine's umask is
-UNIX = 3  # zip's "made by" system: makes unpackers read FILE_MODE, and the same on every packing machine
+FIXED_DATE = (1980, 1, 1, 0, 0, 0)  # the earliest date of the zip format: a fixed date keeps the bytes the same
+FILE_MODE = 0o100644  # a regular file, readable by all: independent of the umask of this machine
+UNIX = 3  # zip's "made by" system: unpackers then read FILE_MODE
 
 
 class PackagingError(Exception):
-    """A file that must be in a package is not there, or one lies where none may be."""
+    """A file that a package needs is missing, or there is a file that would not be packed."""
 
 
 def package_files(functions_directory: Path, function: str) -> dict[str, Path]:
-    """Gives what goes into a function's zip: name in the zip -> file on disk, sorted by name.
+    """Returns the content of a function's zip: name in the zip -> file on disk, sorted by name.
 
-    The allow-list is the function's main.py, the common requirements.txt, and *.py of the shared package. Raises
-    PackagingError when one of the first two is missing, or another .py lies beside main.py (it would not be packed).
+    It holds the function's main.py, the common requirements.txt, and every *.py of the shared package. Raises
+    PackagingError when one of the first two is missing, or when another .py is beside main.py: it would not be packed.
     """
     main, requirements = functions_directory / function / "main.py", functions_directory / "requirements.txt"
     missing = [str(path) for path in (main, requirements) if not path.is_file()]
@@ -32,7 +32,7 @@ def package_files(functions_directory: Path, function: str) -> dict[str, Path]:
         raise PackagingError(f"missing: {', '.join(missing)}")
     strays = sorted(path.name for path in main.parent.rglob("*.py") if path != main)
     if strays:
-        raise PackagingError(f"only main.py may lie in {main.parent}, not {', '.join(strays)}")
+        raise PackagingError(f"{main.parent} may contain only main.py, but has {', '.join(strays)}")
     shared = functions_directory / SHARED_PACKAGE
     files = {path.relative_to(functions_directory).as_posix(): path for path in shared.rglob("*.py")}
     files |= {"main.py": main, "requirements.txt": requirements}
@@ -40,7 +40,7 @@ def package_files(functions_directory: Path, function: str) -> dict[str, Path]:
 
 
 def write_package(files: dict[str, Path], target: Path) -> None:
-    """Writes the zip; the same files give the same bytes on every machine, so nothing is compressed: zlibs differ."""
+    """Writes the zip. The same files give the same bytes on every machine, so it is not compressed: zlibs differ."""
     with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive:
         for name, path in files.items():
             entry = zipfile.ZipInfo(name, FIXED_DATE)
@@ -51,7 +51,7 @@ def write_package(files: dict[str, Path], target: Path) -> None:
 
 
 def package_all(functions_directory: Path, out: Path) -> dict[str, Path]:
-    """Writes one zip per function into `out` (made when missing); gives function -> zip. Raises PackagingError."""
+    """Writes one zip per function into `out` (created if missing). Returns function -> zip. Raises PackagingError."""
     out.mkdir(parents=True, exist_ok=True)
     packages = {function: out / f"{function}.zip" for function in FUNCTIONS}
     for function, target in packages.items():
@@ -60,7 +60,7 @@ def package_all(functions_directory: Path, out: Path) -> dict[str, Path]:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Packs what the command line asks for; gives the exit code."""
+    """Writes the packages. Returns the exit code: 0 done, 1 a file is missing or in the wrong place."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=ROOT / "build", help="folder for the zips (default: build/)")
     try:

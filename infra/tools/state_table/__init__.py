@@ -1,1 +1,1 @@
-"""Makes docs/state-table.md by running transition on representative jobs."""
+"""Generates docs/state-table.md by applying `transition` to representative jobs."""

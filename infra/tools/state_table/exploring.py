@@ -1,4 +1,4 @@
-"""Walks from a new job to every state that any order of events can reach, and notes what each event did there. Pure."""
+"""Finds every state that any order of events can lead a new job to, and what each event does there. Pure."""
 
 from collections import deque
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from avatar_jobs.domain.job.transition import transition
 from infra.tools.state_table.representatives import LATER, event_types, examples
 
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
-# The longest that the contract allows, so that the walk's own steps do not come near a deadline by themselves.
+# The longest time-out that the API accepts, so that no step of the search comes near a deadline by accident.
 DAY_SEC = 86_400
 OWN_PHASES = (Phase.ACCEPTED, Phase.DISPATCHED, Phase.REQUEUED, Phase.VERIFYING, Phase.CANCELLING)
 
@@ -22,9 +22,9 @@ State = tuple[str, ...]
 
 
 def state_of(job: Job) -> State:
-    """The class of a job: status, phase class, dispatch of the newest attempt; of a finished one status and callback.
+    """Returns the state of a job: status, phase, dispatch of the newest attempt; when finished, status and callback.
 
-    The phases that a worker reports are one class, `working`.
+    The phases that a worker reports count as one, `working`.
     """
     if job.status.is_terminal:
         return (job.status.value, f"callback {job.callback.state.value}" if job.callback else "no callback")
@@ -34,7 +34,11 @@ def state_of(job: Job) -> State:
 
 @dataclass
 class Found:
-    """What one event does in one state: the states it leads to, and the parts of the job that change without that."""
+    """What one event does in one state.
+
+    leads_to: the states that follow; changes: the fields of the job that change while its state stays the same;
+    sometimes_nothing: whether the event can also change nothing.
+    """
 
     leads_to: set[State] = field(default_factory=set)
     changes: set[str] = field(default_factory=set)
@@ -45,22 +49,22 @@ Table = dict[State, dict[type[ev.Event], Found]]
 
 
 def explore() -> Table:
-    """Every reachable state, and for each event what it does there; an event that never changes anything is empty."""
+    """Returns what each event does in every reachable state."""
     table: Table = {}
-    waiting = deque(_beginnings())
+    waiting = deque(_new_jobs())
     seen = {_detail(job) for job, _ in waiting}
     while waiting:
         job, now = waiting.popleft()
         row = table.setdefault(state_of(job), {event: Found() for event in event_types()})
         for event, after in _steps(job, now):
-            _note(row[type(event)], job, after)
+            _record(row[type(event)], job, after)
             if after is not job and _detail(after) not in seen:
                 seen.add(_detail(after))
                 waiting.append((after, event.at))
     return table
 
 
-def _beginnings() -> list[tuple[Job, datetime]]:
+def _new_jobs() -> list[tuple[Job, datetime]]:
     return [(_new_job(webhook_url), BEGIN) for webhook_url in (None, "https://example.com/done")]
 
 
@@ -86,7 +90,10 @@ def _new_job(webhook_url: str | None) -> Job:
 
 
 def _steps(job: Job, now: datetime) -> Iterator[tuple[ev.Event, Job]]:
-    """Every example of every event: a second later, when leases and silences are over, and behind the deadline."""
+    """Yields every example of every event at three times, and the job after it.
+
+    The times: one second later; when every lease and silence timer has expired; after the deadline.
+    """
     moments = [now + timedelta(seconds=1), now + LATER]
     if not job.status.is_terminal:
         moments.append(deadline_of(job) + timedelta(seconds=1))
@@ -96,7 +103,7 @@ def _steps(job: Job, now: datetime) -> Iterator[tuple[ev.Event, Job]]:
                 yield event, transition(job, event)
 
 
-def _note(found: Found, before: Job, after: Job) -> None:
+def _record(found: Found, before: Job, after: Job) -> None:
     if after is before:
         found.sometimes_nothing = True
     elif state_of(after) != state_of(before):
@@ -106,7 +113,7 @@ def _note(found: Found, before: Job, after: Job) -> None:
 
 
 def _detail(job: Job) -> tuple[Any, ...]:
-    """What tells jobs of one class apart when events act on them differently; times and texts do not."""
+    """Returns what makes events act differently on jobs of the same state. Times and texts do not."""
     newest, claim = job.attempt, job.claimed_result
     return (
         state_of(job),

@@ -1,4 +1,4 @@
-"""One or more examples of every event, made to fit a job; a new event has none until it is added here. Pure."""
+"""Builds examples of every event that fit a job. Add the examples of a new event here. Pure."""
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -8,7 +8,7 @@ from avatar_jobs.domain.errors import JobErrorCode
 from avatar_jobs.domain.job import events as ev
 from avatar_jobs.domain.job.model import ClaimedResult, Job, JobError, Metrics, Output, Phase, Timer
 
-# Past every lease, claim and silence of the life, and well before the deadlines of the examples.
+# Longer than every lease, claim and silence timer of a job, and well before the deadlines of the examples.
 LATER = timedelta(minutes=11)
 
 ERROR = JobError(code=JobErrorCode.GPU_FAULT, message="example", stage="generating", retryable=True)
@@ -26,11 +26,11 @@ OUTPUT = Output(
 
 
 class MissingRepresentativeError(Exception):
-    """An event has no example; the message names it."""
+    """An event has no example; the message names the event."""
 
 
 def event_types() -> list[type[ev.Event]]:
-    """Every event that can happen to a job, in the order of domain/events.py."""
+    """Returns every event that can happen to a job, in the order of domain/job/events.py."""
     return [
         found
         for found in vars(ev).values()
@@ -39,7 +39,7 @@ def event_types() -> list[type[ev.Event]]:
 
 
 def _attempts(job: Job) -> Sequence[int]:
-    """The newest attempt and, where there is one, the one before."""
+    """Returns the numbers of the newest attempt and, if there is one, of the attempt before it."""
     return [number for number in (job.attempt.number, job.attempt.number - 1) if number]
 
 
@@ -48,7 +48,7 @@ def _salad_id(job: Job, number: int) -> str:
 
 
 def _reports(job: Job, at: datetime) -> list[ev.Event]:
-    """From the current run, and from one that nobody heard of before."""
+    """Returns reports of the current run and of a run that has not reported before."""
     number, seq = job.attempt.number, job.attempt.last_seq + 1
     known = job.attempt.runs[-1:] or (f"run-{number}-1",)
     runs = dict.fromkeys((*known, f"run-{number}-{len(job.attempt.runs) + 1}"))
@@ -64,8 +64,8 @@ def _claim(at: datetime, attempt: int) -> ClaimedResult:
     return ClaimedResult(attempt=attempt, salad_job_id=None, output=OUTPUT, metrics=Metrics(), claimed_at=at)
 
 
-def _looks(job: Job, at: datetime) -> list[ev.Event]:
-    """Salad can only be asked for a job whose id is known."""
+def _observations(job: Job, at: datetime) -> list[ev.Event]:
+    """Returns observations of the attempts whose Salad job id is known: Salad can only be asked for these."""
     return [
         ev.AttemptObserved(at=at, attempt=number, running=running)
         for number in _attempts(job)
@@ -113,7 +113,7 @@ EXAMPLES: Mapping[type[ev.Event], Callable[[Job, datetime], list[ev.Event]]] = M
         ),
         ev.JobRefused: _of_attempts(lambda at, n, _: ev.JobRefused(at=at, attempt=n, error=ERROR)),
         ev.RunStopped: _of_attempts(lambda at, n, _: ev.RunStopped(at=at, attempt=n)),
-        ev.AttemptObserved: _looks,
+        ev.AttemptObserved: _observations,
         ev.AttemptClosed: _of_attempts(
             lambda at, n, job: ev.AttemptClosed(at=at, attempt=n, salad_job_id=_salad_id(job, n))
         ),
@@ -134,7 +134,7 @@ EXAMPLES: Mapping[type[ev.Event], Callable[[Job, datetime], list[ev.Event]]] = M
 
 
 def examples(event: type[ev.Event], job: Job, at: datetime) -> Sequence[ev.Event]:
-    """The examples of one event at one moment. Raises MissingRepresentativeError."""
+    """Returns the examples of one event at one time. Raises MissingRepresentativeError."""
     make = EXAMPLES.get(event)
     if make is None:
         raise MissingRepresentativeError(f"{event.__name__} has no example in infra/tools/state_table")
