@@ -1,1 +1,1 @@
-"""The package that the four functions share; imports run bootstrap -> routes -> web -> services -> ports -> domain."""
+"""The package that the four functions share. pyproject.toml holds the order of its imports."""

@@ -1,7 +1,7 @@
-"""Keeps the garbage collector out of the way while a function loads: what is loaded stays for good.
+"""Stops the garbage collector while a function loads, because what is loaded stays for the life of the process.
 
-Loading makes a few hundred thousand objects that live as long as the process. The collector walks them again and again
-while they are made, which is a sixth of a cold start, and once more in every full collection later.
+Loading makes a few hundred thousand objects. The collector would visit them again and again while they are made, which
+takes a sixth of a cold start, and once more in every later full collection.
 """
 
 import gc
@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def without_garbage_collection() -> Iterator[None]:
-    """Collects nothing inside the block; afterwards what was loaded is never looked at again (gc.freeze)."""
+    """Collects nothing inside the block. Afterwards the collector ignores what was loaded (gc.freeze)."""
     gc.disable()
     try:
         yield

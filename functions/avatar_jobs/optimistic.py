@@ -1,4 +1,4 @@
-"""The one way to change a stored job: read, change, write if nobody was faster, else again."""
+"""Changes a stored job: read, change, write; after a conflict with another writer, again. Both stores use it."""
 
 from collections.abc import Callable
 
@@ -7,7 +7,7 @@ from avatar_jobs.domain.job.model import Job
 from avatar_jobs.domain.retry_policy import conflict_delay
 from avatar_jobs.ports.jobs import StoredJob, Updated
 
-# 20 writers at once on the emulator need about 8 rounds; past 30 something else than a race is wrong.
+# 20 writers at once on the emulator need about 8 rounds; after 30 something other than a race is wrong.
 MAX_ROUNDS = 30
 
 
@@ -21,10 +21,12 @@ def update_optimistically(
     jitter: Callable[[], float],
     on_conflict: Callable[[], None],
 ) -> Updated | None:
-    """Applies a pure change to one job; None when the job does not exist.
+    """Applies a pure change to one job. Returns None when the job does not exist.
 
-    read: reads it afresh; write: writes a job if the version still stands, None on conflict; known: saves the first
-    read; pause: sleeps seconds; jitter: draws 0.0 to 1.0. Raises StorageUnavailableError after MAX_ROUNDS conflicts.
+    read: reads the job; write: writes a job when the stored version is still the given one, returns None otherwise;
+    change: may run several times; known: the job as the caller has just read it, which saves the first read; pause:
+    sleeps for some seconds; jitter: returns 0.0 to 1.0; on_conflict: is called after each conflict. Raises
+    StorageUnavailableError after MAX_ROUNDS conflicts.
     """
     stored = known or read()
     for tries in range(MAX_ROUNDS):
@@ -39,4 +41,4 @@ def update_optimistically(
         on_conflict()
         pause(conflict_delay(tries, jitter()))
         stored = read()
-    raise StorageUnavailableError(f"{MAX_ROUNDS} writers in a row were faster")
+    raise StorageUnavailableError(f"{MAX_ROUNDS} writes in a row conflicted with another writer")

@@ -1,6 +1,6 @@
-"""The only reader of the environment: each function's settings, all faults named at once.
+"""Reads the settings of the functions from the environment, and names all faults at once. No other module reads it.
 
-docs/environment.md lists every variable; a test holds that page and this file together.
+docs/environment.md lists every variable; a test compares that page with this file.
 """
 
 import json
@@ -19,19 +19,19 @@ from avatar_jobs.domain.scaling.configuration import DEFAULTS as SCALING_DEFAULT
 from avatar_jobs.domain.scaling.configuration import read_choices
 from avatar_jobs.protocol.signatures import SECRET_PREFIX, secret_bytes
 
-MIN_TOKEN_SECRET = 32  # characters: 128 bits even of hex
+MIN_TOKEN_SECRET = 32  # characters: 128 bits even when they are hex digits
 MIN_API_KEY = 16
 WAKE_JOB_FORM = re.compile(r"projects/[^/]+/locations/[^/]+/jobs/[^/]+")
 CLIENT_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 
 
 class SettingsError(AvatarError):
-    """The environment does not make a working function; the message names every fault."""
+    """The settings are missing or wrong; the message names every fault."""
 
 
 @dataclass(frozen=True)
 class StoreSettings:
-    """STORE, and where the jobs lie; exactly one of the two places is set."""
+    """STORE and its place: exactly one of sqlite_path and firestore_project is set."""
 
     sqlite_path: Path | None
     firestore_project: str | None
@@ -40,7 +40,7 @@ class StoreSettings:
 
 @dataclass(frozen=True)
 class ClientSettings:
-    """API_CLIENTS: the keys and the callback secrets of each client; several live side by side while one rotates."""
+    """API_CLIENTS: the keys and the callback secrets by client. During a rotation a client has several of each."""
 
     api_keys: Mapping[str, Sequence[str]] = field(repr=False)
     callback_secrets: Mapping[str, Sequence[str]] = field(repr=False)
@@ -48,7 +48,7 @@ class ClientSettings:
 
 @dataclass(frozen=True)
 class SaladSettings:
-    """Where and as whom we talk to Salad."""
+    """SALAD_*: Salad's API, our key to it, and our queue."""
 
     url: str
     api_key: str = field(repr=False)
@@ -59,7 +59,10 @@ class SaladSettings:
 
 @dataclass(frozen=True)
 class DispatchSettings:
-    """What a sent job carries: where it reports to, and the secrets of its token (the first signs)."""
+    """What a job takes along to its worker.
+
+    base_url: the origin of salad_webhook, which gets its reports; token_secrets: the first one signs its report token.
+    """
 
     base_url: str
     token_secrets: tuple[str, ...] = field(repr=False)
@@ -67,7 +70,7 @@ class DispatchSettings:
 
 @dataclass(frozen=True)
 class MintSettings:
-    """The key that makes and deletes storage keys of single jobs, and where."""
+    """The key that makes and deletes storage keys of single jobs, and the origin of B2's native API."""
 
     api_url: str
     key_id: str
@@ -76,7 +79,11 @@ class MintSettings:
 
 @dataclass(frozen=True)
 class OutputSettings:
-    """The bucket of finished videos."""
+    """The bucket of finished videos, and how apps get at them.
+
+    prefix: the folder in the bucket; download_url: the origin of plain file URLs; public: True for plain file URLs,
+    False for presigned ones; lifetime: how long after its end a job's video can be fetched.
+    """
 
     key_id: str
     app_key: str = field(repr=False)
@@ -91,7 +98,7 @@ class OutputSettings:
 
 @dataclass(frozen=True)
 class EndingSettings:
-    """What a function needs to end jobs: the bucket, the clients' callback secrets, and whether it is the rehearsal."""
+    """What a function needs to end jobs: the bucket, the clients with their callback secrets, and REHEARSAL_MODE."""
 
     bucket: OutputSettings
     clients: ClientSettings
@@ -99,7 +106,11 @@ class EndingSettings:
 
 
 class Environment:
-    """Reads variables one by one and remembers every fault; check() raises them together."""
+    """The environment variables, read one by one.
+
+    A wrong variable raises nothing when it is read; its method returns a placeholder. check() raises all faults at
+    once. variables: the values by name.
+    """
 
     def __init__(self, variables: Mapping[str, str]) -> None:
         self._variables = variables
@@ -107,7 +118,7 @@ class Environment:
 
     @classmethod
     def of_process(cls) -> "Environment":
-        """The environment of this process."""
+        """Returns the environment of this process."""
         return cls(dict(os.environ))
 
     def check(self) -> None:
@@ -116,7 +127,7 @@ class Environment:
             raise SettingsError("the settings are wrong: " + "; ".join(dict.fromkeys(self._faults)))
 
     def text(self, name: str, default: str | None = None) -> str:
-        """A variable that must not be empty, unless there is a default."""
+        """Returns a text. Without a default it must not be empty."""
         value = self._variables.get(name, "").strip()
         if value:
             return value
@@ -125,14 +136,14 @@ class Environment:
         return default or ""
 
     def choice(self, name: str, default: str, allowed: Sequence[str]) -> str:
-        """A variable with a closed list of values."""
+        """Returns one of the allowed values."""
         value = self.text(name, default)
         if value not in allowed:
             self._faults.append(f"{name} must be one of {', '.join(allowed)}")
         return value
 
     def number(self, name: str, default: int, low: int, high: int) -> int:
-        """A whole number within bounds."""
+        """Returns a whole number from low to high."""
         value = self.text(name, str(default))
         if not re.fullmatch(r"[0-9]{1,9}", value) or not low <= int(value) <= high:
             self._faults.append(f"{name} must be a whole number from {low} to {high}")
@@ -140,7 +151,7 @@ class Environment:
         return int(value)
 
     def origin(self, name: str, default: str | None = None) -> str:
-        """An http(s) URL; the rehearsal's are http."""
+        """Returns an http(s) URL without its trailing slash; the rehearsal's URLs are http."""
         value = self.text(name, default)
         parts = urlsplit(value)
         if value and (parts.scheme not in ("http", "https") or not parts.hostname):
@@ -148,26 +159,29 @@ class Environment:
         return value.rstrip("/")
 
     def secrets(self, name: str, problem: Callable[[str], str | None]) -> tuple[str, ...]:
-        """Comma-separated secrets, the newest first; problem says what is wrong with one, never quoting it."""
+        """Returns comma-separated secrets, the newest first.
+
+        problem: returns what is wrong with one secret, without quoting it, or None.
+        """
         values = tuple(part.strip() for part in self.text(name).split(",") if part.strip())
         self._faults.extend(f"{name} {fault}" for fault in {problem(value) for value in values} if fault)
         return values
 
     def rehearsal(self) -> bool:
-        """REHEARSAL_MODE: URLs from outside may also be http and loopback."""
+        """Returns REHEARSAL_MODE: True also allows http and loopback in URLs from outside."""
         return self.choice("REHEARSAL_MODE", "false", ("true", "false")) == "true"
 
     def token_secrets(self) -> tuple[str, ...]:
-        """REPORT_TOKEN_SECRETS: the first signs, all are accepted."""
+        """Returns REPORT_TOKEN_SECRETS: the first one signs, all are accepted."""
         short = f"must hold secrets of at least {MIN_TOKEN_SECRET} characters"
         return self.secrets("REPORT_TOKEN_SECRETS", lambda value: short if len(value) < MIN_TOKEN_SECRET else None)
 
     def webhook_secrets(self) -> tuple[str, ...]:
-        """SALAD_WEBHOOK_SECRETS: all are accepted."""
+        """Returns SALAD_WEBHOOK_SECRETS: all are accepted."""
         return self.secrets("SALAD_WEBHOOK_SECRETS", _webhook_secret_problem)
 
     def store(self) -> StoreSettings:
-        """STORE and its place."""
+        """Returns STORE and its place: SQLITE_PATH, or FIRESTORE_PROJECT and FIRESTORE_DATABASE."""
         kind = self.choice("STORE", "firestore", ("firestore", "sqlite"))
         database = self.text("FIRESTORE_DATABASE", "(default)")
         if kind == "sqlite":
@@ -176,7 +190,7 @@ class Environment:
         return StoreSettings(None, project, database)
 
     def salad(self) -> SaladSettings:
-        """SALAD_*."""
+        """Returns SALAD_API_URL, SALAD_API_KEY and the names of organisation, project and queue."""
         return SaladSettings(
             url=self.origin("SALAD_API_URL", "https://api.salad.com/api/public"),
             api_key=self.text("SALAD_API_KEY"),
@@ -186,7 +200,7 @@ class Environment:
         )
 
     def outputs(self) -> OutputSettings:
-        """B2_* and OUTPUT_*."""
+        """Returns B2_* and OUTPUT_*: the bucket of finished videos."""
         return OutputSettings(
             key_id=self.text("B2_KEY_ID"),
             app_key=self.text("B2_APP_KEY"),
@@ -200,7 +214,7 @@ class Environment:
         )
 
     def clients(self) -> ClientSettings:
-        """API_CLIENTS: {"client": {"api_keys": [...], "callback_secrets": [...]}}."""
+        """Returns API_CLIENTS: {"client": {"api_keys": [...], "callback_secrets": [...]}}, without wrong ones."""
         text = self.text("API_CLIENTS")
         try:
             document = json.loads(text) if text else {}
@@ -221,12 +235,14 @@ class Environment:
         return EndingSettings(self.outputs(), self.clients(), self.rehearsal())
 
     def dispatching(self) -> DispatchSettings:
-        """PUBLIC_BASE_URL: the origin under which Salad and the workers reach salad_webhook; REPORT_TOKEN_SECRETS."""
+        """Returns PUBLIC_BASE_URL, where Salad and the workers reach salad_webhook, and REPORT_TOKEN_SECRETS."""
         return DispatchSettings(self.origin("PUBLIC_BASE_URL"), self.token_secrets())
 
     def minting(self) -> MintSettings | None:
-        """WORKER_UPLOAD_KEYS: per_job (each job's worker gets a key for its outputs alone) or node (None: workers have
-        a key of their own); B2_MINT_*, B2_API_URL."""
+        """Returns B2_MINT_* and B2_API_URL, or None when WORKER_UPLOAD_KEYS is `node`.
+
+        `per_job`: each job's worker gets a key for that job's outputs; `node`: workers have a key of their own.
+        """
         if self.choice("WORKER_UPLOAD_KEYS", "per_job", ("per_job", "node")) == "node":
             return None
         return MintSettings(
@@ -236,13 +252,13 @@ class Environment:
         )
 
     def scaling(self) -> ScalingChoices:
-        """SCALE_*, WINDOWED_*, CURRENT_MAX_REPLICAS, ALWAYS_ON_MIN_REPLICAS_3060, DAILY_BUDGET_USD."""
+        """Returns SCALE_*, WINDOWED_*, CURRENT_MAX_REPLICAS, ALWAYS_ON_MIN_REPLICAS_3060 and DAILY_BUDGET_USD."""
         choices, faults = read_choices({name: self.text(name, default) for name, default in SCALING_DEFAULTS.items()})
         self._faults += faults
         return choices
 
     def wake_job(self) -> tuple[str, str] | None:
-        """WAKE_JOB, the scheduler's job that calls the tick, and WAKE_API_URL; None without one."""
+        """Returns WAKE_JOB, the scheduler's job that calls the tick, with WAKE_API_URL, or None without it."""
         job = self.text("WAKE_JOB", "")
         api_url = self.origin("WAKE_API_URL", "https://cloudscheduler.googleapis.com")
         if job and not WAKE_JOB_FORM.fullmatch(job):
@@ -250,16 +266,16 @@ class Environment:
         return (job, api_url) if job else None
 
     def submit_instances(self) -> int:
-        """SUBMIT_MAX_INSTANCES: how many instances of submit_job share its part of Salad's calls."""
+        """Returns SUBMIT_MAX_INSTANCES: how many instances of submit_job share its calls to Salad."""
         return self.number("SUBMIT_MAX_INSTANCES", 10, 1, 1000)
 
     def tick_period(self) -> timedelta:
-        """TICK_PERIOD_SEC: how often the scheduler calls."""
+        """Returns TICK_PERIOD_SEC: the time between two calls of the scheduler."""
         return timedelta(seconds=self.number("TICK_PERIOD_SEC", 60, 1, 3600))
 
 
 def client_faults(document: Mapping[str, Any]) -> list[str]:
-    """Returns what is wrong with a parsed API_CLIENTS, naming clients and never a secret."""
+    """Returns what is wrong with a parsed API_CLIENTS. The faults name clients and never a secret."""
     faults = []
     for name, entry in document.items():
         if not CLIENT_NAME.fullmatch(name):

@@ -1,4 +1,4 @@
-"""Answers for the status of one job, cancels it, and tells how the system stands."""
+"""The function job_status: returns or cancels one job, and returns the health of the system."""
 
 from avatar_jobs.cold_start import without_garbage_collection
 
@@ -14,5 +14,5 @@ with without_garbage_collection():
 
 @functions_framework.http
 def job_status(request: Request) -> Response:
-    """Hands the request to the endpoint, which answers whatever happens."""
+    """Passes the request to the endpoint, which always returns an answer."""
     return endpoint(request)

@@ -1,4 +1,4 @@
-"""Takes in Salad's webhooks and the workers' reports."""
+"""The function salad_webhook: accepts Salad's webhooks and the workers' reports."""
 
 from avatar_jobs.cold_start import without_garbage_collection
 
@@ -14,5 +14,5 @@ with without_garbage_collection():
 
 @functions_framework.http
 def salad_webhook(request: Request) -> Response:
-    """Hands the request to the endpoint, which answers whatever happens."""
+    """Passes the request to the endpoint, which always returns an answer."""
     return endpoint(request)

@@ -1,4 +1,4 @@
-"""Runs one tick for the scheduler."""
+"""The function scale_tick: runs one tick for the scheduler."""
 
 from avatar_jobs.cold_start import without_garbage_collection
 
@@ -14,5 +14,5 @@ with without_garbage_collection():
 
 @functions_framework.http
 def scale_tick(request: Request) -> Response:
-    """Hands the request to the endpoint, which answers whatever happens."""
+    """Passes the request to the endpoint, which always returns an answer."""
     return endpoint(request)

@@ -1,4 +1,4 @@
-"""Accepts and lists avatar-video jobs."""
+"""The function submit_job: accepts and lists jobs."""
 
 from avatar_jobs.cold_start import without_garbage_collection
 
@@ -14,5 +14,5 @@ with without_garbage_collection():
 
 @functions_framework.http
 def submit_job(request: Request) -> Response:
-    """Hands the request to the endpoint, which answers whatever happens."""
+    """Passes the request to the endpoint, which always returns an answer."""
     return endpoint(request)

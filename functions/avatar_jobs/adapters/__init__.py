@@ -1,1 +1,1 @@
-"""I/O: each adapter fills one port; they import ports and domain, never each other."""
+"""The adapters: each implements one port with real I/O. They import ports and domain, never each other."""

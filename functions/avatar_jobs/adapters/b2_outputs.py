@@ -1,4 +1,4 @@
-"""The bucket of finished videos on Backblaze B2's S3-compatible endpoint; boto3 is imported only when it is used."""
+"""The bucket of finished videos, on Backblaze B2's S3-compatible endpoint. boto3 is imported on first use."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -12,16 +12,19 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_s3.type_defs import HeadObjectOutputTypeDef
 
-LINK_LIFETIME_SEC = 3600  # the contract's: long enough to download, short enough that a leaked link ages
-TIMEOUT_SEC = 4.0  # a look at one file; the webhook that waits for it has 10 s in Salad's eyes
-MAX_VERSIONS = 16  # three attempts of ours, four runs of Salad's each, upload one version apiece: 12, and some room
+LINK_LIFETIME_SEC = 3600  # long enough to download, short enough that a leaked link soon ends (docs/architecture.md)
+TIMEOUT_SEC = 4.0  # for one request; Salad gives the webhook that waits for it 10 s
+MAX_VERSIONS = 16  # three attempts with up to four runs at Salad each upload 12 versions at most; the rest is spare
 
 Answer = TypeVar("Answer")
 
 
 class B2Outputs:
-    """Fills the OutputStore port. endpoint: https://s3.<region>.backblazeb2.com; download_url: the plain file host;
-    public: links are plain file URLs instead of presigned ones."""
+    """The OutputStore port on Backblaze B2.
+
+    endpoint: https://s3.<region>.backblazeb2.com; download_url: the origin of plain file URLs; public: True returns
+    plain file URLs instead of presigned ones.
+    """
 
     def __init__(
         self,
@@ -73,8 +76,8 @@ class B2Outputs:
     def delete(self, key: str) -> None:
         """See OutputStore.delete.
 
-        B2 keeps every version, and a DELETE that names none only hides the file (Backblaze's documentation of its
-        S3-compatible API); so the newest is deleted by its id until none is left.
+        B2 keeps every version, and a DELETE without a version id only hides the file (Backblaze's documentation of its
+        S3-compatible API). So the newest version is deleted by its id until none is left.
         """
         for _ in range(MAX_VERSIONS):
             head = self._head(key)
@@ -82,14 +85,14 @@ class B2Outputs:
                 return
             self._delete_version(key, head.get("VersionId"))
         raise ProviderError(
-            f"the file still stands after {MAX_VERSIONS} of its versions were deleted",
+            f"the file still exists after {MAX_VERSIONS} of its versions were deleted",
             status=None,
             retryable=True,
             may_have_happened=True,
         )
 
     def link(self, key: str, now: datetime) -> str:
-        """See OutputStore.link; botocore signs with its own clock, so `now` only documents the port."""
+        """See OutputStore.link. botocore signs with its own clock, so `now` is not used."""
         if self._public:
             return f"{self._download_url}/file/{quote(self._bucket)}/{quote(key)}"
         return self._client.generate_presigned_url(
@@ -97,21 +100,21 @@ class B2Outputs:
         )
 
     def _head(self, key: str) -> "HeadObjectOutputTypeDef | None":
-        return _asked("a look at one file", lambda: self._client.head_object(Bucket=self._bucket, Key=key))
+        return _asked("a HEAD of one file", lambda: self._client.head_object(Bucket=self._bucket, Key=key))
 
     def _delete_version(self, key: str, version: str | None) -> None:
-        """version: None where the storage keeps no versions."""
+        """Deletes one version. version: None where the storage keeps no versions."""
 
         def delete() -> object:
             if version is None:
                 return self._client.delete_object(Bucket=self._bucket, Key=key)
             return self._client.delete_object(Bucket=self._bucket, Key=key, VersionId=version)
 
-        _asked("the deletion of one file", delete)
+        _asked("a DELETE of one file", delete)
 
 
 def _asked(what: str, call: Callable[[], Answer]) -> Answer | None:
-    """Makes one call; None when the storage says that there is no such file. Raises ProviderError."""
+    """Makes one call. Returns None when the storage says that the file does not exist. Raises ProviderError."""
     from botocore.exceptions import BotoCoreError, ClientError
 
     try:
@@ -123,7 +126,7 @@ def _asked(what: str, call: Callable[[], Answer]) -> Answer | None:
         raise ProviderError(
             f"the bucket answered {status} to {what}",
             status=status,
-            retryable=True,  # a refused key is the system's fault, not the job's: somebody will repair it
+            retryable=True,  # also for a refused key: an operator must repair it, and the job can then go on
             may_have_happened=not 400 <= status < 500,
         ) from error
     except BotoCoreError as error:

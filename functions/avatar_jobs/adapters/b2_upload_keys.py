@@ -1,4 +1,4 @@
-"""Makes and deletes application keys at Backblaze B2 with b2sdk, which is imported only when it is used."""
+"""Makes and deletes application keys at Backblaze B2 with b2sdk, which is imported on first use."""
 
 import logging
 import threading
@@ -15,15 +15,18 @@ from avatar_jobs.domain.upload_keys import CAPABILITIES, UploadKey, lifetime, na
 if TYPE_CHECKING:
     from b2sdk.v3 import B2Api
 
-CONNECT_SEC = 2.0  # B2 answers a connection in a fraction of that, or not at all
-REFUSED_STATUS = 400  # stands for every answer of B2's that is not a success and not a fault of B2
+CONNECT_SEC = 2.0  # B2 accepts a connection in a fraction of that, or not at all
+REFUSED_STATUS = 400  # the status for every answer that is neither a success nor a fault of B2
 
 Answer = TypeVar("Answer")
 
 
 class B2UploadKeys:
-    """Fills the UploadKeys port. key_id, app_key: a key that may make and delete keys; api_url: the native API's
-    origin; mint_sec, revoke_sec: for all requests of one call together; clock: monotonic seconds."""
+    """The UploadKeys port on Backblaze B2.
+
+    api_url: the origin of B2's native API; key_id, app_key: a key that may make and delete keys; mint_sec, revoke_sec:
+    time limit in seconds for all requests of one call together; clock: returns monotonic seconds.
+    """
 
     def __init__(
         self,
@@ -52,7 +55,7 @@ class B2UploadKeys:
     def mint(self, job_id: str, attempt: int, expires_at: datetime, now: datetime) -> UploadKey:
         """See UploadKeys.mint."""
         made = self._asked(
-            "the making of an upload key", self._mint_sec, lambda: self._create(job_id, attempt, expires_at, now)
+            "making an upload key", self._mint_sec, lambda: self._create(job_id, attempt, expires_at, now)
         )
         return UploadKey(self._api_url, str(made.id_), str(made.application_key), self._bucket, self._prefix)
 
@@ -67,7 +70,7 @@ class B2UploadKeys:
                 if not _is_gone(error):
                     raise
 
-        self._asked("the deletion of an upload key", self._revoke_sec, delete)
+        self._asked("deleting an upload key", self._revoke_sec, delete)
 
     def _create(self, job_id: str, attempt: int, expires_at: datetime, now: datetime) -> Any:
         api = self._api()
@@ -75,15 +78,15 @@ class B2UploadKeys:
             self._bucket_id = str(api.get_bucket_by_name(self._bucket).id_)
         return api.create_key(
             list(CAPABILITIES),
-            f"avatar-{job_id}-{attempt}",  # found again by people who look at the account's keys
+            f"avatar-{job_id}-{attempt}",  # lets operators recognise it in the account's list of keys
             valid_duration_seconds=int(lifetime(expires_at, now).total_seconds()),
             bucket_ids=[self._bucket_id],
             name_prefix=name_prefix(self._prefix, job_id),
         )
 
     def _api(self) -> "B2Api":
-        """The authorized API; b2sdk renews its token by itself when it has expired."""
-        # Many threads may find a B2 that is away at one moment; none waits in the queue beyond its own time.
+        """Returns the authorized API; b2sdk renews an expired token by itself."""
+        # While B2 is unavailable, many threads may wait here; each waits only within its own time limit.
         if not self._lock.acquire(timeout=max(0.0, self._budget.left_sec())):
             raise TimeoutError("another thread is still opening the account")
         try:
@@ -100,8 +103,10 @@ class B2UploadKeys:
             self._lock.release()
 
     def _asked(self, what: str, limit_sec: float, call: Callable[[], Answer]) -> Answer:
-        """Makes one call within its time; raises ProviderError, whose text holds nothing that B2 was told. A refused
-        minting key is the system's fault, not the job's, so it is retryable: somebody will repair it."""
+        """Makes one call within its time limit. Raises ProviderError, whose text holds no part of the request.
+
+        The error is retryable also when B2 refuses our own key: an operator must repair it, and the job can then go on.
+        """
         from b2sdk.v3.exception import B2Error
 
         self._budget.begin(limit_sec)
@@ -110,7 +115,7 @@ class B2UploadKeys:
         except (B2Error, requests.RequestException, OSError) as error:
             status = REFUSED_STATUS if isinstance(error, B2Error) and not hasattr(error, "is_silence") else None
             raise _failed(what, error, status) from error
-        except (ValueError, LookupError, TypeError, AttributeError) as error:  # not B2's JSON: b2sdk trips over it
+        except (ValueError, LookupError, TypeError, AttributeError) as error:  # the answer was not B2's JSON
             raise _failed(what, error, None) from error
 
 
@@ -120,15 +125,17 @@ def _failed(what: str, error: Exception, status: int | None) -> ProviderError:
 
 
 def _silence_b2sdk() -> None:
-    """b2sdk traces its calls at DEBUG, the secrets of new keys and the account's tokens among their arguments; so its
-    loggers are switched off, which no level that is set later switches on again."""
+    """Disables b2sdk's loggers for good: at DEBUG they write the arguments of calls, which hold keys and tokens.
+
+    A log level that is set later does not enable a disabled logger.
+    """
     for name, logger in logging.root.manager.loggerDict.items():
         if name.partition(".")[0] == "b2sdk" and isinstance(logger, logging.Logger):
             logger.disabled = True
 
 
 class _Budget:
-    """What is left of the present call's time, in the thread that makes it."""
+    """The time limit of the current call; each thread has its own."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
@@ -143,11 +150,14 @@ class _Budget:
 
 
 def _session(budget: _Budget) -> requests.Session:
-    """A session whose requests are tried once, within the budget: b2sdk itself would try for minutes. No proxies."""
+    """Returns a session that sends each request once, within the budget, and uses no proxy.
+
+    b2sdk's own session retries for minutes.
+    """
     from b2sdk.v3.exception import B2Error
 
-    class AbandonedError(B2Error):  # type: ignore[misc]  # b2sdk has no types; its own retries let such errors pass
-        is_silence = True  # nobody was there to refuse anything
+    class AbandonedError(B2Error):  # type: ignore[misc]  # b2sdk has no types; it does not retry this error
+        is_silence = True  # B2 gave no answer, so it refused nothing
 
     class BoundedSession(requests.Session):
         def request(self, *args: Any, **options: Any) -> requests.Response:
@@ -169,6 +179,6 @@ def _session(budget: _Budget) -> requests.Session:
 
 
 def _is_gone(error: Exception) -> bool:
-    """B2 answers 400 bad_request "application key does not exist" to the deletion of a key that is gone or expired."""
+    """True when the key was already deleted or has expired: B2 answers 400 "application key does not exist"."""
     text = str(error).lower()
     return "does not exist" in text or "not found" in text or "no such" in text

@@ -1,4 +1,4 @@
-"""Posts callbacks to apps through the URL guard: one try, no redirect, a small answer, a deadline."""
+"""Sends callbacks to apps through the URL guard: one request, no redirect, a time limit."""
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -13,7 +13,11 @@ from avatar_jobs.protocol.http_answers import retry_after_sec
 
 
 class GuardedCallbackSender:
-    """Fills the CallbackSender port. pool: from guarded_http; the answer's body is never read."""
+    """The CallbackSender port over HTTP; it does not read the body of an answer.
+
+    pool: from guarded_http; rehearsal: True also allows http and loopback URLs; now: returns the current time, to read
+    dates in Retry-After.
+    """
 
     def __init__(
         self, *, pool: urllib3.PoolManager, rehearsal: bool, now: Callable[[], datetime], log: EventLog
@@ -43,5 +47,5 @@ class GuardedCallbackSender:
             self._log("callback_not_answered", reason=type(error).__name__)
             return CallbackAnswer(http_status=None)
         pause = retry_after_sec(response.headers.get("Retry-After"), self._now())
-        response.close()  # what the app says beyond its status is of no use to us
+        response.close()  # only the status counts
         return CallbackAnswer(http_status=response.status, retry_after_sec=pause)

@@ -1,4 +1,4 @@
-"""HTTP to a URL from outside: resolved once, every address judged, connected to the address that was judged."""
+"""HTTP to URLs from outside: the host is resolved once, every address is checked, and only a checked one is used."""
 
 import socket
 from collections.abc import Callable, Sequence
@@ -30,7 +30,8 @@ def guarded_pool(
 ) -> urllib3.PoolManager:
     """Returns a urllib3 pool whose connections all go through the guard; TLS still verifies the URL's host name.
 
-    urllib3 reads no proxy from the environment. resolver and dial are arguments, so that a test can watch the peer.
+    rehearsal: True also allows loopback addresses; resolver, dial: arguments, so that a test can see which address is
+    connected. urllib3 reads no proxy from the environment.
     """
 
     def connect(connection: HTTPConnection) -> socket.socket:
@@ -38,12 +39,12 @@ def guarded_pool(
         addresses = resolver(host, connection.port)
         if not addresses:
             raise UrlNotAllowedError("The URL's host does not resolve.")
-        for address in addresses:  # one bad address among good ones is an attack, not an accident
+        for address in addresses:  # one forbidden address refuses the URL: it may be an attack
             judge_address(address, rehearsal=rehearsal)
         return dial(addresses[0], connection.port, connection.timeout)
 
     class GuardedHttpConnection(HTTPConnection):
-        """A plain connection through the guard; reached in the rehearsal only."""
+        """A plain HTTP connection through the guard; only the rehearsal uses it."""
 
         def _new_conn(self) -> socket.socket:
             return connect(self)

@@ -1,4 +1,4 @@
-"""Asks Cloud Scheduler to run the tick's job now, with google-cloud-scheduler, imported only when it is used."""
+"""Asks Cloud Scheduler to run the tick now, with google-cloud-scheduler, which is imported on first use."""
 
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -8,12 +8,15 @@ from avatar_jobs.domain.errors import ProviderError
 if TYPE_CHECKING:
     from google.cloud.scheduler_v1 import CloudSchedulerClient
 
-TIMEOUT_SEC = 2.0  # nobody waits for it; an instance that is frozen after its answer must not keep it open for long
+TIMEOUT_SEC = 2.0  # short, because the cloud may freeze an instance once its answer is sent
 
 
 class SchedulerWaker:
-    """Fills the TickWaker port. job: projects/<project>/locations/<region>/jobs/<name>; api_url: the API's origin,
-    where an http one is the rehearsal's, which asks for no identity."""
+    """The TickWaker port on Cloud Scheduler.
+
+    job: projects/<project>/locations/<region>/jobs/<name>; api_url: the API's origin; an http one is the rehearsal's,
+    which needs no credentials.
+    """
 
     def __init__(self, job: str, api_url: str) -> None:
         self._job = job
@@ -30,7 +33,7 @@ class SchedulerWaker:
             self._client().run_job(name=self._job, timeout=TIMEOUT_SEC, retry=None)
         except (GoogleAPIError, GoogleAuthError, NotTheAnswerError, OSError) as error:
             raise ProviderError(
-                f"the scheduler could not be asked ({type(error).__name__})",
+                f"the call to the scheduler failed ({type(error).__name__})",
                 status=None,
                 retryable=True,
                 may_have_happened=True,

@@ -1,1 +1,1 @@
-"""The only place that picks concrete adapters: one module for each function, which imports what that one needs."""
+"""Chooses the adapters: one module for each function, which imports only what that function needs."""

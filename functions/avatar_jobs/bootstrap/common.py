@@ -1,4 +1,4 @@
-"""What every function needs: the clock, randomness, the job store, the bucket. Network clients open on first use."""
+"""Builds what every function needs: clock, randomness, stores, bucket. Network clients connect on first use."""
 
 import random
 import secrets
@@ -21,7 +21,7 @@ def utc_now() -> datetime:
 
 
 def draw_id() -> str:
-    """Returns 128 random bits as 32 hex digits: unguessable, and safe in paths and file names."""
+    """Returns 128 random bits as 32 hex digits, unguessable and safe in paths and file names."""
     return secrets.token_hex(16)
 
 
@@ -30,7 +30,7 @@ JITTER: Callable[[], float] = random.SystemRandom().random
 
 @dataclass(frozen=True)
 class Stores:
-    """The three ports of one store."""
+    """The three store ports, on one database."""
 
     jobs: JobStore
     tick_state: TickState
@@ -38,7 +38,7 @@ class Stores:
 
 
 def open_stores(settings: StoreSettings, log: JsonLog) -> Stores:
-    """Returns the store that the settings name; it connects on first use."""
+    """Returns the stores that the settings name; they connect on first use. log: for conflicts and unreadable jobs."""
 
     def on_conflict() -> None:
         log("store_conflict")
@@ -54,7 +54,7 @@ def open_stores(settings: StoreSettings, log: JsonLog) -> Stores:
             file, pause=time.sleep, jitter=JITTER, on_conflict=on_conflict, on_unreadable=on_unreadable
         )
         return Stores(jobs, SqliteTickState(file), SqliteSnapshotArchive(file))
-    # Google's client takes most of a second to import; a function on SQLite does not need it.
+    # Google's client takes most of a second to import, and a function on SQLite does not need it.
     from google.cloud import firestore
 
     from avatar_jobs.adapters import firestore_store

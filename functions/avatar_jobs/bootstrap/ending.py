@@ -1,4 +1,4 @@
-"""Builds what the functions share that can end a job."""
+"""Builds the services that the functions share which can end a job."""
 
 from dataclasses import dataclass
 

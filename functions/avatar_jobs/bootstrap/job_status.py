@@ -1,4 +1,4 @@
-"""Builds job_status."""
+"""Builds the function job_status from its adapters."""
 
 from avatar_jobs.bootstrap import common
 from avatar_jobs.bootstrap.ending import job_ending
@@ -10,7 +10,7 @@ from avatar_jobs.settings import Environment
 
 
 def build(environment: Environment) -> Endpoint:
-    """Builds the endpoint. Raises SettingsError naming every fault of its settings."""
+    """Builds the endpoint. Raises SettingsError, which names every fault of its settings."""
     log = JsonLog("job_status")
     place, settings = environment.store(), environment.ending()
     environment.check()

@@ -1,4 +1,4 @@
-"""Builds salad_webhook, which holds no Salad key."""
+"""Builds the function salad_webhook from its adapters; it holds no key to Salad."""
 
 from avatar_jobs.bootstrap import common
 from avatar_jobs.bootstrap.ending import job_ending
@@ -10,7 +10,7 @@ from avatar_jobs.settings import Environment
 
 
 def build(environment: Environment) -> Endpoint:
-    """Builds the endpoint. Raises SettingsError naming every fault of its settings."""
+    """Builds the endpoint. Raises SettingsError, which names every fault of its settings."""
     log = JsonLog("salad_webhook")
     place = environment.store()
     webhook_secrets, token_secrets = environment.webhook_secrets(), environment.token_secrets()

@@ -13,11 +13,11 @@ from avatar_jobs.services.tick.ticker import Ticker
 from avatar_jobs.settings import Environment
 
 TICK_KEY_SEC = 5.0  # for one storage key; while B2 is unavailable, the jobs must not use up the tick's time
-TICK_SALAD_SEC = 10.0  # for one call to Salad; the tick's time must do for all of them
+TICK_SALAD_SEC = 10.0  # for one call to Salad; all of them must fit into the tick's time
 
 
 def build(environment: Environment) -> Endpoint:
-    """Builds the endpoint. Raises SettingsError naming every fault of its settings."""
+    """Builds the endpoint. Raises SettingsError, which names every fault of its settings."""
     log = JsonLog("scale_tick")
     place, salad_settings, period = environment.store(), environment.salad(), environment.tick_period()
     dispatching, minting = environment.dispatching(), environment.minting()

@@ -1,4 +1,4 @@
-"""What the two functions share that talk to Salad."""
+"""Builds what the two functions share that send jobs to Salad."""
 
 import time
 from collections.abc import Callable
@@ -16,7 +16,7 @@ from avatar_jobs.settings import DispatchSettings, MintSettings, OutputSettings,
 
 
 def salad_client(settings: SaladSettings, timeout_sec: float) -> SaladClient:
-    """Salad, with the time that the caller has."""
+    """Returns a client of Salad. timeout_sec: time limit of one call."""
     return SaladClient(
         base_url=settings.url,
         api_key=settings.api_key,
@@ -31,7 +31,10 @@ def salad_client(settings: SaladSettings, timeout_sec: float) -> SaladClient:
 def upload_keys(
     settings: MintSettings | None, bucket: OutputSettings, *, mint_sec: float, revoke_sec: float
 ) -> UploadKeys | None:
-    """Makes storage keys within the time that the caller has; None where workers have a key of their own."""
+    """Returns what makes storage keys, or None where workers have a key of their own.
+
+    settings: None for that case; mint_sec, revoke_sec: time limit in seconds to make and to delete one key.
+    """
     if settings is None:
         return None
     keys = B2UploadKeys(
@@ -55,7 +58,7 @@ def dispatcher(
     log: JsonLog,
     has_call: Callable[[], bool],
 ) -> Dispatcher:
-    """Sends attempts; has_call: whether this process may make one more call to Salad now."""
+    """Returns what sends attempts. has_call: takes one of this process's calls to Salad; False when none is left."""
     return Dispatcher(
         store=store,
         salad=salad,

@@ -1,4 +1,4 @@
-"""Builds submit_job."""
+"""Builds the function submit_job from its adapters."""
 
 from threading import Thread
 
@@ -17,13 +17,13 @@ from avatar_jobs.services.queries.job_view import JobRenderer
 from avatar_jobs.services.queries.lister import Lister
 from avatar_jobs.settings import Environment
 
-SUBMIT_SALAD_SEC = 4.0  # the app waits: one try, and its 202 within 8 s
-SUBMIT_KEY_SEC = 2.5  # for its storage key before that; a cold instance needs three requests, a warm one a single one
-SUBMIT_REVOKE_SEC = 1.0  # one request, for a key whose job Salad did not take; else it is deleted at the job's end
+SUBMIT_SALAD_SEC = 4.0  # for one try at Salad; the app waits, and its 202 must come within 8 s
+SUBMIT_KEY_SEC = 2.5  # for the storage key before that: three requests on a cold instance, one on a warm one
+SUBMIT_REVOKE_SEC = 1.0  # for one request: deletes the key of a job that Salad refused; else the job's end deletes it
 
 
 def build(environment: Environment) -> Endpoint:
-    """Builds the endpoint. Raises SettingsError naming every fault of its settings."""
+    """Builds the endpoint. Raises SettingsError, which names every fault of its settings."""
     log = JsonLog("submit_job")
     place, salad, bucket = environment.store(), environment.salad(), environment.outputs()
     dispatching, minting = environment.dispatching(), environment.minting()

@@ -1,1 +1,1 @@
-"""What the services need from the outside world, as Protocols; the adapters fill them in."""
+"""What the services need from the outside world, as Protocols; the adapters implement them."""

@@ -1,4 +1,4 @@
-"""The store of jobs and their idempotency records."""
+"""The port of the store of jobs and their idempotency records."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from avatar_jobs.domain.job.model import Job, JobStatus
 
 @dataclass(frozen=True)
 class StoredJob:
-    """A job as it was read or written, and its version: opaque text that the next write must find unchanged."""
+    """A job as it was read or written, with its version: opaque text, which the next write must find unchanged."""
 
     job: Job
     version: str
@@ -21,8 +21,8 @@ class StoredJob:
 class JobFilter:
     """Which of a client's jobs to list.
 
-    status: None lists every status; created_after and created_before: exclusive bounds; position: created_at and id of
-    the last job of the page before, behind which the list goes on.
+    status: None for every status; created_after, created_before: exclusive bounds; position: created_at and id of the
+    last job of the page before; the list continues after it.
     """
 
     client: str
@@ -65,22 +65,24 @@ class AlreadyCreated:
 
 @dataclass(frozen=True)
 class Updated:
-    """A job before and after a change; both are the same object when the change left it as it was and nothing was
-    written."""
+    """A job before and after a change.
+
+    Both are the same object when the change altered nothing; then nothing was written.
+    """
 
     before: Job
     after: StoredJob
 
     @property
     def changed(self) -> bool:
-        """Returns True when something was written."""
+        """True when something was written."""
         return self.after.job is not self.before
 
 
 class JobStore(Protocol):
     """The store of jobs and their idempotency records.
 
-    Every method raises StorageUnavailableError, after 5 s at most, when the store does not answer.
+    Every method raises StorageUnavailableError, after 5 s at most.
     """
 
     def create(self, job: Job, record: IdempotencyRecord | None) -> Created | AlreadyCreated:
@@ -92,19 +94,19 @@ class JobStore(Protocol):
         ...
 
     def get(self, job_id: str) -> StoredJob | None:
-        """Returns one job, or None when there is none with this id."""
+        """Returns one job, or None when no job has this id."""
         ...
 
     def update(self, job_id: str, change: Callable[[Job], Job], known: StoredJob | None = None) -> Updated | None:
-        """Reads, changes and writes one job, and starts over on a conflict; returns None when there is no such job.
+        """Reads, changes and writes one job; after a conflict it starts again. Returns None when there is no such job.
 
-        change: a pure function, which may run several times; known: the job as the caller has just read or written it,
+        change: a pure function; it may run several times. known: the job as the caller has just read or written it,
         which saves the first read.
         """
         ...
 
     def due(self, now: datetime, limit: int) -> Sequence[StoredJob]:
-        """Returns the jobs whose next_action_at is not after now, earliest first."""
+        """Returns the jobs whose next_action_at is at or before now, earliest first."""
         ...
 
     def count_open(self, client: str | None) -> int:
@@ -112,7 +114,7 @@ class JobStore(Protocol):
         ...
 
     def list_jobs(self, wanted: JobFilter, limit: int) -> Sequence[Job]:
-        """Returns the jobs that match a filter, newest first (by creation, then id)."""
+        """Returns the jobs that match a filter, newest first (by created_at, then id)."""
         ...
 
     def overview(self, finished_since: datetime) -> Overview:
@@ -127,5 +129,5 @@ class JobStore(Protocol):
         ...
 
     def purge(self, job: Job) -> None:
-        """Deletes a job and its idempotency record; one that does not exist is no error."""
+        """Deletes a job and its idempotency record. It is no error when they do not exist."""
         ...

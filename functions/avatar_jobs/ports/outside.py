@@ -1,4 +1,4 @@
-"""The scheduler, the apps' webhooks, the clock and the log."""
+"""The ports of the scheduler, the apps' webhooks, the clock and the log."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,16 +7,19 @@ from typing import Any, Protocol
 
 
 class TickWaker(Protocol):
-    """Whoever calls the tick every minute."""
+    """The scheduler that calls the tick every minute."""
 
     def wake(self) -> None:
-        """Has the tick called now. Raises ProviderError."""
+        """Asks the scheduler to call the tick now. Raises ProviderError."""
         ...
 
 
 @dataclass(frozen=True)
 class CallbackAnswer:
-    """What the app's webhook answered: its HTTP status, None when there was no answer; the pause it asked for."""
+    """The answer of an app's webhook.
+
+    http_status: None when there was no answer; retry_after_sec: the pause in seconds that the app asked for.
+    """
 
     http_status: int | None
     retry_after_sec: float | None = None
@@ -28,10 +31,10 @@ class CallbackAnswer:
 
 
 class CallbackSender(Protocol):
-    """Posts one callback to an app, through the URL guard, following no redirect; never raises for the app's faults."""
+    """Sends callbacks to apps, through the URL guard and without following redirects."""
 
     def send(self, url: str, headers: Mapping[str, str], body: bytes, timeout_sec: float) -> CallbackAnswer:
-        """Sends once and says what came back."""
+        """Sends one POST. Returns the answer; a fault of the app is an answer too and raises nothing."""
         ...
 
 
@@ -39,13 +42,16 @@ class Clock(Protocol):
     """The current time."""
 
     def __call__(self) -> datetime:
-        """Returns now, aware, UTC."""
+        """Returns the current time in UTC, with its time zone."""
         ...
 
 
 class EventLog(Protocol):
-    """Writes one JSON line an event."""
+    """The log: one JSON line for each event."""
 
     def __call__(self, event: str, **fields: Any) -> None:
-        """event: what happened, in snake_case; fields: plain JSON values, never a secret."""
+        """Writes one line.
+
+        event: what happened, in snake_case; fields: plain JSON values, never a secret.
+        """
         ...

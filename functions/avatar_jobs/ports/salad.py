@@ -1,4 +1,4 @@
-"""The GPU cloud: its job queue and its container groups."""
+"""The port of SaladCloud, the GPU cloud: its job queue and its container groups."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol

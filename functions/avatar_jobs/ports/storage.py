@@ -1,4 +1,4 @@
-"""The object storage: the bucket of finished videos and the keys that workers upload with."""
+"""The ports of the object storage: the bucket of finished videos, and the keys with which workers upload."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,20 +8,20 @@ from avatar_jobs.domain.upload_keys import UploadKey
 
 
 class UploadKeys(Protocol):
-    """Makes storage keys for single jobs. Each call raises ProviderError."""
+    """Makes and deletes storage keys for single jobs. Every method raises ProviderError."""
 
     def mint(self, job_id: str, attempt: int, expires_at: datetime, now: datetime) -> UploadKey:
-        """Makes a key that reads and writes this job's outputs alone and ends at expires_at."""
+        """Returns a new key that reads and writes only this job's outputs, until expires_at."""
         ...
 
     def revoke(self, key_id: str) -> None:
-        """Deletes a key; one that is gone already is fine."""
+        """Deletes a key. It is no error when the key does not exist."""
         ...
 
 
 @dataclass(frozen=True)
 class StoredObject:
-    """A file in the bucket: its size in bytes."""
+    """A file in the bucket."""
 
     size_bytes: int
 
@@ -30,13 +30,16 @@ class OutputStore(Protocol):
     """The bucket of finished videos."""
 
     def find(self, key: str) -> StoredObject | None:
-        """Looks at one file; None when the storage says that there is none. Raises ProviderError."""
+        """Returns one file, or None when the storage says that it does not exist. Raises ProviderError."""
         ...
 
     def link(self, key: str, now: datetime) -> str:
-        """Makes a link to a file, without a network call; a presigned one is valid for an hour from now."""
+        """Returns a link to a file, without a network call. A presigned link is valid for one hour from now."""
         ...
 
     def delete(self, key: str) -> None:
-        """Removes a file with all its versions for good; one that is not there is fine. Raises ProviderError."""
+        """Deletes a file with all its versions. It is no error when the file does not exist.
+
+        Raises ProviderError.
+        """
         ...

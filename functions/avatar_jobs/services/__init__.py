@@ -1,1 +1,1 @@
-"""Use cases, one a file, on domain and ports alone."""
+"""The use cases, one in each module; they use only domain, protocol and ports."""

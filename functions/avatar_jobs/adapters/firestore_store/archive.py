@@ -1,4 +1,4 @@
-"""The archive of what ticks saw and decided, on Firestore."""
+"""The snapshot archive on Firestore."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ COLLECTION = "snapshots"
 
 
 class FirestoreSnapshotArchive:
-    """The SnapshotArchive port on Firestore: one document for each tick, with a time to live."""
+    """The SnapshotArchive port on Firestore: one document for each tick. Firestore deletes it at expires_at."""
 
     def __init__(self, connection: FirestoreConnection) -> None:
         self._connection = connection

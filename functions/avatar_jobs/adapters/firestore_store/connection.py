@@ -1,4 +1,4 @@
-"""The connection to Firestore: retries within 5 s, and one error for every failed call."""
+"""The connection to Firestore: retries within 5 s, and one kind of error for every failed call."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,9 +10,9 @@ from google.cloud import firestore
 
 from avatar_jobs.domain.errors import StorageUnavailableError
 
-# The client library retries for over a minute by default; a request has 5 s for the store.
+# The client library retries for more than a minute by default; a request has 5 s for the store.
 TOTAL_SEC = 5.0
-TRY_SEC = 2.5  # of one try, so that a connection that hangs leaves time for a second try
+TRY_SEC = 2.5  # for one try, so that a connection that hangs leaves time for a second try
 TRANSIENT = (
     google_errors.ServiceUnavailable,
     google_errors.DeadlineExceeded,
@@ -23,17 +23,20 @@ TRANSIENT = (
 
 @contextmanager
 def unavailable() -> Iterator[None]:
-    """Turns what the client library raises for a failed call into StorageUnavailableError."""
+    """Raises StorageUnavailableError for every failed call inside the block."""
     try:
         yield
     except google_errors.RetryError as error:
         raise StorageUnavailableError("the store did not answer within 5 s") from error
     except google_errors.GoogleAPICallError as error:
-        raise StorageUnavailableError(f"the store refused: {error.code or type(error).__name__}") from error
+        raise StorageUnavailableError(f"the store refused the call: {error.code or type(error).__name__}") from error
 
 
 class FirestoreConnection:
-    """One connection, which the three ports share. client: returns a client; called once, on first use."""
+    """A connection that the three store adapters share.
+
+    client: returns a client; it is called once, on first use.
+    """
 
     def __init__(self, client: Callable[[], firestore.Client]) -> None:
         self._open = client
@@ -41,11 +44,11 @@ class FirestoreConnection:
 
     @property
     def client(self) -> firestore.Client:
-        """Returns the client and makes it on the first call."""
+        """The client; it is made on first use."""
         self._opened = self._opened or self._open()
         return self._opened
 
     def limits(self) -> dict[str, Any]:
-        """Returns the retry and the time-out of one call, as keyword arguments."""
+        """Returns the retry and the time-out of one call, as keyword arguments for the client library."""
         retry = Retry(if_exception_type(*TRANSIENT), initial=0.1, maximum=1.0, timeout=TOTAL_SEC - TRY_SEC)
         return {"retry": retry, "timeout": TRY_SEC}

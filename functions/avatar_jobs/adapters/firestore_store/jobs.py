@@ -1,6 +1,7 @@
-"""Jobs and their idempotency records on Firestore: optimistic writes on the document's update time, and the queries.
+"""Jobs and their idempotency records on Firestore.
 
-Every query that needs a composite index is named in COMPOSITE_INDEXES.
+A write succeeds only when the document's update time is still the one that was read. COMPOSITE_INDEXES names the index
+of every query that needs one.
 """
 
 import hashlib
@@ -23,7 +24,7 @@ from avatar_jobs.protocol.stored_job import from_body, readable, to_columns
 
 JOBS, IDEMPOTENCY = "jobs", "idempotency"  # the two collections
 OPEN = [JobStatus.QUEUED.value, JobStatus.RUNNING.value]
-# (field, descending); single fields are indexed by themselves, `body` and `write_id` must be exempt.
+# (field, descending). Firestore indexes single fields by itself; Terraform exempts `body` and `write_id` from that.
 COMPOSITE_INDEXES: tuple[tuple[tuple[str, bool], ...], ...] = (
     (("client", False), ("created_at", True)),
     (("client", False), ("status", False), ("created_at", True)),
@@ -49,7 +50,7 @@ def _stored(snapshot: Any) -> StoredJob:
 class FirestoreJobStore:
     """The JobStore port on Firestore.
 
-    pause, jitter, on_conflict: see optimistic.py; draw_id: returns 128 random bits as text, by which a repeated write
+    pause, jitter, on_conflict: see optimistic.py; draw_id: returns 128 random bits as text, with which a repeated write
     recognises its own first try; on_unreadable: is called with the id of a due job that this release cannot read.
     """
 
@@ -95,14 +96,14 @@ class FirestoreJobStore:
         return Created(StoredJob(job, results[0].update_time.rfc3339()))
 
     def _existing(self, job: Job, record: IdempotencyRecord | None) -> Created | AlreadyCreated:
-        """Returns what a create found in its place: the job of another request, or its own first try."""
+        """Returns the document that blocked a create: the job of another request, or the create's own first try."""
         found = self.find_record(record.client, record.key) if record else None
         if found and found.job_id != job.id:
             self._on_conflict()
             return AlreadyCreated(found)
         own = self.get(job.id)
         if own is None:
-            raise StorageUnavailableError("a document that blocked the new job is gone again")
+            raise StorageUnavailableError("the document that blocked the new job no longer exists")
         return Created(own)
 
     def find_record(self, client: str, key: str) -> IdempotencyRecord | None:
@@ -144,7 +145,7 @@ class FirestoreJobStore:
         return StoredJob(job, results[0].update_time.rfc3339())
 
     def _own_write(self, job_id: str, write_id: str) -> StoredJob | None:
-        """Returns the stored job when this write's own first try left it; None when another writer was faster."""
+        """Returns the stored job when this write's own first try wrote it, or None when another writer was first."""
         snapshot = self._jobs.document(job_id).get(**self._connection.limits())
         own = snapshot.exists and (snapshot.to_dict() or {}).get("write_id") == write_id
         return _stored(snapshot) if own else None

@@ -1,4 +1,4 @@
-"""The tick's lease and what the last tick left, on Firestore."""
+"""The tick's lease and the fleet state on Firestore."""
 
 import json
 from collections.abc import Mapping
@@ -64,7 +64,7 @@ class FirestoreTickState:
             try:
                 batch.commit(**self._connection.limits())
             except (google_errors.FailedPrecondition, google_errors.Aborted):
-                return  # the lease ran out and another tick holds it now
+                return  # the lease has expired, and another tick holds it now
 
     def fleet_state(self) -> FleetState:
         """See TickState.fleet_state."""

@@ -1,4 +1,4 @@
-"""The three store ports on one SQLite file: the store of local runs and tests."""
+"""The three store ports on one SQLite file, for the rehearsal and the tests."""
 
 from avatar_jobs.adapters.sqlite_store.archive import SqliteSnapshotArchive
 from avatar_jobs.adapters.sqlite_store.file import SqliteFile

@@ -1,4 +1,4 @@
-"""The archive of what ticks saw and decided, in the SQLite file."""
+"""The snapshot archive in the SQLite file."""
 
 import json
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""The SQLite file that the three ports share: its set-up, and one transaction at a time."""
+"""The SQLite file that the three store adapters share: its set-up and its transactions."""
 
 import sqlite3
 import weakref
@@ -11,17 +11,20 @@ from avatar_jobs.adapters.sqlite_store.schema import SCHEMA
 from avatar_jobs.domain.errors import StorageUnavailableError
 from avatar_jobs.domain.retry_policy import conflict_delay
 
-BUSY_SEC = 4.5  # how long a writer waits for another one's lock: inside the ports' 5 s
-SWITCH_TRIES = 20  # about 5 s with the back-off of conflicts
+BUSY_SEC = 4.5  # how long a writer waits for another writer's lock; the ports allow 5 s
+SWITCH_TRIES = 20  # about 5 s with the pauses of conflict_delay
 
 
 def to_text(moment: datetime | None) -> str | None:
-    """Returns UTC text of fixed width, so that text order is time order."""
+    """Returns a time as UTC text of fixed width, so that the order of texts is the order of times."""
     return moment.astimezone(UTC).isoformat(timespec="microseconds") if moment else None
 
 
 class SqliteFile:
-    """One file, which several processes may share. pause: sleeps some seconds; jitter: returns 0.0 to 1.0."""
+    """An SQLite file, which several processes may share.
+
+    pause: sleeps for some seconds; jitter: returns 0.0 to 1.0.
+    """
 
     def __init__(self, path: Path, *, pause: Callable[[float], None], jitter: Callable[[], float]) -> None:
         self._path = path
@@ -31,9 +34,10 @@ class SqliteFile:
 
     @contextmanager
     def transaction(self, *, write: bool = False) -> Iterator[sqlite3.Connection]:
-        """Opens a connection for one transaction; a write holds the file's write lock from its first statement.
+        """Opens a connection for one transaction.
 
-        Raises StorageUnavailableError for every failure of SQLite.
+        write: True takes the file's write lock before the first statement. Raises StorageUnavailableError for every
+        failure of SQLite.
         """
         try:
             connection = sqlite3.connect(self._path, timeout=BUSY_SEC, isolation_level=None)
@@ -47,7 +51,7 @@ class SqliteFile:
         except sqlite3.Error as error:
             raise StorageUnavailableError(f"the store failed: {error}") from error
         finally:
-            connection.close()  # an open transaction is rolled back
+            connection.close()  # rolls an open transaction back
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
         if not self._prepared:
@@ -55,17 +59,17 @@ class SqliteFile:
             connection.executescript(f"BEGIN IMMEDIATE; {SCHEMA} COMMIT;")
             self._keep_open()
             self._prepared = True
-        # A crash of the machine may lose the last second of local data; a crash of a process loses nothing.
+        # A crash of the machine may lose the last second of data, which is local; a crash of a process loses nothing.
         connection.execute("PRAGMA synchronous = NORMAL")
 
     def _keep_open(self) -> None:
-        """Keeps one idle connection open: SQLite writes back and deletes its log whenever the last one is closed."""
+        """Keeps one idle connection open, because SQLite deletes its log when the last one closes, which costs time."""
         keeper = sqlite3.connect(self._path, check_same_thread=False)
         keeper.execute("SELECT id FROM fleet").fetchall()
         weakref.finalize(self, keeper.close)
 
     def _switch_to_write_ahead_log(self, connection: sqlite3.Connection) -> None:
-        """Turns on the write-ahead log; tries again, because SQLite does not wait here for another process's lock."""
+        """Turns on the write-ahead log. Tries again, because SQLite does not wait here for another process's lock."""
         for tries in range(SWITCH_TRIES):
             try:
                 connection.execute("PRAGMA journal_mode = WAL")

@@ -1,4 +1,4 @@
-"""The tables of the SQLite store; each statement may run again on a file that has them."""
+"""The tables of the SQLite store. Each statement changes nothing when it runs again."""
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS jobs (

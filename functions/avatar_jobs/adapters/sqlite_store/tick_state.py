@@ -1,4 +1,4 @@
-"""The tick's lease and what the last tick left, in the SQLite file."""
+"""The tick's lease and the fleet state in the SQLite file."""
 
 import json
 from collections.abc import Mapping

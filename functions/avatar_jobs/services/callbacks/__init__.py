@@ -1,1 +1,1 @@
-"""Calling the webhooks of apps."""
+"""Calls the webhooks of apps."""

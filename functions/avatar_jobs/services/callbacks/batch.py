@@ -1,4 +1,4 @@
-"""The tick's callbacks: collected while it works, then tried side by side, few at a time for one host."""
+"""The callbacks of one tick: collected while the tick works, then sent in parallel, a few at a time for each host."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -12,12 +12,12 @@ from avatar_jobs.ports.jobs import StoredJob
 from avatar_jobs.ports.outside import Clock, EventLog
 from avatar_jobs.services.callbacks.deliverer import CallbackDeliverer
 
-PARALLEL = 16  # tries at a time: with 15 s each, a tick still reaches some fifty slow apps
-PARALLEL_A_HOST = 2  # one slow app must not hold all of them, nor be flooded
+PARALLEL = 16  # tries at a time; with 15 s for each, a tick still reaches about fifty slow apps
+PARALLEL_A_HOST = 2  # one slow app must not occupy all of them, and must not be flooded
 
 
 class CallbackBatch:
-    """Looks like a CallbackDeliverer, but keeps what it is given until deliver_all."""
+    """A CallbackTrier that collects callbacks and delivers them together in deliver_all."""
 
     def __init__(self, *, deliverer: CallbackDeliverer, clock: Clock, log: EventLog) -> None:
         self._deliverer = deliverer
@@ -27,14 +27,17 @@ class CallbackBatch:
         self._lock = Lock()
 
     def deliver(self, leased: StoredJob, timeout_sec: float) -> bool:
-        """Keeps one leased callback for the end of the tick; never delivered yet."""
+        """Adds one leased callback to the batch. Returns False: it is not delivered yet."""
         with self._lock:
             self._waiting.append((leased, timeout_sec))
         return False
 
     def deliver_all(self, stop_at: datetime) -> int:
-        """Tries everything that waits; after stop_at only the first of each lane, the others' leases run out. Returns
-        how many were taken."""
+        """Tries all collected callbacks, in lanes of one host. Returns how many the apps accepted.
+
+        stop_at: after this time only the first callback of each lane is tried; the leases of the others expire, and a
+        later tick tries them.
+        """
         with self._lock:
             waiting, self._waiting = self._waiting, []
         lanes: defaultdict[tuple[str, int], list[tuple[StoredJob, float]]] = defaultdict(list)
@@ -44,13 +47,16 @@ class CallbackBatch:
             return sum(pool.map(lambda lane: self._run(lane, stop_at), lanes.values()))
 
     def _run(self, lane: Iterable[tuple[StoredJob, float]], stop_at: datetime) -> int:
-        """One after the other: a slow host holds as many threads as it has lanes, and no more."""
-        taken = 0
+        """Tries the callbacks of one lane one after the other, so that a slow host occupies one thread for each lane.
+
+        Returns how many the app accepted.
+        """
+        accepted = 0
         for number, (leased, timeout_sec) in enumerate(lane):
             if number > 0 and self._clock() >= stop_at:
                 break
-            taken += self._try(leased, timeout_sec)
-        return taken
+            accepted += self._try(leased, timeout_sec)
+        return accepted
 
     def _try(self, leased: StoredJob, timeout_sec: float) -> bool:
         try:

@@ -1,4 +1,4 @@
-"""Delivers the callback of a finished job: rendered and signed afresh for each try, one id for all."""
+"""Delivers the callback of a finished job. Each try is rendered and signed anew, with the same webhook id."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -15,22 +15,25 @@ from avatar_jobs.protocol.signatures import signed_headers
 from avatar_jobs.protocol.times import to_text
 from avatar_jobs.services.queries.job_view import JobRenderer
 
-FIRST_TRY_SEC = 5.0  # made by the request that ended the job: Salad and the worker wait for that request
-LATER_TRY_SEC = 15.0  # made by the tick
-GONE = 410  # the app says that nobody will ever listen there again
+FIRST_TRY_SEC = 5.0  # sent by the request that ended the job, and Salad or the worker waits for that request
+LATER_TRY_SEC = 15.0  # sent by the tick
+GONE = 410  # the app says that this URL will never accept callbacks again
 
 
 class CallbackTrier(Protocol):
-    """Takes a leased callback: tries it at once, or keeps it for the end of the tick."""
+    """Takes leased callbacks: it tries each at once, or keeps it for the end of the tick."""
 
     def deliver(self, leased: StoredJob, timeout_sec: float) -> bool:
-        """Returns whether the app took it."""
+        """Tries or keeps one callback. Returns True when the app has accepted it."""
         ...
 
 
 @dataclass(frozen=True, kw_only=True)
 class CallbackDeliverer:
-    """secrets: the callback secrets of each client, each of which signs; jitter: draws 0.0 to 1.0."""
+    """Delivers callbacks to apps at once.
+
+    jitter: returns 0.0 to 1.0; secrets: the callback secrets by client; each callback carries a signature of each one.
+    """
 
     store: JobStore
     sender: CallbackSender
@@ -41,7 +44,11 @@ class CallbackDeliverer:
     secrets: Mapping[str, Sequence[str]] = field(repr=False)
 
     def deliver(self, leased: StoredJob, timeout_sec: float) -> bool:
-        """Tries once and stores the outcome; returns whether the app took it. The caller holds the callback's lease."""
+        """Sends one callback and stores the outcome. Returns True when the app accepted it.
+
+        leased: a job whose callback lease the caller holds; timeout_sec: time limit for the app's answer. Raises
+        StorageUnavailableError when the outcome cannot be stored.
+        """
         job = leased.job
         if job.callback is None or job.input.webhook_url is None:
             return False
@@ -79,7 +86,7 @@ class CallbackDeliverer:
 
 
 def _state(tried: CallbackTried) -> str:
-    """What the callback is after the try, as the job shows it."""
+    """Returns the callback's state after the try, as the job shows it."""
     if tried.delivered:
         return CallbackState.DELIVERED.value
     return (CallbackState.RETRYING if tried.next_attempt_at else CallbackState.FAILED).value

@@ -1,1 +1,1 @@
-"""Sending one attempt to Salad, with its storage key."""
+"""Sends one attempt to Salad, with its storage key."""

@@ -1,4 +1,4 @@
-"""Sends one claimed attempt to Salad, once, and stores what the answer (or its loss) means."""
+"""Sends one claimed attempt to Salad, once, and stores what the answer means; a lost answer is an outcome too."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -21,7 +21,7 @@ from avatar_jobs.protocol.worker_input import queue_metadata, worker_input
 
 
 class LockedBucket:
-    """One process's share of Salad's calls, taken from by many threads."""
+    """A call bucket that many threads share: one process's share of the calls to Salad."""
 
     def __init__(self, bucket: CallBucket, clock: Clock) -> None:
         self._bucket = bucket
@@ -29,7 +29,7 @@ class LockedBucket:
         self._lock = Lock()
 
     def take(self) -> bool:
-        """Takes one call if there is one left."""
+        """Takes one call. Returns False when none is left."""
         with self._lock:
             return self._bucket.take(self._clock())
 
@@ -54,9 +54,9 @@ class Dispatcher:
     has_call: Callable[[], bool]
 
     def send(self, claimed: StoredJob) -> StoredJob:
-        """Sends the newest attempt of a job that the caller has claimed; returns the job as it stands afterwards.
+        """Sends the newest attempt of a job that the caller has claimed. Returns the job after the change.
 
-        Raises StorageUnavailableError when the outcome could not be stored; the claim then runs out by itself.
+        Raises StorageUnavailableError when the outcome cannot be stored; the claim then expires by itself.
         """
         job = claimed.job
         outcome = self._outcome(job)
@@ -76,11 +76,11 @@ class Dispatcher:
         if not self.has_call():
             now = self.clock()
             return DispatchUnsent(
-                at=now, attempt=number, retry_at=now, reason="this instance's share of calls is spent"
+                at=now, attempt=number, retry_at=now, reason="this instance has used its share of calls to Salad"
             )
         try:
             key = self._mint(job)
-        except ProviderError as error:  # nothing was sent; a video that nobody may store is not worth a GPU
+        except ProviderError as error:  # nothing was sent: without a key the worker could not store the video
             self.log("upload_key_not_made", level="alarm", job_id=job.id, attempt=number, reason=str(error))
             return self._unsent(job, error)
         return self._sent(job, key)
@@ -115,8 +115,10 @@ class Dispatcher:
         return self.upload_keys.mint(job.id, job.attempt.number, job.credentials_expire_at, self.clock())
 
     def _revoked_or_kept(self, job: Job, key_id: str | None) -> str | None:
-        """Nobody has heard of this key: deleted at once, so that a Salad that refuses for hours piles up none. Returns
-        the id of one that cannot be deleted now, which is then left to the end of the job."""
+        """Deletes the key of an attempt that was not sent, so that keys do not pile up while Salad refuses jobs.
+
+        Returns the id of a key that cannot be deleted now; it is deleted at the end of the job.
+        """
         if self.upload_keys is None or key_id is None:
             return None
         try:

@@ -1,1 +1,1 @@
-"""What an app asks for: submit a job, cancel a job, within the limits of the queue."""
+"""Takes the requests of apps: submits and cancels jobs, within the limits of the queue."""

@@ -1,4 +1,4 @@
-"""Keeps the queue within its limits: so many open jobs in all, so many a client."""
+"""Keeps the queue within its limits: the open jobs of all clients together, and of each client."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -7,16 +7,16 @@ from avatar_jobs.domain.errors import ApiError, ApiErrorCode
 from avatar_jobs.ports.jobs import JobStore
 from avatar_jobs.ports.outside import Clock
 
-MAX_OPEN = 5_000  # the contract's; some days of work for the largest fleet that the budget allows
-MAX_OPEN_OF_CLIENT = 2_000  # the contract's; one app cannot fill the queue of all
-# A count is good for this long, with what this instance accepted since added: two reads a submit would be most of its
-# cost, and a limit of thousands need not be exact to the job.
+MAX_OPEN = 5_000  # some days of work for the largest fleet that the budget allows (docs/architecture.md)
+MAX_OPEN_OF_CLIENT = 2_000  # one app cannot fill the queue for all
+# How long a count is used; the jobs that this instance has accepted since are added to it. Two reads for each submit
+# would be most of its cost, and a limit of thousands need not be exact to the job.
 COUNT_LIFETIME = timedelta(seconds=2)
 FULL_RETRY_SEC = 30
 
 
 class Admission:
-    """One instance's view of how full the queue is."""
+    """The counts of open jobs, as one instance knows them, and the limits that it applies to them."""
 
     def __init__(self, *, store: JobStore, clock: Clock) -> None:
         self._store = store
@@ -29,12 +29,12 @@ class Admission:
         self._require(None, MAX_OPEN, "All clients together have")
 
     def open_jobs(self) -> int:
-        """How many unfinished jobs all clients had at the last count, and what was accepted since."""
+        """Returns the number of unfinished jobs of all clients: the last count and the jobs accepted since."""
         counted = self._counts.get(None)
         return counted[1] if counted else 0
 
     def accepted(self, client: str) -> None:
-        """Notes one job that was accepted since the last count."""
+        """Adds one accepted job to the counts."""
         for of in (client, None):
             if of in self._counts:
                 counted_at, count = self._counts[of]

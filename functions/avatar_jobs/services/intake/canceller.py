@@ -1,4 +1,4 @@
-"""Takes in an app's wish to end its job."""
+"""Cancels jobs for apps."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -13,16 +13,19 @@ from avatar_jobs.services.queries.read_job import read_stored
 
 
 class Announcer(Protocol):
-    """Tells the app of a job that an update ended."""
+    """Calls the app's webhook when an update has ended its job."""
 
     def announce(self, updated: Updated) -> None:
-        """Makes the first callback try, or leaves it to the tick."""
+        """Makes the first callback try when this update ended the job, or leaves it to the tick."""
         ...
 
 
 @dataclass(frozen=True, kw_only=True)
 class Canceller:
-    """announcer: makes the callback try when the job ended at once."""
+    """Cancels jobs for apps.
+
+    announcer: makes the first callback try when the job ended at once.
+    """
 
     store: JobStore
     announcer: Announcer
@@ -30,8 +33,10 @@ class Canceller:
     log: EventLog
 
     def cancel(self, client: str, job_id: str) -> Job:
-        """Returns the job with its cancellation requested, however often this is asked. Raises ApiError
-        job_not_found, and job_already_finished when it succeeded or failed before."""
+        """Requests the cancellation of a job; a repeated request changes nothing. Returns the job.
+
+        Raises ApiError job_not_found, or job_already_finished when the job succeeded or failed before.
+        """
         stored = read_stored(self.store, client, job_id)
         requested = CancelRequested(at=self.clock())
         updated = self.store.update(job_id, lambda job: transition(job, requested), known=stored)

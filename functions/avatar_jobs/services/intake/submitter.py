@@ -1,4 +1,4 @@
-"""Accepts a job: one write for the job, its idempotency record and the claimed dispatch, then one try at Salad."""
+"""Accepts a job: writes it with its idempotency record and the claimed dispatch at once, then sends it to Salad."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from avatar_jobs.services.intake.tick_trigger import TickTrigger
 
 @dataclass(frozen=True)
 class Submission:
-    """One accepted request: who sends it, under which ids, and its parsed body."""
+    """A valid request to submit a job: its client, its ids and its parsed body."""
 
     client: str
     request_id: str
@@ -29,7 +29,10 @@ class Submission:
 
 @dataclass(frozen=True)
 class Accepted:
-    """The job as it is now, and whether an earlier request with the same key made it."""
+    """The result of a submission.
+
+    job: as it is now; replayed: True when an earlier request with the same idempotency key created it.
+    """
 
     job: Job
     replayed: bool
@@ -39,8 +42,8 @@ class Accepted:
 class Submitter:
     """Accepts new jobs.
 
-    tick_trigger: has the tick called when a job comes into an idle system; draw_id: draws 128 random bits as text;
-    retention: from a job's end until its file and record are removed.
+    tick_trigger: starts a tick when a job arrives in an idle system; draw_id: returns 128 random bits as text;
+    retention: time from a job's end until its file and record are deleted.
     """
 
     store: JobStore
@@ -53,8 +56,10 @@ class Submitter:
     retention: timedelta
 
     def submit(self, submission: Submission) -> Accepted:
-        """Returns the new job, or the one that the key stands for. Raises StorageUnavailableError (nothing was
-        written) and ApiError idempotency_key_reused, queue_full."""
+        """Creates a job and sends it to Salad. Returns it, or the job that the idempotency key already names.
+
+        Raises ApiError idempotency_key_reused or queue_full; StorageUnavailableError when nothing was written.
+        """
         now = self.clock()
         body = {"input": submission.job_input.model_dump(), "metadata": submission.metadata}
         job = new_job(
@@ -91,13 +96,13 @@ class Submitter:
         self.log("job_accepted", job_id=job.id, client=job.client, request_id=job.request_id, attempt=1)
         try:
             return Accepted(self.dispatcher.send(created.stored).job, replayed=False)
-        except StorageUnavailableError as error:  # the job stands; the tick finds its claim run out
+        except StorageUnavailableError as error:  # the job is stored; the tick finds its claim expired
             self.log("dispatch_outcome_not_stored", level="warning", job_id=job.id, reason=str(error))
             return Accepted(job, replayed=False)
 
     def _replay(self, record: IdempotencyRecord, body_fingerprint: str) -> Accepted:
         require_same_body(record, body_fingerprint)
         stored = self.store.get(record.job_id)
-        if stored is None:  # both are written together and go together
-            raise StorageUnavailableError("the key's job is gone")
+        if stored is None:  # both are written together and deleted together
+            raise StorageUnavailableError("the job of the idempotency key does not exist")
         return Accepted(stored.job, replayed=True)

@@ -1,4 +1,4 @@
-"""Has the tick run at once when a job comes into an idle system, instead of up to a minute later."""
+"""Starts a tick at once when a job arrives in an idle system, instead of up to a minute later."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -7,11 +7,14 @@ from threading import Lock
 from avatar_jobs.domain.errors import ProviderError
 from avatar_jobs.ports.outside import Clock, EventLog, TickWaker
 
-PAUSE = timedelta(seconds=20)  # of one instance: a burst wakes the tick once, and the next minute is near anyway
+PAUSE = timedelta(seconds=20)  # between two requests of one instance; a burst of jobs starts one tick
 
 
 class TickTrigger:
-    """waker: None where nobody can be asked; start: runs a call beside the request, whose answer never waits for it."""
+    """Asks the scheduler for a tick when a job arrives in an idle system.
+
+    waker: None where there is no scheduler to ask; start: runs a call in parallel, so that the request need not wait.
+    """
 
     def __init__(
         self, *, waker: TickWaker | None, clock: Clock, log: EventLog, start: Callable[[Callable[[], None]], None]
@@ -24,7 +27,10 @@ class TickTrigger:
         self._asked_at: datetime | None = None
 
     def job_came(self, open_before: int) -> None:
-        """open_before: how many jobs were unfinished before this one; never raises."""
+        """Starts a tick when the system was idle and none was requested within PAUSE; never raises.
+
+        open_before: the number of unfinished jobs before this one.
+        """
         if self._waker is None or open_before > 0 or not self._is_time():
             return
         self._start(self._wake)

@@ -1,1 +1,1 @@
-"""What becomes of a job: worker reports, results, verification, the end."""
+"""Applies what happens to a job: worker reports, results, verification, the end."""

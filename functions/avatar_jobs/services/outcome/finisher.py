@@ -1,4 +1,4 @@
-"""Takes in what became of a Salad job, and ends our job when its outcome is certain."""
+"""Applies the end of a Salad job to our job, and ends our job when its outcome is certain."""
 
 from dataclasses import dataclass
 
@@ -18,7 +18,10 @@ from avatar_jobs.services.queries.job_view import output_name
 
 @dataclass(frozen=True, kw_only=True)
 class Finisher:
-    """bucket, prefix: where the job's video must be."""
+    """Applies finished Salad jobs to our jobs and announces the end of a job.
+
+    bucket, prefix: where the job's video must be.
+    """
 
     store: JobStore
     verifier: Verifier
@@ -29,10 +32,10 @@ class Finisher:
     prefix: str
 
     def apply_salad_result(self, salad_job: SaladJob, known: StoredJob | None = None) -> None:
-        """Applies a Salad job that is over to ours, verifies a promised file and makes the first callback try.
+        """Applies a finished Salad job to our job, verifies a claimed file and makes the first callback try.
 
-        One that is not over changes nothing; one that is not ours is logged. known: our job, when the caller has just
-        read it. Raises StorageUnavailableError.
+        A Salad job that is not finished changes nothing; one that belongs to no job of ours is logged. known: our job,
+        when the caller has just read it. Raises StorageUnavailableError.
         """
         event = self._event(salad_job)
         if event is None:
@@ -56,7 +59,7 @@ class Finisher:
         self.announce(updated)
 
     def announce(self, updated: Updated) -> None:
-        """Makes the first callback try when it was this update that ended the job."""
+        """Logs the end of the job and makes the first callback try, when this update ended the job."""
         if updated.after.job.status.is_terminal and not updated.before.status.is_terminal:
             self._ended(updated.after)
 

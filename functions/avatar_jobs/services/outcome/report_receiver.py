@@ -1,4 +1,4 @@
-"""Takes in a worker's report and tells the worker whether to go on."""
+"""Applies a worker's report to its job and tells the worker whether to go on."""
 
 from dataclasses import dataclass
 
@@ -12,15 +12,17 @@ from avatar_jobs.ports.outside import Clock, EventLog
 
 @dataclass(frozen=True, kw_only=True)
 class ReportReceiver:
-    """Applies reports to jobs."""
+    """Applies the reports of workers to jobs."""
 
     store: JobStore
     clock: Clock
     log: EventLog
 
     def receive(self, job_id: str, report: RunReported) -> ReportAnswer:
-        """Applies one authenticated report. Raises ApiError job_not_found, and BadSignatureError when the job's
-        credentials have expired."""
+        """Applies one authenticated report. Returns what the worker shall do.
+
+        Raises ApiError job_not_found, and BadSignatureError when the job's credentials have expired.
+        """
         updated = self.store.update(job_id, lambda job: transition(job, report))
         if updated is None:
             raise ApiError(ApiErrorCode.JOB_NOT_FOUND, "There is no such job.")

@@ -1,4 +1,4 @@
-"""Looks whether a claimed file is really in the bucket; only then a job has succeeded."""
+"""Checks that a claimed file is in the bucket. Only then does a job succeed."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ from avatar_jobs.services.queries.job_view import output_name
 
 @dataclass(frozen=True, kw_only=True)
 class Verifier:
-    """prefix: the bucket's folder for videos."""
+    """Checks claimed files. prefix: the bucket's folder for videos."""
 
     store: JobStore
     outputs: OutputStore
@@ -23,7 +23,11 @@ class Verifier:
     prefix: str
 
     def verify(self, claimed: StoredJob) -> Updated | None:
-        """Looks once and stores what it found; None when the storage gave no answer (the job's verify timer stands)."""
+        """Checks the claimed file once and stores the outcome. Returns the changed job.
+
+        Returns None when there is no claim, and when the storage gave no answer; then the job's verify timer repeats
+        the check. Raises StorageUnavailableError.
+        """
         job, claim = claimed.job, claimed.job.claimed_result
         if claim is None:
             return None

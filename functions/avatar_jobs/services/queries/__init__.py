@@ -1,1 +1,1 @@
-"""Reading jobs and the state of the system for apps."""
+"""Reads jobs and the state of the system for apps."""

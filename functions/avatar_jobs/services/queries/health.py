@@ -1,4 +1,4 @@
-"""How the whole system stands, for apps that wonder and for dashboards."""
+"""Reads the state of the whole system, for apps and dashboards."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -7,11 +7,14 @@ from avatar_jobs.ports.jobs import JobStore
 from avatar_jobs.ports.tick_state import TickState
 from avatar_jobs.protocol.times import to_optional_text
 
-FINISHED_WINDOW = timedelta(days=1)  # finished jobs count when they were created within it, so that a look stays cheap
+FINISHED_WINDOW = timedelta(days=1)  # finished jobs count when they were created within it, which keeps the query cheap
 
 
 def read_health(store: JobStore, tick_state: TickState, now: datetime) -> dict[str, Any]:
-    """Returns jobs by status, the oldest wait in seconds, the fleet as the last tick saw it, and that tick's age."""
+    """Returns the jobs by status, the oldest wait, the fleet as the last tick observed it, and that tick's age.
+
+    Times are in seconds. Raises StorageUnavailableError.
+    """
     overview = store.overview(now - FINISHED_WINDOW)
     state = tick_state.fleet_state()
     oldest = overview.oldest_queued_at

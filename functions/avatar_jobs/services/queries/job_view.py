@@ -1,4 +1,4 @@
-"""The job as apps see it: GET's answer and the body of a callback."""
+"""Renders the job as apps see it, in the answer to a GET and in the body of a callback."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,24 +10,24 @@ from avatar_jobs.protocol.times import to_optional_text, to_text
 
 
 def output_name(prefix: str, job_id: str) -> str:
-    """The key of a job's video in the bucket; computed from the job, never taken from a worker."""
+    """Returns the key of a job's video in the bucket; it is computed from the job, never taken from a worker."""
     return f"{prefix}{job_id}.mp4"
 
 
 def sidecar_name(prefix: str, job_id: str) -> str:
-    """The key of the JSON file beside a job's video."""
+    """Returns the key of the JSON file beside a job's video."""
     return f"{prefix}{job_id}.json"
 
 
 @dataclass(frozen=True)
 class JobRenderer:
-    """Renders jobs. outputs: makes links; prefix: the bucket's folder for videos."""
+    """Renders jobs for apps. outputs: makes links to videos; prefix: the bucket's folder for videos."""
 
     outputs: OutputStore
     prefix: str
 
     def render(self, job: Job, now: datetime) -> dict[str, Any]:
-        """Returns every key of the contract's job, as JSON values."""
+        """Returns every key of a job (`Job` in docs/api/openapi.yaml), as JSON values. now: the time of the answer."""
         return {
             "id": job.id,
             "status": job.status.value,

@@ -1,4 +1,4 @@
-"""Lists a client's jobs, newest first, a page at a time."""
+"""Lists the jobs of a client, newest first, one page at a time."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -11,7 +11,7 @@ from avatar_jobs.protocol.times import to_optional_text
 
 @dataclass(frozen=True)
 class Page:
-    """Some jobs, and the token of the next page when there is one."""
+    """One page of jobs, and the token of the next page, None on the last page."""
 
     jobs: Sequence[Job]
     next_page_token: str | None
@@ -19,13 +19,16 @@ class Page:
 
 @dataclass(frozen=True, kw_only=True)
 class Lister:
-    """token_secrets: the first signs page tokens, all are accepted."""
+    """Lists jobs. token_secrets: the first one signs page tokens, all are accepted."""
 
     store: JobStore
     token_secrets: Sequence[str] = field(repr=False)
 
     def list(self, wanted: JobFilter, page_size: int, token: str | None) -> Page:
-        """Returns one page. Raises ApiError validation_error for a token that is not ours or of another list."""
+        """Returns one page. token: None for the first page.
+
+        Raises ApiError validation_error for a token that is invalid or belongs to another list.
+        """
         scope = _scope(wanted)
         if token is not None:
             wanted = replace(wanted, position=position_of(self.token_secrets, scope, token))

@@ -1,4 +1,4 @@
-"""Reads jobs for the client that made them."""
+"""Reads jobs for the client that created them."""
 
 from avatar_jobs.domain.errors import ApiError, ApiErrorCode
 from avatar_jobs.domain.job.model import JOB_ID_FORM, Job
@@ -6,7 +6,10 @@ from avatar_jobs.ports.jobs import JobStore, StoredJob
 
 
 def read_stored(store: JobStore, client: str, job_id: str) -> StoredJob:
-    """Returns the client's job. Raises ApiError job_not_found, also for another client's: ids must not be probed."""
+    """Returns the client's job with its version.
+
+    Raises ApiError job_not_found, also for a job of another client, so that no client can find out other ids.
+    """
     stored = store.get(job_id) if JOB_ID_FORM.fullmatch(job_id) else None
     if stored is None or stored.job.client != client:
         raise ApiError(ApiErrorCode.JOB_NOT_FOUND, "There is no such job.")
@@ -14,5 +17,5 @@ def read_stored(store: JobStore, client: str, job_id: str) -> StoredJob:
 
 
 def read_job(store: JobStore, client: str, job_id: str) -> Job:
-    """The same, without the version."""
+    """Returns the client's job without its version. Raises ApiError job_not_found."""
     return read_stored(store, client, job_id).job
