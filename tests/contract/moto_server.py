@@ -4,12 +4,13 @@ import os
 import re
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import requests
+
+from tests.support.waiting import eventually
 
 START_SEC = 60.0  # it imports botocore and flask; a loaded machine takes many seconds
 ADDRESS = re.compile(r"Running on (http://127\.0\.0\.1:\d+)")
@@ -55,10 +56,7 @@ def running_moto(directory: Path) -> Iterator[RunningMoto]:
 
 
 def _address(process: subprocess.Popen[bytes], log: Path) -> str:
-    until = time.monotonic() + START_SEC
-    while time.monotonic() < until and process.poll() is None:
-        found = ADDRESS.search(log.read_text())
-        if found:
-            return found[1]
-        time.sleep(0.05)
-    raise AssertionError(f"moto did not start: {log.read_text()[-2000:]}")
+    eventually(lambda: ADDRESS.search(log.read_text()) or process.poll() is not None, START_SEC, "moto's start")
+    found = ADDRESS.search(log.read_text())
+    assert found, f"moto ended: {log.read_text()[-2000:]}"
+    return found[1]

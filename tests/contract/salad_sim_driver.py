@@ -6,16 +6,16 @@ import signal
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import requests
 
 from infra.local.salad_sim import spec
+from tests.support.waiting import eventually
 
 ROOT = Path(__file__).parent.parent.parent
 FAKE_WORKER = Path(__file__).with_name("salad_sim_fake_worker.py")
@@ -39,7 +39,6 @@ PROBE = {
         "headers": [{"name": "X-Probe", "value": "1"}],
     },
 }
-Value = TypeVar("Value")
 
 
 def group_body(count: int, **fields: Any) -> dict[str, Any]:
@@ -53,38 +52,6 @@ def group_body(count: int, **fields: Any) -> dict[str, Any]:
         "queue_connection": {"path": "/generate", "port": 8000, "queue_name": "jobs"},
         **fields,
     }
-
-
-def wait_for(look: Callable[[], Value | None], seconds: float = 20.0) -> Value:
-    """Looks again and again until something comes back; fails when the time is over."""
-    until = time.monotonic() + seconds
-    while True:
-        found = look()
-        if found:
-            return found
-        assert time.monotonic() < until, f"nothing within {seconds} s; last seen: {found!r}"
-        time.sleep(0.03)
-
-
-def is_alive(pid: int) -> bool:
-    """Returns whether a process runs (a zombie does not)."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-
-
-def group_members(process_group: int) -> list[int]:
-    """The living processes of a process group."""
-    members = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit() and is_alive(int(entry.name)):
-            try:
-                if os.getpgid(int(entry.name)) == process_group:
-                    members.append(int(entry.name))
-            except ProcessLookupError:
-                continue
-    return members
 
 
 class Simulator:
@@ -170,7 +137,7 @@ class Simulator:
     def finished(self, job_id: str, seconds: float = 30.0) -> dict[str, Any]:
         """Waits until the job has ended and returns it."""
         ended = ("succeeded", "failed", "cancelled")
-        return wait_for(lambda: job if (job := self.job(job_id))["status"] in ended else None, seconds)
+        return eventually(lambda: job if (job := self.job(job_id))["status"] in ended else None, seconds)
 
     def instances(self, **fields: Any) -> list[dict[str, Any]]:
         """The instances whose state has these values."""
@@ -184,7 +151,7 @@ class Simulator:
             ready = self.instances(state="running", ready=True)
             return ready if len(ready) == count == len(self.instances()) else None
 
-        return wait_for(look)
+        return eventually(look)
 
     def close(self) -> None:
         """Ends the connections and the program."""
@@ -265,7 +232,7 @@ class Receiver:
 
     def wait(self, count: int) -> list[tuple[dict[str, str], bytes]]:
         """Waits until so many have come."""
-        return wait_for(lambda: self.received if len(self.received) >= count else None)
+        return eventually(lambda: self.received if len(self.received) >= count else None)
 
     def of_job(self, job_id: str) -> list[tuple[dict[str, str], dict[str, Any]]]:
         """Headers and parsed bodies of the webhooks that tell of a job."""

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from tests.contract.salad_fleet_driver import SECRETS, Fleet, empty_project
-from tests.contract.salad_sim_driver import API_KEY, Simulator, group_body, simulator, wait_for
+from tests.contract.salad_sim_driver import API_KEY, Simulator, group_body, simulator
 from tests.support.operators import ops
 from tests.support.salad_fleet import FIXED, document, group, text_of
+from tests.support.waiting import eventually
 
 PROBES = {"readiness": {"http": {"path": "/hc", "port": 8000}}}
 SECRET = {"secret": "env:WORKER_TOKEN"}
@@ -209,7 +210,7 @@ def test_a_new_image_loses_no_job_that_runs_or_waits(fleet: Fleet, way: str) -> 
     fleet("apply", "--yes", content=content("registry/worker:1"))
     fleet.salad.running(1)
     jobs = [fleet.salad.submit({"sleep_sec": 1.5}), fleet.salad.submit({})]
-    wait_for(lambda: [one for one in fleet.salad.instances() if one["job_id"] == jobs[0]])
+    eventually(lambda: [one for one in fleet.salad.instances() if one["job_id"] == jobs[0]])
     if way == "in place":
         said = fleet("apply", "--yes", content=content("registry/worker:2"))
         assert "Salad replaces every instance of this group at once (1 now)" in said.out
@@ -217,7 +218,7 @@ def test_a_new_image_loses_no_job_that_runs_or_waits(fleet: Fleet, way: str) -> 
         tick = {"mode": "tick", "min": 1, "max": 1, "warm_seconds": 1}
         newer = group("newer", image="registry/worker:2", probes=PROBES, scaling=tick)
         assert fleet("apply", "--yes", content=content("registry/worker:1", newer)).code == 0
-        wait_for(lambda: [one for one in fleet.salad.instances(group="newer") if one["ready"]])
+        eventually(lambda: [one for one in fleet.salad.instances(group="newer") if one["ready"]])
         assert fleet("destroy", "--group", "always", "--yes").code == 0
     assert [fleet.salad.finished(job)["status"] for job in jobs] == ["succeeded", "succeeded"]
     assert {one["container"]["image"] for one in fleet.groups().values()} == {"registry/worker:2"}

@@ -26,7 +26,8 @@ from avatar_jobs.domain.errors import ProviderError
 from avatar_jobs.domain.salad import QueueJob
 from avatar_jobs.protocol.salad_job import read_job_page, read_queue_job
 from avatar_jobs.protocol.salad_queue import read_gpu_classes, read_queue, read_quotas
-from tests.contract.salad_sim_driver import API_KEY, NAMES, PROBE, Simulator, group_body, simulator, wait_for
+from tests.contract.salad_sim_driver import API_KEY, NAMES, PROBE, Simulator, group_body, simulator
+from tests.support.waiting import eventually
 
 ORGANIZATION, PROJECT, QUEUE, GROUP = NAMES.values()
 PLACE = (ORGANIZATION, PROJECT, QUEUE)
@@ -92,7 +93,7 @@ def test_the_sdk_creates_a_job_and_both_read_it_to_its_end(sdk: SaladCloudSdk, c
     created = sdk.queues.create_queue_job(prototype, *PLACE)
     assert created.status == "pending"
 
-    ours = wait_for(lambda: job if (job := read_by(client, created.id_)).is_over else None)
+    ours = eventually(lambda: job if (job := read_by(client, created.id_)).is_over else None)
 
     theirs = sdk.queues.get_queue_job(*PLACE, created.id_)
     assert read_queue_job(as_json(theirs)) == ours
@@ -182,13 +183,13 @@ def test_what_one_scales_stops_and_starts_the_other_sees(
     assert sdk.container_groups.get_container_group(*place).replicas == 1
 
     sdk.container_groups.stop_container_group(*place)
-    wait_for(lambda: salad.call("get_container_group").json()["current_state"]["status"] == "stopped")
+    eventually(lambda: salad.call("get_container_group").json()["current_state"]["status"] == "stopped")
     assert client.get_queue().groups[GROUP].is_stopped
     client.start_container_group(GROUP)
     salad.running(1)
     assert sdk.container_groups.get_container_group(*place).current_state.status == "running"
     assert salad.call("stop_container_group").status_code == 202
-    wait_for(lambda: sdk.container_groups.get_container_group(*place).current_state.status == "stopped")
+    eventually(lambda: sdk.container_groups.get_container_group(*place).current_state.status == "stopped")
     sdk.container_groups.start_container_group(*place)
     salad.running(1)
 

@@ -9,7 +9,8 @@ import grpc
 import pytest
 
 from infra.local import job_queue_protocol
-from tests.contract.salad_sim_driver import Simulator, group_body, simulator, wait_for
+from tests.contract.salad_sim_driver import Simulator, group_body, simulator
+from tests.support.waiting import eventually
 
 MESSAGES = job_queue_protocol.messages()
 GRACE_SEC = 2.0  # long enough that a busy machine opens the next stream within it
@@ -74,7 +75,7 @@ def instance_id(started: Simulator) -> str:
     """A fresh instance, so that no test meets what another has left."""
     before = started.running(1)[0]["id"]
     started.control("POST", f"/instances/{before}/kill")
-    wait_for(lambda: started.instances(id=before) == [])
+    eventually(lambda: started.instances(id=before) == [])
     for job in started.state()["jobs"]:
         started.call("delete_queue_job", queue_job_id=job["id"])
     return str(started.running(1)[0]["id"])
@@ -118,7 +119,7 @@ def test_a_token_of_no_instance_is_unauthenticated(started: Simulator, token: st
 
 def test_a_token_dies_with_its_instance(started: Simulator, fake: FakeQueueWorker, instance_id: str) -> None:
     started.control("POST", f"/instances/{instance_id}/kill")
-    wait_for(lambda: started.instances(id=instance_id) == [])
+    eventually(lambda: started.instances(id=instance_id) == [])
     assert refusal(fake.accept) is grpc.StatusCode.UNAUTHENTICATED
 
 
@@ -162,7 +163,7 @@ def test_a_stream_that_stays_away_loses_its_job(started: Simulator, fake: FakeQu
     stream = fake.accept()
     next_job(stream)
     stream.cancel()
-    wait_for(lambda: started.job(job_id)["status"] == "pending")
+    eventually(lambda: started.job(job_id)["status"] == "pending")
     assert attempts(started, job_id) == 1
     assert refusal(lambda: fake.accept(job_id)) is grpc.StatusCode.NOT_FOUND
     assert refusal(lambda: fake.tell("CompleteJob", job_id=job_id)) is grpc.StatusCode.NOT_FOUND

@@ -6,15 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.contract.salad_sim_driver import (
-    PROBE,
-    Receiver,
-    Simulator,
-    group_body,
-    is_alive,
-    simulator,
-    wait_for,
-)
+from tests.contract.salad_sim_driver import PROBE, Receiver, Simulator, group_body, simulator
+from tests.support.processes import await_end
+from tests.support.waiting import eventually
 
 
 @pytest.fixture(scope="module", params=["stand-in", "binary"])
@@ -89,7 +83,7 @@ def gate(tmp_path: Path) -> Iterator[Path]:
 
 def test_a_dispatched_job_cannot_be_cancelled(shared: Simulator, gate: Path) -> None:
     job_id = shared.submit({"hold_file": str(gate)})
-    wait_for(lambda: shared.job(job_id)["status"] == "running")
+    eventually(lambda: shared.job(job_id)["status"] == "running")
     assert shared.call("delete_queue_job", queue_job_id=job_id).status_code == 202
     assert shared.job(job_id)["status"] == "running"
     gate.touch()
@@ -98,7 +92,7 @@ def test_a_dispatched_job_cannot_be_cancelled(shared: Simulator, gate: Path) -> 
 
 def test_an_instance_runs_one_job_at_a_time_in_order(shared: Simulator, gate: Path) -> None:
     first, second = shared.submit({"hold_file": str(gate)}), shared.submit({})
-    wait_for(lambda: shared.job(first)["status"] == "running")
+    eventually(lambda: shared.job(first)["status"] == "running")
     assert shared.job(second)["status"] == "pending"
     assert shared.call("get_queue").json()["current_queue_length"] == 1
     assert [one["job_id"] for one in shared.instances()] == [first]
@@ -109,10 +103,10 @@ def test_an_instance_runs_one_job_at_a_time_in_order(shared: Simulator, gate: Pa
 
 def test_a_killed_instance_is_one_failed_attempt_and_another_takes_the_job(shared: Simulator, gate: Path) -> None:
     job_id = shared.submit({"hold_file": str(gate)})
-    instance = wait_for(lambda: next(iter(shared.instances(job_id=job_id)), None))
+    instance = eventually(lambda: next(iter(shared.instances(job_id=job_id)), None))
     answer = shared.control("POST", f"/instances/{instance['id']}/kill")
     assert (answer.status_code, answer.json()["job_id"]) == (200, job_id)
-    wait_for(lambda: not is_alive(instance["pid"]))
+    await_end([instance["pid"]])
     gate.touch()
     job = shared.finished(job_id)
     assert job["status"] == "succeeded"

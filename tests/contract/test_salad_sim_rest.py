@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.contract.salad_sim_driver import PROBE, Simulator, group_body, simulator, wait_for
+from tests.contract.salad_sim_driver import PROBE, Simulator, group_body, simulator
+from tests.support.waiting import eventually
 
 
 @pytest.fixture(scope="module")
@@ -142,7 +143,7 @@ def test_a_container_group_lives_through_its_operations(shared: Simulator) -> No
     assert len(shared.call("list_container_groups").json()["items"]) == 1
     assert shared.call("list_container_group_instances").json() == {"instances": []}
     assert shared.call("delete_container_group").status_code == 202
-    wait_for(lambda: shared.call("get_container_group").status_code == 404)
+    eventually(lambda: shared.call("get_container_group").status_code == 404)
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,9 @@ from typing import Any
 import grpc
 import pytest
 
-from tests.contract.salad_sim_driver import Simulator, group_body, simulator, wait_for
+from tests.contract.salad_sim_driver import Simulator, group_body, simulator
 from tests.contract.test_salad_sim_grpc import FakeQueueWorker, attempts, next_job, refusal
+from tests.support.waiting import eventually
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +30,7 @@ def instance_id(started: Simulator) -> str:
     """A fresh instance on an empty queue."""
     before = started.running(1)[0]["id"]
     started.control("POST", f"/instances/{before}/kill")
-    wait_for(lambda: started.instances(id=before) == [])
+    eventually(lambda: started.instances(id=before) == [])
     for job in started.state()["jobs"]:
         started.call("delete_queue_job", queue_job_id=job["id"])
     return str(started.running(1)[0]["id"])

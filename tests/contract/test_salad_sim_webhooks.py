@@ -9,7 +9,8 @@ import pytest
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
 from infra.local.salad_sim import spec
-from tests.contract.salad_sim_driver import Receiver, Simulator, simulator, wait_for
+from tests.contract.salad_sim_driver import Receiver, Simulator, simulator
+from tests.support.waiting import eventually
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +58,7 @@ def test_a_finished_job_is_told_once_signed_and_in_salads_shape(shared: Simulato
     assert [event["type"] for event in job["events"]] == ["created", "cancelled"]
     assert spec.load().component_faults("QueueJob", job) == []
     assert abs(int(headers["webhook-timestamp"]) - time.time()) < 60
-    wait_for(lambda: shared.state()["calls"].get("webhook") == 1)
+    eventually(lambda: shared.state()["calls"].get("webhook") == 1)
     assert len(receiver.received) == 1
 
 
@@ -90,7 +91,7 @@ def test_while_a_key_rotates_both_sign(shared: Simulator, receiver: Receiver) ->
 def test_a_lost_webhook_never_comes(shared: Simulator, receiver: Receiver) -> None:
     fault = shared.plan_fault("webhook", {"lose": True})
     lost = cancelled_job(shared, receiver.url)
-    wait_for(lambda: shared.happened(fault) == 1)
+    eventually(lambda: shared.happened(fault) == 1)
     later = cancelled_job(shared, receiver.url)
     receiver.wait(1)
     assert receiver.of_job(lost) == []
@@ -135,7 +136,7 @@ def test_a_broken_delivery_is_tried_again(
     planned = shared.plan_fault("webhook", fault)
     job_id = cancelled_job(shared, receiver.url)
     receiver.wait(received)
-    wait_for(lambda: shared.state()["calls"]["webhook"] == 2)
+    eventually(lambda: shared.state()["calls"]["webhook"] == 2)
     assert shared.happened(planned) == 1
     assert len(receiver.of_job(job_id)) == received
 
@@ -144,4 +145,4 @@ def test_a_receiver_that_is_away_is_tried_again_and_then_given_up(shared: Simula
     away = Receiver()
     away.close()
     cancelled_job(shared, away.url)
-    wait_for(lambda: shared.state()["calls"].get("webhook") == 3)  # the first and the two retries of the settings
+    eventually(lambda: shared.state()["calls"].get("webhook") == 3)  # the first and the two retries of the settings

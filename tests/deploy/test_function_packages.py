@@ -5,7 +5,6 @@ import shutil
 import socket
 import subprocess
 import sys
-import time
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -21,8 +20,9 @@ from infra.local.stack.plan import Plan, choose_ports, draw_credentials
 from infra.local.stack.settings import read_settings
 from infra.tools.package import FUNCTIONS, ROOT, package_all
 from tests.deploy.deployed import deployed_environment
+from tests.support.waiting import eventually
 
-START_SEC = 30.0
+START_SEC = 60.0
 
 
 @pytest.fixture(scope="module")
@@ -52,9 +52,7 @@ def started(
         stderr=subprocess.DEVNULL,
     )
     try:
-        deadline = time.monotonic() + START_SEC
-        while process.poll() is None and not accepts(port) and time.monotonic() < deadline:
-            time.sleep(0.05)
+        eventually(lambda: process.poll() is not None or accepts(port), START_SEC, f"the start of {function}")
         yield port, process.poll()
     finally:
         process.terminate()

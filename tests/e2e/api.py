@@ -1,6 +1,5 @@
 """An app's view of a running rehearsal; every answer is held against the OpenAPI document."""
 
-import time
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
@@ -9,6 +8,7 @@ import requests
 
 from tests.support.functions import Reply
 from tests.support.openapi import OpenApiValidator
+from tests.support.waiting import eventually
 
 JOB_SEC = 60.0  # a preview of the samples takes two seconds; a loaded machine and Salad's slow poll many more
 
@@ -48,10 +48,6 @@ class App:
 
     def finished(self, job_id: str, limit_sec: float = JOB_SEC) -> dict[str, Any]:
         """Polls until the job is done."""
-        deadline = time.monotonic() + limit_sec
-        while time.monotonic() < deadline:
-            job = self.read(job_id)
-            if job["done"]:
-                return job
-            time.sleep(0.1)
-        raise AssertionError(f"not done within {limit_sec} s: {job}")
+        return eventually(
+            lambda: job if (job := self.read(job_id))["done"] else None, limit_sec, f"the end of {job_id}"
+        )

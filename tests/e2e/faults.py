@@ -16,7 +16,8 @@ from tests.e2e.api import App
 from tests.e2e.rehearsals import Rehearsal, rehearsal
 from tests.support import fake_worker
 from tests.support.openapi import OpenApiValidator
-from tests.support.scripted_server import Answer, ScriptedServer, eventually, scripted_server
+from tests.support.scripted_server import Answer, ScriptedServer, scripted_server
+from tests.support.waiting import eventually
 
 CALLBACK_SEC = 45.0  # a tick that is over its time leaves the first try to a later one, when its lease of 30 s is over
 
@@ -66,9 +67,7 @@ class Faulty:
             jobs = self.salad_jobs(job_id)
             return jobs[-1] if len(jobs) == count and jobs[-1]["status"] == "running" else None
 
-        found = eventually(look, timeout_sec=30, what=f"attempt {count} on a node")
-        assert isinstance(found, dict)
-        return found
+        return eventually(look, what=f"attempt {count} on a node")
 
     def release(self) -> None:
         """Lets every worker go on that was ordered to hold, now and later."""

@@ -11,8 +11,9 @@ from typing import Any
 import requests
 
 from tests.contract.b2_sim_server import APP_KEY, BUCKET, KEY_ID, RunningB2, running_b2_sim
-from tests.contract.salad_sim_driver import Simulator, group_body, simulator, wait_for
+from tests.contract.salad_sim_driver import Simulator, group_body, simulator
 from tests.support.scripted_server import Answer, ScriptedServer, scripted_server
+from tests.support.waiting import eventually
 
 MEDIA = Path(__file__).resolve().parents[2] / "infra" / "local" / "media"
 PREFIX = "musetalk/outputs/"
@@ -51,7 +52,7 @@ class Peers:
     def idle_instance(self) -> dict[str, Any]:
         """Waits until the one instance is ready, streams and has no job."""
         wanted = {"state": "running", "ready": True, "has_stream": True, "job_id": None}
-        return wait_for(lambda: self.salad.instances(**wanted), PATIENCE_SEC)[0]
+        return eventually(lambda: self.salad.instances(**wanted), PATIENCE_SEC)[0]
 
     def instance(self) -> dict[str, Any]:
         """The one instance as it is now."""

@@ -6,12 +6,13 @@ import selectors
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from tests.support.processes import descendants, is_alive
 
 ROOT = Path(__file__).resolve().parents[2]
 START_SEC = 90.0
@@ -65,49 +66,3 @@ def _first_line(process: subprocess.Popen[bytes], log: Path) -> dict[str, Any]:
     assert line, f"it ended without a ready line: {log.read_text()[-3000:]}"
     parsed: dict[str, Any] = json.loads(line)
     return parsed
-
-
-def descendants(pid: int) -> list[int]:
-    """Returns the pids of all processes below this one."""
-    children: dict[int, list[int]] = {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit() and (fields := _stat(int(entry.name))):
-            children.setdefault(int(fields[1]), []).append(int(entry.name))
-    found, waiting = [], [pid]
-    while waiting:
-        below = children.get(waiting.pop(), [])
-        found += below
-        waiting += below
-    return found
-
-
-def is_alive(pid: int) -> bool:
-    """Returns whether the process still runs; a zombie that nobody has collected yet does not."""
-    fields = _stat(pid)
-    return fields is not None and fields[0] not in {"Z", "X"}
-
-
-def command_of(pid: int) -> str:
-    """Returns the command line of a process, empty when it is gone."""
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
-    except OSError:
-        return ""
-
-
-def wait_until(condition: Callable[[], bool], limit_sec: float) -> bool:
-    """Returns whether the condition came true in time."""
-    deadline = time.monotonic() + limit_sec
-    while time.monotonic() < deadline:
-        if condition():
-            return True
-        time.sleep(0.05)
-    return condition()
-
-
-def _stat(pid: int) -> list[str] | None:
-    """Returns /proc/PID/stat from the state on (proc(5)), None when the process is gone."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return None

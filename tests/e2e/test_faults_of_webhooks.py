@@ -8,7 +8,8 @@ import pytest
 from tests.e2e.faults import Faulty, faulty, faulty_rehearsal
 from tests.e2e.rehearsals import Rehearsal
 from tests.support.openapi import OpenApiValidator
-from tests.support.scripted_server import Answer, eventually, scripted_server
+from tests.support.scripted_server import Answer, scripted_server
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.e2e
 # Here a tick ends a job: loading what looks for its file takes most of a second, and a tick works 0.8 of its period.

@@ -15,7 +15,8 @@ from infra.local.demo.checking import probe_video
 from tests.e2e.api import App
 from tests.e2e.rehearsals import Rehearsal, rehearsal
 from tests.support.openapi import OpenApiValidator
-from tests.support.scripted_server import Answer, eventually, scripted_server
+from tests.support.scripted_server import Answer, scripted_server
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.e2e
 HELD_SEC = 600.0  # longer than any test: a download that is held until the test lets go

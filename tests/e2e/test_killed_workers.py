@@ -8,10 +8,12 @@ import pytest
 import requests
 
 from tests.e2e.faults import Faulty, faulty
-from tests.e2e.rehearsals import Rehearsal, command_of, descendants, is_alive, rehearsal
+from tests.e2e.rehearsals import Rehearsal, rehearsal
 from tests.support import gated_worker
 from tests.support.openapi import OpenApiValidator
-from tests.support.scripted_server import Answer, ScriptedServer, eventually, scripted_server
+from tests.support.processes import await_end, command_of, descendants, is_alive
+from tests.support.scripted_server import Answer, ScriptedServer, scripted_server
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.e2e
 FINISHED_BEFORE_THE_KILL = ("sidecar", "answer")  # the video lies in the bucket then
@@ -50,9 +52,9 @@ def test_a_node_that_dies_at_a_stage_costs_no_job_and_no_second_video(
     media = system.running.ready["media"]
     orders = f"hold={stage}&gate={system.gate.url}&counter={counter.url}"
     job = system.submit(orders, audio_url=f"{media}/speech.wav")
-    eventually(lambda: system.gate.received, 30, f"the worker at {stage}")
+    eventually(lambda: system.gate.received, what=f"the worker at {stage}")
     if stage == "engine":
-        eventually(lambda: engine_processes(system), 10, "the engine's processes")
+        eventually(lambda: engine_processes(system), what="the engine's processes")
     engine = engine_processes(system)
 
     killed = kill_the_node(system, job["id"])
@@ -64,7 +66,7 @@ def test_a_node_that_dies_at_a_stage_costs_no_job_and_no_second_video(
     assert salad_job["attempts"] == 2, "the kill was no failed try at Salad"
     assert objects_of(system, job["id"]) == {f"{job['id']}.mp4": 1, f"{job['id']}.json": 1}
     assert not any(is_alive(pid) for pid in [killed, *engine])
-    eventually(lambda: scratch_of(system) == [], 10, "empty scratch space")
+    eventually(lambda: scratch_of(system) == [], what="empty scratch space")
 
 
 def renders_of(stage: str) -> int:
@@ -81,7 +83,7 @@ def kill_the_node(system: Faulty, job_id: str) -> int:
     pid = int(instances[salad_job["instance_id"]]["pid"])
     assert is_alive(pid)
     system.control("POST", f"/instances/{salad_job['instance_id']}/kill")
-    eventually(lambda: not is_alive(pid), 5, "the end of the worker")
+    await_end([pid])
     return pid
 
 

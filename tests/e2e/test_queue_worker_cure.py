@@ -6,8 +6,8 @@ from uuid import uuid4
 
 import pytest
 
-from tests.contract.salad_sim_driver import wait_for
 from tests.e2e.queue_worker_peers import PATIENCE_SEC, Peers, held_video, peers
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.e2e
 IDLE_CURE_SEC = 20  # long enough to see that the job waits, and to tell a cure from the start
@@ -32,12 +32,12 @@ def test_a_queue_worker_that_stopped_asking_is_noticed_and_cured(running: Peers)
     with held_video() as video:
         video.stopping.set()
         salad_job_id = running.submit(uuid4().hex, f"{video.url}/face.mp4")
-        wait_for(lambda: running.instance()["told_ready"] is True, PATIENCE_SEC)
+        eventually(lambda: running.instance()["told_ready"] is True, PATIENCE_SEC)
         wedged = [running.instance() for _ in range(20)]
         assert running.status(salad_job_id) == "pending"
         assert {(one["ready"], one["has_stream"], one["job_id"]) for one in wedged} == {(True, False, None)}, "no wedge"
 
-        wait_for(lambda: running.instance()["told_ready"] is False, CURE_SEC)
+        eventually(lambda: running.instance()["told_ready"] is False, CURE_SEC)
         done = running.salad.finished(salad_job_id, PATIENCE_SEC)
 
     assert (done["status"], done["output"]["status"]) == ("succeeded", "ok")

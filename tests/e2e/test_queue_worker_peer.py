@@ -9,9 +9,9 @@ from uuid import uuid4
 
 import pytest
 
-from tests.contract.salad_sim_driver import wait_for
 from tests.e2e.queue_worker_peers import PATIENCE_SEC, PREFIX, Peers, held_video, peers
 from tests.support.scripted_server import Answer, ScriptedServer
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.e2e
 GO_ON = Answer(200, b'{"cancel": false, "remaining_seconds": 600}')
@@ -61,7 +61,7 @@ def unanswered_probe(worker: int) -> Iterator[None]:
 
 def wait_for_download(running: Peers, video: ScriptedServer, salad_job_id: str, requests: int = 1) -> str:
     """Waits until the job's worker downloads for the nth time; returns the instance."""
-    wait_for(lambda: len(video.received) >= requests, PATIENCE_SEC)
+    eventually(lambda: len(video.received) >= requests, PATIENCE_SEC)
     instance = running.instance()
     assert instance["job_id"] == salad_job_id
     return str(instance["id"])
@@ -116,7 +116,7 @@ def test_scaling_in_an_instance_in_mid_job_costs_one_try(running: Peers, video: 
     wait_for_download(running, video, salad_job_id)
 
     running.salad.call("update_container_group", {"replicas": 0})
-    wait_for(lambda: not running.salad.instances(), PATIENCE_SEC)
+    eventually(lambda: not running.salad.instances(), PATIENCE_SEC)
     assert (running.status(salad_job_id), running.attempts(salad_job_id)) == ("pending", 1)
     let_go(video)
     running.salad.call("update_container_group", {"replicas": 1})
@@ -134,7 +134,7 @@ def test_a_stream_that_ends_in_mid_job_comes_back_and_keeps_its_run(
 
     running.end_stream(instance_id, code=code)
 
-    wait_for(lambda: running.instance()["has_stream"], PATIENCE_SEC)
+    eventually(lambda: running.instance()["has_stream"], PATIENCE_SEC)
     assert running.instance()["job_id"] == salad_job_id
     let_go(video)
     check_video(running, job_id, salad_job_id)
@@ -149,9 +149,9 @@ def test_a_readiness_that_goes_and_comes_back_in_mid_job_costs_no_try(
     worker = int(running.instance()["pid"])
 
     with unanswered_probe(worker):
-        wait_for(lambda: not running.instance()["has_stream"], PATIENCE_SEC)
+        eventually(lambda: not running.instance()["has_stream"], PATIENCE_SEC)
         assert running.instance()["job_id"] == salad_job_id
-    wait_for(lambda: running.instance()["has_stream"], PATIENCE_SEC)
+    eventually(lambda: running.instance()["has_stream"], PATIENCE_SEC)
     let_go(video)
 
     check_video(running, job_id, salad_job_id)
@@ -169,8 +169,8 @@ def test_a_queue_worker_whose_job_is_not_found_takes_no_job_until_readiness_has_
 
     running.end_stream(instance_id, **how)
     let_go(video)
-    wait_for(lambda: running.runs(job_id) and running.last_report(job_id)["finished"], PATIENCE_SEC)
-    wait_for(lambda: running.instance()["job_id"] is None, PATIENCE_SEC)
+    eventually(lambda: running.runs(job_id) and running.last_report(job_id)["finished"], PATIENCE_SEC)
+    eventually(lambda: running.instance()["job_id"] is None, PATIENCE_SEC)
     waiting = salad_job_id if "loses_job" in how else running.submit(f"{job_id}2", f"{video.url}/face.mp4")
 
     # The instance is ready and idle, and the job waits: nobody streams.
@@ -180,6 +180,6 @@ def test_a_queue_worker_whose_job_is_not_found_takes_no_job_until_readiness_has_
     assert running.status(waiting) == "pending"
 
     with unanswered_probe(worker):
-        wait_for(lambda: running.instance()["told_ready"] is False, PATIENCE_SEC)
+        eventually(lambda: running.instance()["told_ready"] is False, PATIENCE_SEC)
     done = running.salad.finished(waiting, PATIENCE_SEC)
     assert (done["status"], running.instance()["id"]) == ("succeeded", instance_id)

@@ -9,9 +9,10 @@ import pytest
 import requests
 
 from tests.e2e.faults import Faulty, faulty
-from tests.e2e.rehearsals import Rehearsal, command_of, descendants, rehearsal
+from tests.e2e.rehearsals import Rehearsal, rehearsal
 from tests.support.openapi import OpenApiValidator
-from tests.support.scripted_server import eventually
+from tests.support.processes import command_of, descendants
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.e2e
 FIXED, MOST, JOBS = 1, 3, 20

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.rehearsals import ROOT, command_of, descendants, is_alive, wait_until
+from tests.e2e.rehearsals import ROOT
+from tests.support.processes import await_end, command_of, descendants
 from tests.support.scripted_server import Answer, scripted_server
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.e2e
 DEMO_SEC = 60.0  # what the demo is allowed to take
@@ -76,15 +78,13 @@ def test_a_demo_that_is_killed_leaves_no_process(tmp_path: Path) -> None:
 
 def check_end(demo: subprocess.Popen[bytes]) -> None:
     """Kills the demo once its worker runs, and waits for the end of every process below it."""
-    pids: list[int] = []
     try:
-        started = wait_until(lambda: any("gpu_worker" in command_of(pid) for pid in descendants(demo.pid)), DEMO_SEC)
-        pids = descendants(demo.pid)
-        assert started
+        eventually(lambda: any("gpu_worker" in command_of(pid) for pid in descendants(demo.pid)), DEMO_SEC)
     finally:
+        pids = descendants(demo.pid)
         demo.kill()
         demo.wait()
-    assert wait_until(lambda: not any(map(is_alive, pids)), 10), [command_of(pid) for pid in pids if is_alive(pid)]
+    await_end(pids)
 
 
 def test_wrong_settings_of_the_rehearsal_are_shown() -> None:

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests.e2e.rehearsals import LAUNCHER, ROOT, command_of, descendants, is_alive, rehearsal, wait_until
+from tests.e2e.rehearsals import LAUNCHER, ROOT, rehearsal
+from tests.support.processes import await_end, command_of, descendants
 
 pytestmark = pytest.mark.e2e
 GONE_SEC = 10.0  # what `make local` promises after a signal
@@ -48,8 +49,7 @@ def test_every_process_is_gone_soon_after(tmp_path: Path, end: Callable[[int], N
     with rehearsal(tmp_path, ("make", "local")) as running:
         pids = all_pids(running.process.pid)
         end(running.process.pid)
-        gone = wait_until(lambda: not any(map(is_alive, pids)), GONE_SEC)
-        assert gone, [command_of(pid) for pid in pids if is_alive(pid)]
+        await_end(pids, GONE_SEC)
 
 
 def test_the_state_directory_is_removed_at_the_end(tmp_path: Path) -> None:
@@ -67,7 +67,7 @@ def test_a_part_that_dies_ends_the_rehearsal_with_a_failure(tmp_path: Path, part
         victim = next(pid for pid in pids if part in command_of(pid))
         os.kill(victim, signal.SIGKILL)
         assert running.process.wait(timeout=GONE_SEC) == 1
-        assert wait_until(lambda: not any(map(is_alive, pids)), GONE_SEC)
+        await_end(pids, GONE_SEC)
         assert '"event": "child_died"' in running.log.read_text()
 
 

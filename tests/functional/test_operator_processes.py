@@ -9,7 +9,7 @@ import pytest
 from tests.functional.conftest import System
 from tests.functional.test_operator_commands import Command, document, jobs, submitted
 from tests.support.operators import ops
-from tests.support.scripted_server import eventually
+from tests.support.waiting import eventually
 
 __all__ = ["jobs"]  # the fixture
 

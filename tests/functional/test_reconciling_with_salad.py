@@ -14,7 +14,8 @@ import pytest
 from tests.contract.salad_sim_driver import NAMES, Simulator, group_body, simulator
 from tests.functional.conftest import System
 from tests.support import fake_worker
-from tests.support.scripted_server import Answer, eventually, scripted_server
+from tests.support.scripted_server import Answer, scripted_server
+from tests.support.waiting import eventually
 
 UNKNOWN_SEC = 65  # a dispatch whose answer was lost is looked for after 60 s
 SILENT_SEC = 65  # a run without a report is asked for after 60 s

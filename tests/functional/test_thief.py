@@ -24,7 +24,7 @@ from tests.functional.conftest import System
 from tests.functional.salad_side import report
 from tests.functional.test_upload_keys import end_the_job, key_maker, keyed, sent_input
 from tests.support.functions import API_KEY, OTHER_KEY, PREFIX, WEBHOOK_SECRET, Reply
-from tests.support.scripted_server import eventually
+from tests.support.waiting import eventually
 
 __all__ = ["keyed"]  # the fixture
 
@@ -286,7 +286,7 @@ def test_at_expires_at_his_key_and_its_tokens_end_by_themselves(loot: Loot) -> N
     s3 = loot.b2.s3(short.key_id, short.app_key)
     assert s3.head_object(Bucket=BUCKET, Key=name)["ContentLength"] == len(b"in time"), "the control"
     ends_at = time.monotonic() + 4
-    eventually(lambda: short.key_id not in {key["id"] for key in loot.b2.state()["keys"]}, 8, "the key's end")
+    eventually(lambda: short.key_id not in {key["id"] for key in loot.b2.state()["keys"]}, what="the key's end")
     assert time.monotonic() > ends_at - 2, "it did live for its time"
     with pytest.raises(B2Error):
         opened.upload_bytes(b"too late", name)

@@ -17,7 +17,8 @@ from tests.functional.conftest import System
 from tests.functional.test_upload_keys import job_keys, key_maker, keyed
 from tests.support.fake_salad import problem
 from tests.support.functions import API_KEY
-from tests.support.scripted_server import Answer, eventually, scripted_server
+from tests.support.scripted_server import Answer, scripted_server
+from tests.support.waiting import eventually
 
 __all__ = ["keyed"]  # the fixture
 
@@ -37,7 +38,7 @@ def test_a_key_ends_by_itself_at_its_time(b2: RunningB2) -> None:
     key = keys.mint("0" * 32, 1, now + timedelta(seconds=2), now)
     assert b2.native(key.key_id, key.app_key)
     assert key.app_key not in repr(key)
-    eventually(lambda: job_keys(b2) == [], 5, "the end of the key")
+    eventually(lambda: job_keys(b2) == [], what="the end of the key")
     with pytest.raises(B2Error):
         b2.native(key.key_id, key.app_key)
 
@@ -83,7 +84,7 @@ def test_the_authorization_is_kept_while_it_lasts_and_renewed_when_it_has_expire
         keys.mint(JOB_ID, 2, now + timedelta(hours=1), now)
         assert b2.state()["calls"] == {"b2_authorize_account": 1, "b2_list_buckets": 1, "b2_create_key": 2}
         token = b2.native().account_info.get_account_auth_token()  # younger than the one that is kept
-        eventually(lambda: status_of_call(b2, token) == 401, 6, "the token's end")
+        eventually(lambda: status_of_call(b2, token) == 401, what="the token's end")
         keys.revoke(first.key_id)
         assert len(job_keys(b2)) == 1
         assert b2.state()["calls"]["b2_authorize_account"] == 3
@@ -162,7 +163,7 @@ def test_a_tick_beside_a_submission_that_takes_its_time_makes_no_second_key(keye
     assert submit
     with ThreadPoolExecutor(1) as pool:
         submitted = pool.submit(keyed.submit)
-        eventually(lambda: keyed.salad.sent, 10, "the dispatch")
+        eventually(lambda: keyed.salad.sent, what="the dispatch")
         for _ in range(3):
             assert keyed.tick().json["lease"] == "held"
         assert not submitted.done(), "the ticks came while it was under way"

@@ -13,7 +13,8 @@ from avatar_jobs.domain.errors import ProviderError
 from avatar_jobs.services.intake.tick_trigger import TickTrigger
 from infra.local.ports import reserved_port
 from tests.functional.conftest import System
-from tests.support.scripted_server import Answer, ScriptedServer, eventually, scripted_server
+from tests.support.scripted_server import Answer, ScriptedServer, scripted_server
+from tests.support.waiting import eventually
 
 JOB = "projects/p/locations/l/jobs/tick"
 
@@ -26,7 +27,7 @@ def said(capfd: pytest.CaptureFixture[str], event: str) -> None:
         told.append(capfd.readouterr().out)
         return f'"{event}"' in "".join(told)
 
-    eventually(is_told, 15, event)
+    eventually(is_told, what=event)
     for thread in threading.enumerate():
         if thread.name == "wake":
             thread.join(10)  # its line is seen before it is flushed, and the test's output ends with the test

@@ -1,9 +1,8 @@
 """A real HTTP server on loopback that answers from a script and remembers every request; it stands for any peer."""
 
 import threading
-import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -111,14 +110,3 @@ def scripted_server(default: Answer | None = None) -> Iterator[ScriptedServer]:
     """Runs a scripted server for the block."""
     with ScriptedServer(default or Answer()) as server:
         yield server
-
-
-def eventually(condition: Callable[[], object], timeout_sec: float = 10.0, what: str = "the condition") -> object:
-    """Polls until the condition is truthy and returns it; fails the test after timeout_sec."""
-    deadline = time.monotonic() + timeout_sec
-    while time.monotonic() < deadline:
-        value = condition()
-        if value:
-            return value
-        time.sleep(0.02)
-    raise AssertionError(f"{what} did not come true within {timeout_sec} s")

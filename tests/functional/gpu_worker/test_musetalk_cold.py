@@ -18,6 +18,7 @@ from gpu_worker.engines.musetalk.cold_run import ColdSettings
 from gpu_worker.engines.port import EngineNotAllowed, HopelessHardware
 from tests.functional.gpu_worker.conftest import TOOLS
 from tests.functional.gpu_worker.test_videos import assert_promised
+from tests.support.waiting import eventually
 
 FAKE = Path(__file__).parents[2] / "support" / "fake_musetalk"
 SECRETS = {"B2_APP_KEY": "app-key-secret", "B2_KEY_ID": "key-id", "REPORT_TOKEN": "token-secret"}
@@ -201,8 +202,8 @@ def test_cancel_shutdown_and_deadline_end_the_whole_group_within_five_seconds(mu
     answers: list = []
     thread = threading.Thread(target=run)
     thread.start()
-    until(lambda: (checkout.directory / "seen.json").exists())
-    until(lambda: len(group_members(checkout.seen()["group"])) >= 3)  # the guard, the program, the grandchild
+    eventually(lambda: (checkout.directory / "seen.json").exists())
+    eventually(lambda: len(group_members(checkout.seen()["group"])) >= 3)  # the guard, the program, the grandchild
     begin = time.monotonic()
     if end != "deadline":
         getattr(musetalk.control, end)()
@@ -263,10 +264,3 @@ def test_on_a_node_the_gpu_is_looked_at_before_the_first_job(checkout):
         start_on_a_node(checkout, FAKE_TORCH.format(cuda=True, vram=6 * 2**30))
     with pytest.raises(HopelessHardware, match="libcuda"):
         start_on_a_node(checkout, "raise ImportError('libcuda.so.1: cannot open shared object file')")
-
-
-def until(condition, seconds=20) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come true"
-        threading.Event().wait(0.02)

@@ -10,7 +10,8 @@ import pytest
 from gpu_worker.domain.failures import DiskFullError
 from gpu_worker.node.disk import require_free
 from tests.functional.gpu_worker.test_node_process import metadata
-from tests.functional.gpu_worker.test_process import B2_KEYS, b2, http, start, until
+from tests.functional.gpu_worker.test_process import B2_KEYS, b2, http, start
+from tests.support.waiting import eventually
 
 __all__ = ["b2", "metadata", "start"]  # fixtures
 KIB = 1024
@@ -84,7 +85,7 @@ def test_a_worker_survives_a_full_disk_and_gives_a_node_up_that_is_full_again(st
     for job_id in ("job-2", "job-3"):
         assert metadata.reasons == [], "one full disk is no verdict on the node"
         assert worker.generate(rig.job(job_id=job_id))[0] == 503
-    until(lambda: metadata.reasons)
+    eventually(lambda: metadata.reasons)
     assert metadata.reasons[0].startswith("disk too small")
     assert worker.get("/hc")[0] == 503
 

@@ -5,9 +5,10 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from tests.e2e.rehearsals import descendants, is_alive
 from tests.functional.gpu_worker.test_node_process import fake_musetalk, metadata
-from tests.functional.gpu_worker.test_process import B2_KEYS, Process, b2, start, until
+from tests.functional.gpu_worker.test_process import B2_KEYS, Process, b2, start
+from tests.support.processes import descendants, is_alive
+from tests.support.waiting import eventually
 
 __all__ = ["b2", "metadata", "start"]  # fixtures
 GRACE_SEC = 8.0  # promised in docs/worker.md
@@ -25,7 +26,7 @@ def test_hardware_that_is_hopeless_at_the_start_is_given_back_by_a_worker_that_s
 ):
     own = fake_musetalk(tmp_path, "") | {"MUSETALK_PYTHON": program(tmp_path / "python", "echo '{\"cuda\": false}'")}
     worker = start(SALAD_METADATA_URI=metadata.url, SALAD_MACHINE_ID="machine", **own, **B2_KEYS)
-    until(lambda: metadata.reasons == ["there is no GPU that CUDA can use"])
+    eventually(lambda: metadata.reasons == ["there is no GPU that CUDA can use"])
     assert (worker.get("/hc")[0], worker.get("/live")[0]) == (503, 200)
     status, answer = worker.generate(rig.job())
     assert (status, answer["error"]["code"]) == (503, "worker_interrupted")
@@ -38,7 +39,7 @@ def test_sigterm_while_the_engine_starts_ends_the_worker_and_what_it_started(tmp
     own = fake_musetalk(tmp_path, "") | {"MUSETALK_PYTHON": program(tmp_path / "python", "exec sleep 100")}
     node = {"SALAD_METADATA_URI": metadata.url, "SALAD_MACHINE_ID": "machine", "PORT": "0"}
     process = Process("gpu_worker", own | node | {"WORK_DIR": str(tmp_path / "work")})
-    until(lambda: descendants(process.child.pid))
+    eventually(lambda: descendants(process.child.pid))
     started = descendants(process.child.pid)
     began = time.monotonic()
     process.child.send_signal(signal.SIGTERM)
@@ -61,7 +62,7 @@ def test_a_drain_that_takes_too_long_is_answered_503_within_the_grace(start, b2,
     worker = start(B2_REALM=b2, DRAIN_SEC="2", **B2_KEYS)
     with ThreadPoolExecutor(1) as pool:
         request = pool.submit(worker.generate, rig.job())
-        until(uploading.is_set)
+        eventually(uploading.is_set)
         began = time.monotonic()
         worker.child.send_signal(signal.SIGTERM)
         worker.event("draining")

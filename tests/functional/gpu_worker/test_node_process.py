@@ -14,8 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.rehearsals import descendants, is_alive
-from tests.functional.gpu_worker.test_process import B2_KEYS, b2, start, tools_of, until
+from tests.functional.gpu_worker.test_process import B2_KEYS, b2, start, tools_of
+from tests.support.processes import descendants, is_alive
+from tests.support.waiting import eventually
 
 __all__ = ["b2", "start"]  # fixtures
 FAKE = Path(__file__).parents[2] / "support" / "fake_musetalk"
@@ -100,9 +101,9 @@ class Health(threading.Thread):
 
 def test_the_price_rises_with_a_job_and_falls_after_it(start, b2, rig, metadata):
     worker = start(B2_REALM=b2, SALAD_METADATA_URI=metadata.url, **B2_KEYS)
-    until(lambda: metadata.costs == [0])
+    eventually(lambda: metadata.costs == [0])
     assert worker.generate(rig.job())[1]["status"] == "ok"
-    until(lambda: metadata.costs[-1] == 0)
+    eventually(lambda: metadata.costs[-1] == 0)
     assert len(metadata.costs) >= 3
     assert min(metadata.costs[1:-1]) >= 100
     assert set(metadata.headers) == {"true"}
@@ -134,7 +135,7 @@ def test_readiness_never_flaps_while_jobs_run(start, b2, rig, site, metadata):
 def test_a_worker_that_idles_turns_its_readiness_once_and_takes_jobs_again(start, b2, rig, metadata):
     worker = start(B2_REALM=b2, SALAD_METADATA_URI=metadata.url, IDLE_CURE_SEC="1", **B2_KEYS)
     worker.event("readiness_cure_started")
-    until(lambda: worker.get("/hc")[0] == 503)
+    eventually(lambda: worker.get("/hc")[0] == 503)
     assert worker.get("/live")[0] == 200
     assert worker.generate(rig.job())[1]["status"] == "ok", "a job that comes meanwhile is taken"
     worker.event("readiness_cure_ended", outcome="job")
@@ -143,7 +144,7 @@ def test_a_worker_that_idles_turns_its_readiness_once_and_takes_jobs_again(start
 
 def test_a_cure_ends_when_salad_has_seen_it(start, metadata):
     worker = start(SALAD_METADATA_URI=metadata.url, IDLE_CURE_SEC="1", **B2_KEYS)
-    until(lambda: worker.get("/hc")[0] == 503)
+    eventually(lambda: worker.get("/hc")[0] == 503)
     metadata.is_ready = False  # as the probe finds it
     worker.event("readiness_cure_ended", outcome="seen")
 
@@ -162,7 +163,7 @@ def test_hopeless_hardware_is_given_back_and_takes_no_job_any_more(start, b2, ri
     status, answer = worker.generate(rig.job())
     assert (status, answer["error"]["code"]) == (503, "gpu_fault")
     assert site.reports[-1]["error"]["code"] == "gpu_fault", "the reason goes out before the node"
-    until(lambda: metadata.reasons)
+    eventually(lambda: metadata.reasons)
     assert len(metadata.reasons) == 1
     assert "no kernel image" in metadata.reasons[0]
     assert len(metadata.reasons[0]) <= 1000
@@ -176,7 +177,7 @@ def test_one_gpu_fault_is_bad_luck_and_two_jobs_in_a_row_are_the_node(start, b2,
         assert metadata.reasons == []
         assert worker.get("/hc")[0] == 200
         assert worker.generate(rig.job(job_id=job_id))[1]["error"]["code"] == "gpu_fault"
-    until(lambda: metadata.reasons)
+    eventually(lambda: metadata.reasons)
     assert "two jobs" in metadata.reasons[0]
 
 
@@ -192,7 +193,7 @@ def test_a_run_that_stores_its_video_may_finish_after_sigterm(start, b2, rig, si
     worker = start(B2_REALM=b2, **B2_KEYS)
     with ThreadPoolExecutor(1) as pool:
         request = pool.submit(worker.generate, rig.job())
-        until(lambda: "report uploading" in site.log)
+        eventually(lambda: "report uploading" in site.log)
         worker.child.send_signal(signal.SIGTERM)
         worker.event("draining")
         gate.set()
@@ -206,7 +207,7 @@ def test_a_run_that_generates_is_interrupted_by_sigterm_with_its_whole_engine(st
     worker = start(B2_REALM=b2, **fake_musetalk(tmp_path, "hang"), **B2_KEYS)
     with ThreadPoolExecutor(1) as pool:
         request = pool.submit(worker.generate, rig.job())
-        until(lambda: len(descendants(worker.child.pid)) >= 3)
+        eventually(lambda: len(descendants(worker.child.pid)) >= 3)
         engine = descendants(worker.child.pid)
         began = time.monotonic()
         worker.child.send_signal(signal.SIGTERM)

@@ -15,6 +15,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.processes import await_end
+from tests.support.waiting import eventually
+
 ROOT = Path(__file__).parents[3]
 B2_KEYS = {"B2_KEY_ID": "004key", "B2_APP_KEY": "app-key-secret", "B2_BUCKET_NAME": "avatar-outputs"}
 
@@ -42,7 +45,7 @@ class Process:
         def found():
             return [line for line in list(self.lines) if wanted.items() <= line.items()]
 
-        until(lambda: found() or self.child.poll() is not None)
+        eventually(lambda: found() or self.child.poll() is not None)
         assert found(), self.lines
         return found()[0]
 
@@ -79,13 +82,6 @@ def http(method, url, data=None):
     except urllib.error.HTTPError as error:
         with error:
             return error.code, json.loads(error.read())
-
-
-def until(condition, seconds=20):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come true"
-        threading.Event().wait(0.02)
 
 
 def tools_of(pid):
@@ -190,10 +186,10 @@ def test_health_is_quick_while_a_job_runs_and_the_same_job_joins(start, b2, rig,
     worker = start(B2_REALM=b2, **B2_KEYS)
     with ThreadPoolExecutor(3) as pool:
         first = pool.submit(worker.generate, rig.job())
-        until(lambda: "/face.mp4" in site.log)
+        eventually(lambda: "/face.mp4" in site.log)
         joined = pool.submit(worker.generate, rig.job())
         waiting = pool.submit(worker.generate, rig.job(job_id="job-2"))
-        until(lambda: sum(line["event"] == "job_taken" for line in worker.lines) == 3)
+        eventually(lambda: sum(line["event"] == "job_taken" for line in worker.lines) == 3)
         for path in ("/hc", "/live"):
             status, _, seconds = worker.get(path)
             assert (status, seconds < 0.2) == (200, True)
@@ -209,7 +205,7 @@ def test_a_waiting_caller_that_hangs_up_loses_its_turn(start, rig, site):
     worker = start(**B2_KEYS)
     with ThreadPoolExecutor(1) as pool:
         first = pool.submit(worker.generate, rig.job())
-        until(lambda: "/face.mp4" in site.log)
+        eventually(lambda: "/face.mp4" in site.log)
         body = json.dumps(rig.job(job_id="job-2")).encode()
         with socket.create_connection(("127.0.0.1", int(worker.url.rsplit(":", 1)[1]))) as caller:
             caller.sendall(b"POST /generate HTTP/1.1\r\nHost: w\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
@@ -231,7 +227,7 @@ def test_sigterm_answers_503_after_a_report_and_ends(start, rig, site):
     worker = start(**B2_KEYS)
     with ThreadPoolExecutor(1) as pool:
         request = pool.submit(worker.generate, rig.job())
-        until(lambda: "/face.mp4" in site.log)
+        eventually(lambda: "/face.mp4" in site.log)
         worker.child.send_signal(signal.SIGTERM)
         status, answer = request.result(20)
     assert (status, answer["error"]["code"]) == (503, "worker_interrupted")
@@ -245,13 +241,13 @@ def test_tools_die_with_a_worker_that_is_killed_and_its_scratch_is_swept_later(s
     site.files["/voice.wav"] = clips.data("long.wav")
     with ThreadPoolExecutor(1) as pool:
         request = pool.submit(worker.generate, rig.job(resolution="1080p", aspect_ratio="16:9"))
-        until(lambda: tools_of(worker.child.pid))
+        eventually(lambda: tools_of(worker.child.pid))
         tools = tools_of(worker.child.pid)
         worker.child.kill()
         worker.child.wait(10)
         with pytest.raises(OSError, match=r"closed|reset|Remote"):
             request.result(20)
-    until(lambda: not any(Path(f"/proc/{tool}").exists() for tool in tools), seconds=5)
+    await_end(tools)
     assert len(list((tmp_path / "work").iterdir())) == 1
     assert start().event("scratch_swept")["directories"] == 1
 

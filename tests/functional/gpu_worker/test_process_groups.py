@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from gpu_worker.adapters.process_groups import Ending, Program, Watch, group_members, run_group
-from tests.e2e.rehearsals import is_alive
+from tests.support.processes import await_end, is_alive
 
 ROOT = Path(__file__).parents[3]
 
@@ -133,10 +133,7 @@ def test_the_group_dies_with_an_owner_that_is_killed(tmp_path):
         assert len(members) == 3
         owner.send_signal(signal.SIGKILL)
         owner.wait(10)
-    deadline = time.monotonic() + 5
-    while any(map(is_alive, members)):
-        assert time.monotonic() < deadline, "something of the group lives on"
-        threading.Event().wait(0.02)
+    await_end(members)
 
 
 def test_a_program_that_cannot_be_started_says_so(tmp_path):

@@ -3,8 +3,6 @@
 import errno
 import io
 import shutil
-import threading
-import time
 from collections import namedtuple
 from datetime import UTC, datetime
 
@@ -20,15 +18,9 @@ from gpu_worker.node import disk
 from gpu_worker.node.deletion_cost import DeletionCost, cost_of
 from gpu_worker.node.queue_watch import SEEN_SEC, UNSEEN_SEC, Curing, Observation, Watching, outcome, step
 from gpu_worker.node.reallocation import DISK_TOO_SMALL, GPU_WINDOW_SEC, POISONED, Record, RunEnd, judge
+from tests.support.waiting import eventually
 
 IDLE = 900.0
-
-
-def until(condition, seconds=5):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come true"
-        threading.Event().wait(0.01)
 
 
 def seen(now, last_job=0.0, is_able=True, told_ready=True) -> Observation:
@@ -58,11 +50,11 @@ def test_costs_are_told_in_their_order_once_each_and_again_after_a_fault():
 
     teller = DeletionCost(send, lambda: cost[0], EventLog(io.StringIO(), lambda: datetime.now(UTC)))
     teller.start()
-    until(lambda: told == [0])
+    eventually(lambda: told == [0])
     for value in (100, 100, 150, 0):
         cost[0] = value
         teller.refresh()
-        until(lambda value=value: faults == [] if value == 100 else told[-1] == value)
+        eventually(lambda value=value: faults == [] if value == 100 else told[-1] == value)
     teller.stop()
     assert told in ([0, 150, 0], [0, 100, 150, 0])
 

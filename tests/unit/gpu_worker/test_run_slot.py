@@ -6,6 +6,7 @@ import time
 from gpu_worker.domain.control import RunControl, StopReason
 from gpu_worker.run.run_slot import RunSlot
 from gpu_worker.wire import Answer, JobInput
+from tests.support.waiting import eventually
 
 
 def job(job_id: str, attempt: int = 1) -> JobInput:
@@ -49,17 +50,10 @@ class Request(threading.Thread):
         return self.answer
 
 
-def until(condition):
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come true"
-        threading.Event().wait(0.01)
-
-
 def test_the_same_job_and_attempt_joins_the_run_in_progress():
     runs = SlowRuns()
     first = Request(runs, job("a"))
-    until(lambda: runs.started)
+    eventually(lambda: runs.started)
     second = Request(runs, job("a"))
     runs.release.set()
     assert first.result() == second.result()
@@ -69,7 +63,7 @@ def test_the_same_job_and_attempt_joins_the_run_in_progress():
 def test_another_job_and_another_attempt_wait_for_their_turn():
     runs = SlowRuns()
     first = Request(runs, job("a"))
-    until(lambda: runs.started)
+    eventually(lambda: runs.started)
     others = [Request(runs, job("a", 2)), Request(runs, job("b"))]
     runs.release.set()
     assert [request.result().http_status for request in (first, *others)] == [200, 200, 200]
@@ -80,7 +74,7 @@ def test_another_job_and_another_attempt_wait_for_their_turn():
 def test_a_waiting_caller_that_hangs_up_gives_up_its_turn():
     runs = SlowRuns()
     first = Request(runs, job("a"))
-    until(lambda: runs.started)
+    eventually(lambda: runs.started)
     second = Request(runs, job("b"))
     second.is_gone.set()
     assert second.result().http_status == 503
@@ -92,7 +86,7 @@ def test_a_waiting_caller_that_hangs_up_gives_up_its_turn():
 def test_a_closed_desk_begins_nothing_and_an_interrupt_ends_what_runs():
     runs = SlowRuns()
     first = Request(runs, job("a"))
-    until(lambda: runs.started)
+    eventually(lambda: runs.started)
     waiting = Request(runs, job("b"))
     runs.run_slot.close("The GPU node is being stopped.")
     runs.run_slot.interrupt()
@@ -105,7 +99,7 @@ def test_a_closed_desk_begins_nothing_and_an_interrupt_ends_what_runs():
 def test_a_closed_desk_lets_the_run_in_progress_end_and_others_join_it():
     runs = SlowRuns()
     first = Request(runs, job("a"))
-    until(lambda: runs.started)
+    eventually(lambda: runs.started)
     runs.run_slot.close("closed")
     joined = Request(runs, job("a"))
     assert runs.run_slot.wait_until_idle(0.05) is False
