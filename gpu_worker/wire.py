@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from gpu_worker.domain import messages
 from gpu_worker.domain.failures import ErrorCode, JobError
 from gpu_worker.domain.geometry import ASPECT_RATIOS, RESOLUTIONS
 from gpu_worker.domain.progress import ProgressSnapshot
@@ -204,8 +205,7 @@ def _read_params(value: Any, faults: list[str]) -> Mapping[str, Any]:
 
 
 def _refused(faults: list[str]) -> JobError:
-    message = "The worker refuses this input: " + "; ".join(faults) + "."
-    return JobError(ErrorCode.INTERNAL, message, stage="starting", retryable=False)
+    return JobError(ErrorCode.INTERNAL, messages.input_refused(faults), stage="starting", retryable=False)
 
 
 def identity_of(body: Any) -> tuple[str | None, int | None]:

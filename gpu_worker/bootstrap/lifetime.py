@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from types import FrameType
 
 from gpu_worker.adapters.event_log import EventLog
+from gpu_worker.domain import messages
 from gpu_worker.engines.port import Engine, HopelessHardware
 from gpu_worker.http.server import Server
 from gpu_worker.node.agent import NodeAgent
-from gpu_worker.run.run_slot import HOLD_SEC, REPLACED, STOPPED, RunSlot
+from gpu_worker.run.run_slot import HOLD_SEC, RunSlot
 
 # After the drain: an interrupted run notices within a second, has 2 s for its last report and 1 s to join its thread.
 # With the default drain of 4 s this is 8 s; the rehearsal and container runtimes send SIGKILL after 10 s.
@@ -75,7 +76,7 @@ class Worker:
         On hopeless hardware the node is given up and the worker serves on: /live 200, /hc 503. Raises
         HopelessHardware where there is no Salad to ask, and EngineNotAllowed.
         """
-        self.node_agent.on_given_up = lambda: self.run_slot.close(REPLACED, HOLD_SEC)
+        self.node_agent.on_given_up = lambda: self.run_slot.close(messages.REPLACED, HOLD_SEC)
         self.server.start()
         try:
             if not stop_signal.run_start(self.engine.start):
@@ -94,7 +95,7 @@ class Worker:
         guard.daemon = True
         guard.start()
         self.node_agent.stop()
-        self.run_slot.close(STOPPED)
+        self.run_slot.close(messages.STOPPED)
         if self.node_agent.is_storing():
             self.log.event("draining", drain_sec=self.drain_sec)
             self.run_slot.wait_until_idle(self.drain_sec)

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable
 from enum import StrEnum
 
+from gpu_worker.domain import messages
 from gpu_worker.domain.failures import ErrorCode, JobError, SupersededError
 
 
@@ -56,13 +57,9 @@ class RunControl:
         if reason is StopReason.SUPERSEDED:
             raise SupersededError
         if reason is StopReason.INTERRUPTED:
-            raise JobError(ErrorCode.WORKER_INTERRUPTED, "The GPU node was stopped before the video was finished.")
+            raise JobError(ErrorCode.WORKER_INTERRUPTED, messages.INTERRUPTED)
         if reason is StopReason.DEADLINE:
-            raise JobError(
-                ErrorCode.RUN_TIMEOUT,
-                "The video was not finished within the job's run_timeout_seconds. "
-                "Allow more time, or send a shorter voice track or a lower resolution.",
-            )
+            raise JobError(ErrorCode.RUN_TIMEOUT, messages.RUN_TIMEOUT)
 
     def pause(self, seconds: float) -> None:
         """Waits, at most until the run is stopped or out of time; raises like check."""

@@ -2,6 +2,8 @@
 
 from enum import StrEnum
 
+from gpu_worker.domain import messages
+
 MAX_MESSAGE = 500  # characters: enough for advice, small enough for every report, answer and log line
 
 
@@ -79,7 +81,7 @@ class DiskFullError(JobError):
 
 def disk_is_full(detail: str = "") -> DiskFullError:
     """Gives the failure of a node whose disk has no room left; detail: for the log, what was full."""
-    return DiskFullError(ErrorCode.INTERNAL, "The GPU node's disk is full.", retryable=True, detail=detail)
+    return DiskFullError(ErrorCode.INTERNAL, messages.DISK_FULL, retryable=True, detail=detail)
 
 
 class SupersededError(Exception):

@@ -6,6 +6,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from gpu_worker import VERSION
 from gpu_worker.adapters.media_tools import MediaTools, ToolFailure, ToolRunner, ToolTimeout
+from gpu_worker.domain import messages
 from gpu_worker.domain.failures import ErrorCode, JobError
 from gpu_worker.domain.progress import Phase, RunProgress
 from gpu_worker.engines.port import EngineNotAllowed, PreparedInputs, Rendered
@@ -62,7 +63,7 @@ class PreviewEngine:
             _add_voice(inputs, silent, output, runner)
         except (ToolFailure, ToolTimeout) as failure:
             detail = failure.tail if isinstance(failure, ToolFailure) else str(failure)
-            raise JobError(ErrorCode.INTERNAL, "The preview could not be encoded.", detail=detail) from failure
+            raise JobError(ErrorCode.INTERNAL, messages.PREVIEW_FAILED, detail=detail) from failure
         return Rendered(output)
 
 

@@ -8,6 +8,7 @@ from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
 from gpu_worker.adapters.event_log import EventLog
+from gpu_worker.domain import messages
 from gpu_worker.domain.failures import ErrorCode, JobError
 from gpu_worker.run.run_slot import RunSlot
 from gpu_worker.wire import Answer, failure_answer, health_answer, http_error_answer, identity_of, live_answer, read_job
@@ -75,8 +76,7 @@ def _read_body() -> Any:
 
 
 def _refused(reason: str) -> JobError:
-    message = f"The worker refuses this input: {reason}."
-    return JobError(ErrorCode.INTERNAL, message, stage="starting", retryable=False)
+    return JobError(ErrorCode.INTERNAL, messages.input_refused([reason]), stage="starting", retryable=False)
 
 
 def _caller_watch() -> Callable[[], bool]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gpu_worker.adapters.media_tools import SAFE_INPUT, ToolFailure, ToolRunner, ToolTimeout
+from gpu_worker.domain import messages
 from gpu_worker.domain.failures import ErrorCode, JobError
 from gpu_worker.domain.geometry import Geometry
 from gpu_worker.media.colours import TAGS, scaling_filters
@@ -66,27 +67,20 @@ def prepare_audio(
     if COMPLAINT in report or seconds < expected_sec - TOLERATED_SEC:
         _check_heard(runner, source, last_sec, facts, report)
     if seconds < limits.min_sec:
-        raise JobError(
-            ErrorCode.INPUT_TOO_SHORT,
-            f"audio_url has {seconds:.2f} s of sound; at least {limits.min_sec:g} s are needed.",
-        )
+        message = messages.voice_too_short(f"{seconds:.2f}", f"{limits.min_sec:g}")
+        raise JobError(ErrorCode.INPUT_TOO_SHORT, message)
     if seconds > limits.max_sec:
-        raise JobError(
-            ErrorCode.INPUT_TOO_LONG, f"audio_url is longer than {limits.max_sec:g} s. Split it into several jobs."
-        )
+        raise JobError(ErrorCode.INPUT_TOO_LONG, messages.voice_too_long(f"{limits.max_sec:g}"))
     if loudest_db(report) < SILENT_DB:
-        raise JobError(ErrorCode.AUDIO_SILENT, "audio_url is silent from begin to end. Send a recording of speech.")
+        raise JobError(ErrorCode.AUDIO_SILENT, messages.SILENT)
     return PreparedAudio(target, seconds, samples * FPS // rate)
 
 
 def check_output_size(geometry: Geometry) -> None:
     """Raises JobError unsupported_media when the picture is so long and narrow that its output cannot be encoded."""
     if geometry.width * geometry.height > MAX_PIXELS or max(geometry.width, geometry.height) > MAX_SIDE:
-        raise JobError(
-            ErrorCode.UNSUPPORTED_MEDIA,
-            f"video_url would become {geometry.width}x{geometry.height} pixels, which is more than can be made. "
-            "Ask for another aspect_ratio or a lower resolution.",
-        )
+        message = messages.output_too_large(f"{geometry.width}x{geometry.height}")
+        raise JobError(ErrorCode.UNSUPPORTED_MEDIA, message)
 
 
 def prepare_video(
@@ -115,14 +109,14 @@ def prepare_video(
         frames = count_frames(runner, target)
         damage = scan_video(runner, source, max_frames / FPS, facts.duration_sec) if complaints and frames else None
     except ToolFailure as failure:
-        raise _undecodable("video_url", failure.tail) from failure
+        raise _undecodable(messages.VIDEO, failure.tail) from failure
     except ToolTimeout as error:
-        raise _too_slow("video_url") from error
+        raise _too_slow(messages.VIDEO) from error
     announced = min(max_frames, round((facts.duration_sec or 0) * FPS))
     if frames == 0 or frames < announced * MIN_DECODED:
-        raise _undecodable("video_url", f"{frames} of {announced} frames")
+        raise _undecodable(messages.VIDEO, f"{frames} of {announced} frames")
     if damage:
-        raise _damaged("video_url", "pictures", damage, complaints)
+        raise _damaged(messages.VIDEO, messages.PICTURES, damage, complaints)
     return PreparedVideo(target, frames)
 
 
@@ -152,9 +146,9 @@ def _decode_audio(runner: ToolRunner, source: Path, target: Path, last_sec: floa
     try:
         return runner.convert([*arguments, *output], CONVERT_SEC).tail
     except ToolFailure as failure:
-        raise _undecodable("audio_url", failure.tail) from failure
+        raise _undecodable(messages.AUDIO, failure.tail) from failure
     except ToolTimeout as error:
-        raise _too_slow("audio_url") from error
+        raise _too_slow(messages.AUDIO) from error
 
 
 def _check_heard(runner: ToolRunner, source: Path, last_sec: float, facts: AudioFacts, report: str) -> None:
@@ -162,11 +156,11 @@ def _check_heard(runner: ToolRunner, source: Path, last_sec: float, facts: Audio
     try:
         damage = scan_audio(runner, source, last_sec, facts.announced_sec)
     except ToolFailure as failure:
-        raise _undecodable("audio_url", failure.tail) from failure
+        raise _undecodable(messages.AUDIO, failure.tail) from failure
     except ToolTimeout as error:
-        raise _too_slow("audio_url") from error
+        raise _too_slow(messages.AUDIO) from error
     if damage:
-        raise _damaged("audio_url", "sound", damage, report)
+        raise _damaged(messages.AUDIO, messages.SOUND, damage, report)
 
 
 def _measure(path: Path) -> tuple[int, int]:
@@ -175,22 +169,17 @@ def _measure(path: Path) -> tuple[int, int]:
         with wave.open(str(path), "rb") as file:
             return file.getnframes(), file.getframerate()
     except (wave.Error, EOFError) as error:
-        raise _undecodable("audio_url", str(error)) from error
+        raise _undecodable(messages.AUDIO, str(error)) from error
 
 
-def _undecodable(name: str, detail: str) -> JobError:
-    message = f"{name} is damaged: its content cannot be decoded. Export it again and check that it plays to its end."
+def _undecodable(field: str, detail: str) -> JobError:
+    return JobError(ErrorCode.MEDIA_CORRUPT, messages.undecodable(field), detail=detail)
+
+
+def _damaged(field: str, what: str, damage: Stretch, detail: str) -> JobError:
+    message = messages.damaged(field, what, f"{damage.begin_sec:.1f}", f"{damage.end_sec:.1f}")
     return JobError(ErrorCode.MEDIA_CORRUPT, message, detail=detail)
 
 
-def _damaged(name: str, what: str, damage: Stretch, detail: str) -> JobError:
-    message = (
-        f"{name} is damaged: its {what} from about {damage.begin_sec:.1f} s to {damage.end_sec:.1f} s "
-        "cannot be decoded. Export it again and check that it plays to its end."
-    )
-    return JobError(ErrorCode.MEDIA_CORRUPT, message, detail=detail)
-
-
-def _too_slow(name: str) -> JobError:
-    message = f"{name} took longer than {CONVERT_SEC:g} s to decode. Send it smaller or in a simpler format."
-    return JobError(ErrorCode.MEDIA_CORRUPT, message)
+def _too_slow(field: str) -> JobError:
+    return JobError(ErrorCode.MEDIA_CORRUPT, messages.decodes_too_slowly(field, f"{CONVERT_SEC:g}"))

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from gpu_worker.adapters.media_tools import SAFE_INPUT, ToolFailure, ToolRunner, ToolTimeout
+from gpu_worker.domain import messages
 from gpu_worker.domain.failures import ErrorCode, JobError
 from gpu_worker.media.colours import Colours, is_unconvertible, read_colours
 
@@ -55,12 +56,12 @@ class AudioFacts:
 
 def probe_video(runner: ToolRunner, file: Downloaded) -> VideoFacts:
     """Judges the face video; raises JobError with the verdict."""
-    return judge_video(_read(runner, file, "video_url"))
+    return judge_video(_read(runner, file, messages.VIDEO))
 
 
 def probe_audio(runner: ToolRunner, file: Downloaded) -> AudioFacts:
     """Judges the voice track; raises JobError with the verdict."""
-    return judge_audio(_read(runner, file, "audio_url"))
+    return judge_audio(_read(runner, file, messages.AUDIO))
 
 
 def judge_video(answer: Mapping[str, Any]) -> VideoFacts:
@@ -68,19 +69,15 @@ def judge_video(answer: Mapping[str, Any]) -> VideoFacts:
     input_too_large."""
     stream = _first_stream(answer, "video")
     if stream is None:
-        raise JobError(ErrorCode.NO_VIDEO_STREAM, "video_url has no video track. Send a video file that shows a face.")
+        raise JobError(ErrorCode.NO_VIDEO_STREAM, messages.NO_VIDEO_TRACK)
     width, height = stream.get("width"), stream.get("height")
     if not isinstance(width, int) or not isinstance(height, int) or min(width, height) < 1:
-        raise _corrupt("video_url", "its picture has no size")
-    _check_codec("video_url", stream)
+        raise _corrupt(messages.VIDEO, messages.NO_PICTURE_SIZE)
+    _check_codec(messages.VIDEO, stream)
     if width * height > MAX_PIXELS:
-        raise JobError(
-            ErrorCode.INPUT_TOO_LARGE,
-            f"The picture of video_url has {width}x{height} pixels; at most {MAX_PIXELS:,} are taken (4K). "
-            "Send a smaller one.",
-        )
+        raise JobError(ErrorCode.INPUT_TOO_LARGE, messages.picture_too_large(f"{width}x{height}", MAX_PIXELS))
     if is_unconvertible(stream):
-        raise _unsupported("video_url", "it is Dolby Vision profile 5. Export it as SDR, HDR10 or HLG")
+        raise _unsupported(messages.VIDEO, messages.DOLBY_VISION)
     aspect = _pixel_aspect(stream.get("sample_aspect_ratio"))
     if _is_turned(stream):
         width, height, aspect = height, width, 1 / aspect
@@ -92,8 +89,8 @@ def judge_audio(answer: Mapping[str, Any]) -> AudioFacts:
     """Reads ffprobe's answer about a voice track; raises JobError no_audio_stream or unsupported_media."""
     stream = _first_stream(answer, "audio")
     if stream is None:
-        raise JobError(ErrorCode.NO_AUDIO_STREAM, "audio_url has no audio track. Send a file with speech.")
-    _check_codec("audio_url", stream)
+        raise JobError(ErrorCode.NO_AUDIO_STREAM, messages.NO_AUDIO_TRACK)
+    _check_codec(messages.AUDIO, stream)
     rate = str(stream.get("sample_rate", ""))
     containers = str(answer.get("format", {}).get("format_name", "")).split(",")
     is_mp4, is_estimate = "mp4" in containers, containers[0] in BARE_STREAMS
@@ -102,29 +99,25 @@ def judge_audio(answer: Mapping[str, Any]) -> AudioFacts:
     return AudioFacts(str(stream["codec_name"]), hertz, edited_sec, _duration(stream, answer), is_estimate)
 
 
-def _read(runner: ToolRunner, file: Downloaded, name: str) -> Mapping[str, Any]:
+def _read(runner: ToolRunner, file: Downloaded, field: str) -> Mapping[str, Any]:
     arguments = [*SAFE_INPUT, "-v", "error", "-show_streams", "-show_format", "-of", "json", "-i", str(file.path)]
     try:
         answer = json.loads(runner.probe(arguments, PROBE_SEC).stdout)
     except ToolFailure as failure:
         if "whitelist" in failure.tail:
-            raise _unsupported(name, "this kind of file is not a video or audio file that is taken") from failure
-        raise _corrupt(name, f"it cannot be read ({_said(file)})", failure.tail) from failure
+            raise _unsupported(field, messages.WRONG_KIND) from failure
+        raise _corrupt(field, messages.unreadable(_served_as(file)), failure.tail) from failure
     except ToolTimeout as error:
-        raise _corrupt(name, "it cannot be read in reasonable time") from error
+        raise _corrupt(field, messages.READ_TOO_SLOWLY) from error
     except ValueError as error:
-        raise _corrupt(name, "it cannot be described") from error
+        raise _corrupt(field, messages.NO_DESCRIPTION) from error
     if not isinstance(answer, dict) or int(answer.get("format", {}).get("probe_score", 0)) < SURE_SCORE:
-        raise _corrupt(name, f"its content is not media ({_said(file)})")
+        raise _corrupt(field, messages.no_media_inside(_served_as(file)))
     return answer
 
 
-def _said(file: Downloaded) -> str:
-    return (
-        f"its server calls it {file.content_type[:100]!r}"
-        if file.content_type
-        else "its server does not say what it is"
-    )
+def _served_as(file: Downloaded) -> str:
+    return messages.served_as(file.content_type[:100])
 
 
 def _first_stream(answer: Mapping[str, Any], kind: str) -> Mapping[str, Any] | None:
@@ -136,10 +129,10 @@ def _first_stream(answer: Mapping[str, Any], kind: str) -> Mapping[str, Any] | N
     return None
 
 
-def _check_codec(name: str, stream: Mapping[str, Any]) -> None:
+def _check_codec(field: str, stream: Mapping[str, Any]) -> None:
     if stream.get("codec_name", "unknown") in ("unknown", "none"):
         tag = stream.get("codec_tag_string", "?")
-        raise _unsupported(name, f"its format ({tag}) cannot be decoded")
+        raise _unsupported(field, messages.unknown_format(tag))
 
 
 def _pixel_aspect(text: Any) -> Fraction:
@@ -164,11 +157,9 @@ def _duration(stream: Mapping[str, Any], answer: Mapping[str, Any]) -> float | N
     return None
 
 
-def _corrupt(name: str, why: str, detail: str = "") -> JobError:
-    message = f"{name} is damaged or not a media file: {why}. Check that the link leads to the file itself."
-    return JobError(ErrorCode.MEDIA_CORRUPT, message, detail=detail)
+def _corrupt(field: str, why: str, detail: str = "") -> JobError:
+    return JobError(ErrorCode.MEDIA_CORRUPT, messages.not_media(field, why), detail=detail)
 
 
-def _unsupported(name: str, why: str) -> JobError:
-    message = f"{name} cannot be used: {why}. Send MP4, MOV, WebM or MKV video, WAV, MP3, AAC, FLAC or OGG audio."
-    return JobError(ErrorCode.UNSUPPORTED_MEDIA, message)
+def _unsupported(field: str, why: str) -> JobError:
+    return JobError(ErrorCode.UNSUPPORTED_MEDIA, messages.unsupported(field, why))

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from gpu_worker.adapters.media_tools import ToolFailure, ToolRunner, ToolTimeout
+from gpu_worker.domain import messages
 from gpu_worker.domain.failures import ErrorCode, JobError
 from gpu_worker.media.frames import COUNT_SEC
 from gpu_worker.media.prepare import FPS
@@ -50,10 +51,10 @@ def verify_output(runner: ToolRunner, path: Path, expected: Expected) -> Output:
             atoms = top_level_atoms(file)
     except (ToolFailure, ToolTimeout, OSError, ValueError) as error:
         detail = error.tail if isinstance(error, ToolFailure) else str(error)
-        raise _failed(["it cannot be read"], detail) from error
+        raise _failed([messages.NOT_READABLE], detail) from error
     deviations = find_deviations(answer, expected)
     if "moov" not in atoms or "mdat" not in atoms or atoms.index("moov") > atoms.index("mdat"):
-        deviations.append("its index does not come first (faststart)")
+        deviations.append(messages.INDEX_NOT_FIRST)
     if deviations:
         raise _failed(deviations)
     with path.open("rb") as file:
@@ -74,7 +75,7 @@ def find_deviations(answer: Mapping[str, Any], expected: Expected) -> list[str]:
     videos = [stream for stream in answer.get("streams", []) if stream.get("codec_type") == "video"]
     audios = [stream for stream in answer.get("streams", []) if stream.get("codec_type") == "audio"]
     if len(videos) != 1 or len(audios) != 1:
-        return [f"it has {len(videos)} video and {len(audios)} audio tracks"]
+        return [messages.wrong_tracks(len(videos), len(audios))]
     video, audio = videos[0], audios[0]
     wanted: list[tuple[str, object, object]] = [
         ("frames", int(video.get("nb_read_packets", 0)), expected.frames),
@@ -87,7 +88,7 @@ def find_deviations(answer: Mapping[str, Any], expected: Expected) -> list[str]:
         ("audio codec", audio.get("codec_name"), "aac"),
         ("audio rate", int(audio.get("sample_rate", 0)), AUDIO_RATE),
     ]
-    deviations = [f"{name} is {found}, not {right}" for name, found, right in wanted if found != right]
+    deviations = [messages.wrong_value(name, found, right) for name, found, right in wanted if found != right]
     deviations += _late("video", video, expected.frames / FPS, 1 / FPS)
     return deviations + _late("audio", audio, expected.audio_sec, AUDIO_TOLERANCE_SEC)
 
@@ -113,9 +114,8 @@ def _late(name: str, stream: Mapping[str, Any], right_sec: float, tolerance_sec:
     found_sec = float(stream.get("duration", 0))
     if abs(found_sec - right_sec) <= tolerance_sec:
         return []
-    return [f"{name} lasts {found_sec:.3f} s, not {right_sec:.3f} s"]
+    return [messages.wrong_length(name, found_sec, right_sec)]
 
 
 def _failed(deviations: list[str], detail: str = "") -> JobError:
-    message = "The video that was made is not as promised: " + "; ".join(deviations) + "."
-    return JobError(ErrorCode.OUTPUT_VERIFICATION_FAILED, message, detail=detail)
+    return JobError(ErrorCode.OUTPUT_VERIFICATION_FAILED, messages.check_failed(deviations), detail=detail)

@@ -10,6 +10,7 @@ from typing import Any
 from gpu_worker.adapters.http_client import HttpClient
 from gpu_worker.adapters.media_tools import MediaTools, ToolRunner
 from gpu_worker.adapters.memory import PeakMemory
+from gpu_worker.domain import messages
 from gpu_worker.domain.control import RunControl
 from gpu_worker.domain.failures import ErrorCode, JobError
 from gpu_worker.domain.geometry import plan_geometry
@@ -122,13 +123,12 @@ class Pipeline:
     def _storage_key(self) -> UploadKey:
         key = self.job.upload or self.equipment.own_key
         if key is None:
-            message = "The worker was given no storage key for the video."
-            raise JobError(ErrorCode.INTERNAL, message, retryable=False)
+            raise JobError(ErrorCode.INTERNAL, messages.NO_STORAGE_KEY, retryable=False)
         if self.job.upload is not None and self.job.upload.endpoint is not None:
             try:
                 judge_url(self.job.upload.endpoint, rehearsal=self.equipment.client.rehearsal)
             except UrlNotAllowed as error:
-                message = f"The worker refuses upload.endpoint: {error.reason}."
+                message = messages.endpoint_refused(error.reason)
                 raise JobError(ErrorCode.INTERNAL, message, retryable=False) from error
         return key
 
@@ -136,8 +136,8 @@ class Pipeline:
         self._enter(Phase.DOWNLOADING)
         limits = self.equipment.limits
         downloader = Downloader(self.equipment.client, self.control, limits.download_sec)
-        video = Source("video_url", self.job.video_url, self.directory / "video_source", limits.max_video_bytes)
-        audio = Source("audio_url", self.job.audio_url, self.directory / "audio_source", limits.max_audio_bytes)
+        video = Source(messages.VIDEO, self.job.video_url, self.directory / "video_source", limits.max_video_bytes)
+        audio = Source(messages.AUDIO, self.job.audio_url, self.directory / "audio_source", limits.max_audio_bytes)
 
         def advance(begin: float, share: float) -> Callable[[int, int | None], None]:
             return lambda done, total: self.progress.advance(begin + share * done / total if total else begin)

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from gpu_worker.adapters.event_log import EventLog
 from gpu_worker.adapters.scratch import run_directory
+from gpu_worker.domain import messages
 from gpu_worker.domain.control import RunControl
 from gpu_worker.domain.failures import DiskFullError, ErrorCode, JobError, SupersededError
 from gpu_worker.domain.progress import RunProgress
@@ -121,7 +122,7 @@ def _as_failure(error: Exception, phase: str) -> JobError:
         failure = error
     else:
         detail = f"{type(error).__name__}: {error}"
-        failure = JobError(ErrorCode.INTERNAL, "The worker failed by a fault of its own.", detail=detail)
+        failure = JobError(ErrorCode.INTERNAL, messages.INTERNAL, detail=detail)
     failure.stage = failure.stage or phase
     return failure
 

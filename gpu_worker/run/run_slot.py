@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
+from gpu_worker.domain import messages
 from gpu_worker.domain.control import RunControl
 from gpu_worker.domain.failures import ErrorCode, JobError
 from gpu_worker.wire import Answer, JobInput, failure_answer
@@ -13,8 +14,6 @@ LOOK_SEC = 0.5  # how often a waiting request looks whether its caller is still 
 # A job that comes to a node that was given up waits so long for its 503. Answered at once, the queue would hand it
 # back and use up its four tries before the readiness probe has turned and closed the stream.
 HOLD_SEC = 20.0
-STOPPED = "The GPU node is being stopped."
-REPLACED = "The GPU node is being replaced."
 
 NewControl = Callable[[JobInput], RunControl]
 Run = Callable[[JobInput, RunControl], Answer]
@@ -109,7 +108,7 @@ class RunSlot:
                     break
                 self._changed.wait(LOOK_SEC)
                 if is_caller_gone():
-                    return _interrupted(job, "The caller hung up while its job waited.")
+                    return _interrupted(job, messages.WAITING_CALLER_LEFT)
         try:
             mine.answer = self._run(job, mine.control)
         finally:
@@ -122,8 +121,8 @@ class RunSlot:
         while self._current is current:
             self._changed.wait(LOOK_SEC)
             if is_caller_gone():
-                return _interrupted(job, "The caller hung up while it waited.")
-        return current.answer or _interrupted(job, "The run that was joined broke down.")
+                return _interrupted(job, messages.JOINED_CALLER_LEFT)
+        return current.answer or _interrupted(job, messages.JOINED_RUN_FAILED)
 
 
 def _interrupted(job: JobInput, message: str) -> Answer:

@@ -10,6 +10,7 @@ from urllib.parse import urljoin
 from urllib3.response import BaseHTTPResponse
 
 from gpu_worker.adapters.http_client import HttpClient, HttpFault, read_chunks
+from gpu_worker.domain import messages
 from gpu_worker.domain.control import RunControl
 from gpu_worker.domain.failures import ErrorCode, JobError
 from gpu_worker.domain.url_guard import JudgedUrl, UrlNotAllowed, judge_url
@@ -27,9 +28,9 @@ MEGABYTE = 1_000_000
 
 @dataclass(frozen=True)
 class Source:
-    """What to fetch. name: the request's field, for messages; max_bytes: the largest size that is taken."""
+    """What to fetch. field: the request's field, for messages; max_bytes: the largest size that is accepted."""
 
-    name: str
+    field: str
     url: str
     target: Path
     max_bytes: int
@@ -72,15 +73,14 @@ class Downloader:
                 url = judge_url(text, rehearsal=self.client.rehearsal)
                 outcome = self._exchange(source, url, give_up, on_bytes)
             except UrlNotAllowed as error:
-                raise JobError(
-                    ErrorCode.INPUT_URL_NOT_ALLOWED, f"{source.name} cannot be used: {error.reason}."
-                ) from error
+                message = messages.url_refused(source.field, error.reason)
+                raise JobError(ErrorCode.INPUT_URL_NOT_ALLOWED, message) from error
             except HttpFault as fault:
                 raise self._translate(source, fault, give_up) from fault
             if isinstance(outcome, Downloaded):
                 return outcome
             text = urljoin(url.text, outcome)
-        raise JobError(ErrorCode.INPUT_DOWNLOAD_FAILED, f"{source.name} redirects more than {MAX_REDIRECTS} times.")
+        raise JobError(ErrorCode.INPUT_DOWNLOAD_FAILED, messages.too_many_redirects(source.field, MAX_REDIRECTS))
 
     def _exchange(
         self, source: Source, url: JudgedUrl, give_up: float, on_bytes: Callable[[int, int | None], None]
@@ -101,31 +101,25 @@ class Downloader:
     def _translate(self, source: Source, fault: HttpFault, give_up: float) -> Exception:
         self.control.check()
         if fault.certificate:
-            return JobError(
-                ErrorCode.INPUT_DOWNLOAD_FAILED,
-                f"The server of {source.name} has no valid certificate.",
-                detail=str(fault),
-            )
+            message = messages.bad_certificate(source.field)
+            return JobError(ErrorCode.INPUT_DOWNLOAD_FAILED, message, detail=str(fault))
         is_late = time.monotonic() > give_up
-        reason = f"was not complete within {self.limit_sec:g} s" if is_late else "could not be fetched whole"
-        return _Passing(
-            JobError(
-                ErrorCode.INPUT_DOWNLOAD_TIMEOUT,
-                f"{source.name} {reason}. Check that its server is up and fast enough.",
-                detail=str(fault),
-            )
+        message = (
+            messages.download_late(source.field, f"{self.limit_sec:g}")
+            if is_late
+            else messages.download_cut(source.field)
         )
+        return _Passing(JobError(ErrorCode.INPUT_DOWNLOAD_TIMEOUT, message, detail=str(fault)))
 
 
 def _check_status(source: Source, response: BaseHTTPResponse) -> None:
     status = response.status
     if status == 200:
         return
-    message = f"The server of {source.name} answered with {status}."
     if status >= 500:
-        raise _Passing(JobError(ErrorCode.INPUT_DOWNLOAD_TIMEOUT, f"{message} Check that it is up."))
-    advice = explain_refusal(status, response)
-    failure = JobError(ErrorCode.INPUT_DOWNLOAD_FAILED, f"{message} {advice}")
+        raise _Passing(JobError(ErrorCode.INPUT_DOWNLOAD_TIMEOUT, messages.server_failed(source.field, status)))
+    message = messages.link_refused(source.field, status, explain_refusal(status, response))
+    failure = JobError(ErrorCode.INPUT_DOWNLOAD_FAILED, message)
     raise _Passing(failure) if status in TRY_AGAIN else failure
 
 
@@ -144,11 +138,11 @@ def _save(source: Source, response: BaseHTTPResponse, on_bytes: Callable[[int, i
     if total is not None and size < total:
         raise HttpFault(f"{size} of {total} bytes arrived")
     if size == 0:
-        raise JobError(ErrorCode.INPUT_DOWNLOAD_FAILED, f"The server of {source.name} sent an empty file.")
+        raise JobError(ErrorCode.INPUT_DOWNLOAD_FAILED, messages.empty_file(source.field))
     return Downloaded(source.target, size, digest.hexdigest(), response.headers.get("Content-Type", ""))
 
 
 def _check_size(source: Source, size: int) -> None:
     if size > source.max_bytes:
-        limit = f"{source.max_bytes / MEGABYTE:g} MB"
-        raise JobError(ErrorCode.INPUT_TOO_LARGE, f"{source.name} is larger than {limit}. Send a smaller file.")
+        message = messages.file_too_large(source.field, f"{source.max_bytes / MEGABYTE:g}")
+        raise JobError(ErrorCode.INPUT_TOO_LARGE, message)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gpu_worker.domain import messages
 from gpu_worker.domain.control import RunControl
 from gpu_worker.domain.failures import ErrorCode, JobError
 from gpu_worker.media.verify import Output
@@ -57,12 +58,12 @@ class Uploader:
         while not outcome.done.wait(POLL_SEC):
             self.control.check()
             if time.monotonic() > give_up:
-                raise _upload_failed(f"The storage took longer than {limit_sec:g} s.")
+                raise _upload_failed(messages.storage_too_slow(f"{limit_sec:g}"))
         if outcome.fault is not None:
             self.control.check()
             if isinstance(outcome.fault, StorageFault):
                 raise _upload_failed(
-                    "The video could not be put into storage.",
+                    messages.NOT_UPLOADED,
                     is_final=outcome.fault.is_final,
                     detail=str(outcome.fault),
                 ) from outcome.fault
@@ -88,9 +89,9 @@ class _Outcome:
 
 def _compare(found: StoredFile | None, size_bytes: int, sha1: str) -> None:
     if found is None:
-        raise _upload_failed("The file is not in the storage after its upload.")
+        raise _upload_failed(messages.NOT_STORED)
     if found.size_bytes != size_bytes or found.sha1 not in (None, sha1):
-        raise _upload_failed("The file in the storage is not the one that was sent.")
+        raise _upload_failed(messages.STORED_OTHERWISE)
 
 
 def _upload_failed(message: str, *, is_final: bool = False, detail: str = "") -> JobError:

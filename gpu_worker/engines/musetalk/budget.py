@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from gpu_worker.domain import messages
 from gpu_worker.domain.failures import ErrorCode, JobError
 from gpu_worker.engines.port import PreparedInputs
 
@@ -46,9 +47,12 @@ def check_memory(inputs: PreparedInputs, memory_bytes: int | None) -> None:
         return
     raise JobError(
         ErrorCode.INPUT_TOO_LARGE,
-        f"video_url needs {needed / GIB:.1f} GiB for its {inputs.video_frames} frames of {inputs.width}x"
-        f"{inputs.height} pixels, and {memory_bytes * MEMORY_SHARE / GIB:.1f} GiB are there. Ask for a lower "
-        "resolution, or send a shorter video: it is played forward and back for as long as the voice lasts.",
+        messages.frames_too_large(
+            f"{needed / GIB:.1f}",
+            inputs.video_frames,
+            f"{inputs.width}x{inputs.height}",
+            f"{memory_bytes * MEMORY_SHARE / GIB:.1f}",
+        ),
     )
 
 

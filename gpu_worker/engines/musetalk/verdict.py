@@ -3,6 +3,7 @@
 import re
 
 from gpu_worker.adapters.process_groups import Ending
+from gpu_worker.domain import messages
 from gpu_worker.domain.failures import ErrorCode, JobError, disk_is_full
 from gpu_worker.engines.musetalk.transcript import Stage, Transcript
 
@@ -39,70 +40,58 @@ def judge_video(frames: int, has_sound: bool, expected_frames: int, transcript: 
     if 0 < frames < expected_frames and GAP.search(said):
         return JobError(
             ErrorCode.FACE_LOST,
-            f"No face can be seen {_place(frames)} of video_url. Send a video that shows one face all the time.",
+            messages.face_lost(f"{frames / FPS:.2f}"),
             detail=said,
         )
     if frames != expected_frames:
-        return _unusable(f"the model made {frames} frames, not {expected_frames}", said)
-    return None if has_sound else _unusable("the model made a video without sound", said)
+        return _unusable(messages.wrong_frame_count(frames, expected_frames), said)
+    return None if has_sound else _unusable(messages.NO_SOUND, said)
 
 
 def no_video(detail: str) -> JobError:
     """Gives the verdict on a file that is missing, empty or cannot be read."""
-    return _unusable("the model left no video that can be read", detail)
+    return _unusable(messages.NO_VIDEO, detail)
 
 
 def _of_limits(ending: Ending, transcript: Transcript, said: str) -> JobError | None:
     if ending.limit is None:
         return None
-    what = "gave no sign of life" if ending.limit == "stall" else "took too long"
-    message = f"The model {what} at its stage {transcript.stage} and was stopped."
-    return JobError(ErrorCode.GPU_FAULT, message, detail=said)
+    what = messages.STALLED if ending.limit == "stall" else messages.TOO_SLOW
+    return JobError(ErrorCode.GPU_FAULT, messages.model_stopped(what, str(transcript.stage)), detail=said)
 
 
 def _of_words(transcript: Transcript, said: str) -> JobError | None:
     if DISK_FULL.search(said):
         return disk_is_full(said)
     if OUT_OF_MEMORY.search(said):
-        message = (
-            "The GPU's memory is too small for this job. Another node may have more; a lower resolution needs less."
-        )
-        return JobError(ErrorCode.GPU_OUT_OF_MEMORY, message, detail=said)
+        return JobError(ErrorCode.GPU_OUT_OF_MEMORY, messages.OUT_OF_MEMORY, detail=said)
     is_hopeless = HOPELESS.search(said) is not None
     if is_hopeless or GPU_FAULT.search(said):
-        message = "The GPU failed while it made the video."
-        return JobError(ErrorCode.GPU_FAULT, message, detail=said, hopeless_node=is_hopeless)
+        return JobError(ErrorCode.GPU_FAULT, messages.GPU_FAILED, detail=said, hopeless_node=is_hopeless)
     if transcript.swallowed == NO_FACE_ANYWHERE and transcript.stage is Stage.LANDMARKS:
-        message = "No face can be seen in video_url. Send a video that shows one face from the front."
-        return JobError(ErrorCode.FACE_NOT_DETECTED, message, detail=said)
+        return JobError(ErrorCode.FACE_NOT_DETECTED, messages.NO_FACE, detail=said)
     if NO_FIRST_PICTURE.search(said):
-        message = "No face can be seen at the begin of video_url. Send a video that shows one face all the time."
-        return JobError(ErrorCode.FACE_NOT_DETECTED, message, detail=said)
+        return JobError(ErrorCode.FACE_NOT_DETECTED, messages.NO_FACE_AT_START, detail=said)
     return None
 
 
 def _of_status(ending: Ending, said: str) -> JobError | None:
     if ending.signal is not None:
-        message = "The model was killed by the system of the GPU node, most likely for its memory."
-        return JobError(ErrorCode.WORKER_INTERRUPTED, message, detail=f"signal {ending.signal}\n{said}")
+        detail = f"signal {ending.signal}\n{said}"
+        return JobError(ErrorCode.WORKER_INTERRUPTED, messages.MODEL_KILLED, detail=detail)
     if ending.status != 0:
-        return JobError(ErrorCode.INTERNAL, "The model ended with an error.", detail=f"status {ending.status}\n{said}")
+        return JobError(ErrorCode.INTERNAL, messages.MODEL_EXITED, detail=f"status {ending.status}\n{said}")
     return None
 
 
 def _of_silence(transcript: Transcript, said: str) -> JobError | None:
     """An exit status of 0 without the word that it is done."""
     if transcript.swallowed is not None:
-        return JobError(ErrorCode.INTERNAL, "The model failed on this job.", detail=said)
+        return JobError(ErrorCode.INTERNAL, messages.MODEL_FAILED, detail=said)
     if transcript.exits_early and transcript.stage is not Stage.DONE:
-        message = "audio_url is too short for the model. Send a longer recording."
-        return JobError(ErrorCode.INPUT_TOO_SHORT, message, detail=said)
+        return JobError(ErrorCode.INPUT_TOO_SHORT, messages.VOICE_TOO_SHORT, detail=said)
     return None
 
 
-def _place(frames: int) -> str:
-    return f"{frames / FPS:.2f} s after the begin"
-
-
-def _unusable(what: str, detail: str) -> JobError:
-    return JobError(ErrorCode.OUTPUT_VERIFICATION_FAILED, f"The video could not be used: {what}.", detail=detail)
+def _unusable(why: str, detail: str) -> JobError:
+    return JobError(ErrorCode.OUTPUT_VERIFICATION_FAILED, messages.video_unusable(why), detail=detail)

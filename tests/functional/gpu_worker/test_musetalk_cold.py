@@ -130,7 +130,7 @@ VERDICTS = {
     "stale_output": (503, "output_verification_failed", "left no video"),
     "missing_sound": (503, "output_verification_failed", "without sound"),
     "early_exit": (200, "input_too_short", "audio_url"),
-    "gap": (200, "face_lost", "0.80 s after the begin of video_url"),
+    "gap": (200, "face_lost", "0.80 s after the start of video_url"),
     "no_face": (200, "face_not_detected", "video_url"),
     "disk_full": (503, "internal", "disk is full"),
     "swallowed_out_of_memory": (503, "gpu_out_of_memory", "memory"),
