@@ -9,8 +9,8 @@ import pytest
 from avatar_jobs.domain.errors import PERMANENT_JOB_ERRORS, JobErrorCode
 from avatar_jobs.domain.upload_keys import UploadKey
 from avatar_jobs.protocol import worker_result
-from avatar_jobs.protocol.requests import checked_report
 from avatar_jobs.protocol.worker_input import worker_input
+from avatar_jobs.protocol.worker_report import checked_report
 from gpu_worker import wire
 from gpu_worker.domain import failures
 from gpu_worker.domain.progress import Phase

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from avatar_jobs.domain.errors import ApiError, ApiErrorCode, ProviderError
+from avatar_jobs.protocol.problem import HTTP_STATUS
 from avatar_jobs.settings import SettingsError
 from tests.functional.conftest import System
 from tests.support.functions import API_KEY, FunctionClient
@@ -45,8 +46,8 @@ def test_every_code_is_a_problem_document_with_its_status_and_says_when_to_try_a
 
     system.validator.check_schema({"$ref": "#/components/schemas/Problem"}, document, code)
     assert reply.content_type == "application/problem+json"
-    assert (reply.status_code, document["code"], document["detail"]) == (code.http_status, code.value, "The detail.")
-    assert ("Retry-After" in reply.headers) == (code.http_status in (429, 500, 503))
+    assert (reply.status_code, document["code"], document["detail"]) == (HTTP_STATUS[code], code.value, "The detail.")
+    assert ("Retry-After" in reply.headers) == (HTTP_STATUS[code] in (429, 500, 503))
 
 
 def test_a_service_behind_us_that_is_away_is_a_503(system: System, capsys: pytest.CaptureFixture[str]) -> None:

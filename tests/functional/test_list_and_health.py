@@ -158,11 +158,15 @@ def test_a_full_queue_is_a_429_for_the_client_and_then_for_all(system: System, m
 
     full = system.submit()
     assert (full.status, full.json["code"], full.headers["Retry-After"]) == (429, "queue_full", "30")
-    assert full.json["detail"].startswith("Your client has 2 open jobs.")
+    assert full.json["detail"].startswith("Your client has 2 open jobs, which is the limit.")
     replay = system.submit(headers=key)
     assert (replay.status, replay.json["id"]) == (202, first), "a repeated request is not a new job"
     assert system.submit(key=OTHER_KEY).status == 202
-    assert system.submit(key=OTHER_KEY).json["detail"].startswith("All clients together have 3 open jobs.")
+    assert (
+        system.submit(key=OTHER_KEY)
+        .json["detail"]
+        .startswith("All clients together have 3 open jobs, which is the limit.")
+    )
 
 
 def test_a_finished_job_makes_room(system: System, monkeypatch: pytest.MonkeyPatch) -> None:

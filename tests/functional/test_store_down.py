@@ -1,4 +1,4 @@
-"""A job store that is away: a problem document within 6 s, and nothing half written."""
+"""An unavailable job store: a problem document within 6 s, and nothing half written."""
 
 import socket
 import time
@@ -12,7 +12,7 @@ from tests.functional.conftest import System
 
 @pytest.fixture(params=["nobody listens", "accepts and never answers"])
 def dead_address(request: pytest.FixtureRequest) -> Iterator[str]:
-    """host:port of a Firestore that is away in one of two ways."""
+    """Returns host:port of a Firestore that is unavailable in one of two ways."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         if request.param != "nobody listens":
@@ -34,7 +34,9 @@ def test_every_function_answers_503_within_six_seconds(
         assert time.monotonic() - began < 6
         assert (reply.status, reply.json["code"]) == (503, "storage_unavailable")
         assert reply.headers["Retry-After"] == "5"
-        assert reply.json["detail"] == "The job store is away. Send the same request again in 5 seconds."
+        assert reply.json["detail"] == (
+            "The job store is unavailable; nothing was written. Send the same request again in 5 seconds."
+        )
     assert system.salad.sent == []
 
 

@@ -38,8 +38,10 @@ def test_a_missing_and_a_wrong_key_are_told_apart_and_write_nothing(system: Syst
     wrong = system.submit(key="not-a-key")
 
     assert [missing.status, wrong.status] == [401, 401]
-    assert missing.json["detail"] == "The header X-Internal-API-Key is missing."
-    assert wrong.json["detail"] == "The header X-Internal-API-Key is wrong."
+    assert missing.json["detail"] == "The header X-Internal-API-Key is missing; send your client's API key in it."
+    assert wrong.json["detail"] == (
+        "The API key in the header X-Internal-API-Key is wrong; send a valid key of your client."
+    )
     assert system.salad.sent == []
 
 
@@ -57,13 +59,13 @@ def test_another_clients_job_is_not_found(system: System) -> None:
     [
         (b"", "The body is not JSON: Expecting value at line 1, column 1."),
         (b"{", "The body is not JSON: Expecting property name enclosed in double quotes at line 1, column 2."),
-        (b'{"a": "\xff"}', "The body is not UTF-8."),
+        (b'{"a": "\xff"}', "The body is not UTF-8; encode it as UTF-8."),
         (b'{"a": 1, "a": 2}', "The body is not acceptable JSON: a name occurs twice in one object."),
         (b'{"a": NaN}', "The body is not acceptable JSON: NaN is not a JSON number."),
         (b'{"a": 1e999}', "The body is not acceptable JSON: a number is out of range."),
         (b'{"a": "\\ud800"}', "The body is not acceptable JSON: a string holds half of a surrogate pair."),
-        (b"[" * 33 + b"]" * 33, "The body is nested over 32 levels."),
-        (b"[" * 30_000, "The body is nested over 32 levels."),
+        (b"[" * 33 + b"]" * 33, "The body is nested over 32 levels; nest it less deeply."),
+        (b"[" * 30_000, "The body is nested over 32 levels; nest it less deeply."),
     ],
 )
 def test_a_body_that_cannot_be_parsed_is_a_400_that_says_why(system: System, body: bytes, detail: str) -> None:
@@ -78,7 +80,7 @@ def test_a_body_that_cannot_be_parsed_is_a_400_that_says_why(system: System, bod
     ("changes", "field", "code", "message"),
     [
         ({"video_url": None}, "video_url", "string_type", "Input should be a valid string"),
-        ({"colour": "red"}, "colour", "extra_forbidden", "There is no such field."),
+        ({"colour": "red"}, "colour", "extra_forbidden", "This field is unknown; remove it."),
         ({"aspect_ratio": "3:2"}, "aspect_ratio", "literal_error", "'4:5' or 'source'"),
         ({"run_timeout_seconds": 9}, "run_timeout_seconds", "greater_than_equal", "greater than or equal to 10"),
         ({"run_timeout_seconds": "60"}, "run_timeout_seconds", "int_type", "valid integer"),
@@ -112,7 +114,7 @@ def test_a_refused_url_has_its_own_code_and_sentence(system: System) -> None:
 
     assert (reply.status, reply.json["code"]) == (422, "url_not_allowed")
     assert [(fault["field"], fault["message"]) for fault in reply.json["errors"]] == [
-        ("audio_url", "The URL's host is a private, local or reserved address."),
+        ("audio_url", "The URL's host is a private, local or reserved address; use a public one."),
         ("webhook_url", "The URL must not carry a user name or password."),
     ]
 

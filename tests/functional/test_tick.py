@@ -81,7 +81,7 @@ def test_a_salad_that_loses_every_answer_ends_no_job_before_its_deadline(system:
     failed = system.read(job["id"]).json
     assert failed["error"] == {
         "code": "queue_timeout",
-        "message": "No GPU took the job within its start_timeout_seconds of 1000.",
+        "message": "No GPU took the job within its start_timeout_seconds of 1000. Submit the job again.",
         "stage": "queue",
         "retryable": True,
     }

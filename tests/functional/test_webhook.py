@@ -91,9 +91,11 @@ def test_three_attempts_that_nobody_explains_are_attempts_exhausted(system: Syst
         webhook(system, {**job, "attempt": attempt}, None, status="failed", id=f"salad-job-{attempt}")
     failed = system.read(job["id"]).json
     assert failed["error"] == {
-        "code": "attempts_exhausted", "message": "The GPU service gave the job up (failed).", "stage": "queue",
+        "code": "attempts_exhausted",
+        "message": "The GPU service ended the job without a result (failed). Submit the job again.",
+        "stage": "queue",
         "retryable": True,
-    }  # fmt: skip
+    }
 
 
 @pytest.mark.parametrize("code", sorted(set(JobErrorCode) - PERMANENT_JOB_ERRORS))

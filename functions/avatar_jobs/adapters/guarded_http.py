@@ -8,6 +8,7 @@ import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
+from avatar_jobs.domain import texts
 from avatar_jobs.domain.errors import UrlNotAllowedError
 from avatar_jobs.domain.url_guard import judge_address
 
@@ -38,7 +39,7 @@ def guarded_pool(
         host = connection.host.strip("[]")
         addresses = resolver(host, connection.port)
         if not addresses:
-            raise UrlNotAllowedError("The URL's host does not resolve.")
+            raise UrlNotAllowedError(texts.URL_HOST_UNRESOLVED)
         for address in addresses:  # one forbidden address refuses the URL: it may be an attack
             judge_address(address, rehearsal=rehearsal)
         return dial(addresses[0], connection.port, connection.timeout)

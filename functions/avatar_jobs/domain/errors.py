@@ -1,9 +1,8 @@
 """The two closed lists of error codes, and the one base class of every error this package raises on purpose."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from types import MappingProxyType
 
 
 class JobErrorCode(StrEnum):
@@ -77,35 +76,6 @@ class ApiErrorCode(StrEnum):
     STORAGE_UNAVAILABLE = "storage_unavailable"
     UPSTREAM_UNAVAILABLE = "upstream_unavailable"
     INTERNAL = "internal"
-
-    @property
-    def http_status(self) -> int:
-        """The HTTP status that always goes with this code."""
-        return HTTP_STATUS[self]
-
-
-HTTP_STATUS: Mapping[ApiErrorCode, int] = MappingProxyType(
-    {
-        ApiErrorCode.INVALID_JSON: 400,
-        ApiErrorCode.INVALID_IDEMPOTENCY_KEY: 400,
-        ApiErrorCode.INVALID_REQUEST_ID: 400,
-        ApiErrorCode.UNAUTHENTICATED: 401,
-        ApiErrorCode.JOB_NOT_FOUND: 404,
-        ApiErrorCode.NOT_FOUND: 404,
-        ApiErrorCode.METHOD_NOT_ALLOWED: 405,
-        ApiErrorCode.JOB_ALREADY_FINISHED: 409,
-        ApiErrorCode.PAYLOAD_TOO_LARGE: 413,
-        ApiErrorCode.UNSUPPORTED_MEDIA_TYPE: 415,
-        ApiErrorCode.VALIDATION_ERROR: 422,
-        ApiErrorCode.URL_NOT_ALLOWED: 422,
-        ApiErrorCode.IDEMPOTENCY_KEY_REUSED: 422,
-        ApiErrorCode.QUEUE_FULL: 429,
-        ApiErrorCode.RATE_LIMITED: 429,
-        ApiErrorCode.INTERNAL: 500,
-        ApiErrorCode.STORAGE_UNAVAILABLE: 503,
-        ApiErrorCode.UPSTREAM_UNAVAILABLE: 503,
-    }
-)
 
 
 class AvatarError(Exception):

@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from avatar_jobs.domain import texts
 from avatar_jobs.domain.errors import UrlNotAllowedError
 
 MAX_URL_LENGTH = 2048  # the contract's limit; also Salad's for a webhook
@@ -40,25 +41,25 @@ def judge_url(url: str, *, rehearsal: bool) -> JudgedUrl:
     rehearsal: also http, and loopback hosts on any port.
     """
     if len(url) > MAX_URL_LENGTH:
-        raise UrlNotAllowedError(f"The URL must have at most {MAX_URL_LENGTH} characters.")
+        raise UrlNotAllowedError(texts.url_too_long(MAX_URL_LENGTH))
     if not url.isascii() or any(ord(character) <= 32 or character in "\\\x7f" for character in url):
-        raise UrlNotAllowedError("The URL must be plain ASCII without spaces, control characters or backslashes.")
+        raise UrlNotAllowedError(texts.URL_NOT_ASCII)
     try:
         parts = urlsplit(url)
         port = parts.port
     except ValueError as error:
-        raise UrlNotAllowedError("The URL cannot be parsed.") from error
+        raise UrlNotAllowedError(texts.URL_MALFORMED) from error
     if parts.scheme not in (("https", "http") if rehearsal else ("https",)):
-        raise UrlNotAllowedError("The URL must begin with https://.")
+        raise UrlNotAllowedError(texts.URL_NOT_HTTPS)
     if "@" in parts.netloc:
-        raise UrlNotAllowedError("The URL must not carry a user name or password.")
+        raise UrlNotAllowedError(texts.URL_WITH_USER)
     host = (parts.hostname or "").removesuffix(".")
     local = _judge_host(host, bracketed=parts.netloc.startswith("["), rehearsal=rehearsal)
     port = port if port is not None else (HTTPS_PORT if parts.scheme == "https" else 80)
     if port != HTTPS_PORT and not rehearsal:
-        raise UrlNotAllowedError("The URL must use port 443.")
+        raise UrlNotAllowedError(texts.URL_PORT)
     if rehearsal and not local and port not in (HTTPS_PORT, 80):
-        raise UrlNotAllowedError("The URL must use port 443 or 80; other ports are for loopback hosts only.")
+        raise UrlNotAllowedError(texts.URL_PORT_IN_REHEARSAL)
     return JudgedUrl(parts.scheme, host, port)
 
 
@@ -72,11 +73,9 @@ def _judge_host(host: str, *, bracketed: bool, rehearsal: bool) -> bool:
     if rehearsal and host == "localhost":
         return True
     if last_label in PRIVATE_SUFFIXES:
-        raise UrlNotAllowedError("The URL must not name a host inside a private network.")
+        raise UrlNotAllowedError(texts.URL_PRIVATE_NAME)
     if len(host) > 253 or not HOST_NAME.fullmatch(host):
-        raise UrlNotAllowedError(
-            "The URL's host is missing or malformed; write international names in their xn-- form."
-        )
+        raise UrlNotAllowedError(texts.URL_HOST_MALFORMED)
     return False
 
 
@@ -84,7 +83,7 @@ def _judge_literal(host: str, *, rehearsal: bool) -> bool:
     try:
         address = ipaddress.ip_address(host)  # accepts the one canonical notation only
     except ValueError as error:
-        raise UrlNotAllowedError("The URL's host must be a name or a plain dotted or bracketed IP address.") from error
+        raise UrlNotAllowedError(texts.URL_HOST_NOTATION) from error
     judge_address(str(address), rehearsal=rehearsal)
     return address.is_loopback
 
@@ -94,12 +93,12 @@ def judge_address(address: str, *, rehearsal: bool) -> None:
     try:
         plain = _unwrapped(ipaddress.ip_address(address))
     except ValueError as error:
-        raise UrlNotAllowedError("The URL's host does not resolve to an IP address.") from error
+        raise UrlNotAllowedError(texts.URL_HOST_UNRESOLVED) from error
     if rehearsal and plain.is_loopback:
         return
     special = plain.is_multicast or plain.is_reserved or any(plain in network for network in ALSO_RESERVED)
     if special or not plain.is_global:
-        raise UrlNotAllowedError("The URL's host is a private, local or reserved address.")
+        raise UrlNotAllowedError(texts.URL_HOST_PRIVATE)
 
 
 def _unwrapped(address: Address) -> Address:
@@ -107,7 +106,7 @@ def _unwrapped(address: Address) -> Address:
     if isinstance(address, ipaddress.IPv4Address):
         return address
     if address.scope_id is not None:
-        raise UrlNotAllowedError("The URL's host must not carry an IPv6 zone.")
+        raise UrlNotAllowedError(texts.URL_HOST_WITH_ZONE)
     if address in NAT64:
         return ipaddress.IPv4Address(int(address) & 0xFFFF_FFFF)
     return address.ipv4_mapped or address.sixtofour or (address.teredo[1] if address.teredo else None) or address

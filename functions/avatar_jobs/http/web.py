@@ -11,9 +11,11 @@ from typing import Any
 
 from flask import Request, Response
 
+from avatar_jobs.domain import texts
 from avatar_jobs.domain.errors import ApiError, ApiErrorCode, BadSignatureError, ProviderError, StorageUnavailableError
-from avatar_jobs.domain.idempotency import TOKEN_FORM
 from avatar_jobs.ports.outside import EventLog
+from avatar_jobs.protocol.problem import CONTENT_TYPE, render, service_failure
+from avatar_jobs.protocol.requests import TOKEN_FORM
 
 API_KEY_HEADER = "X-Internal-API-Key"
 REQUEST_ID_HEADER = "X-Request-Id"
@@ -21,11 +23,7 @@ JSON_BODY_LIMIT = 64 * 1024  # the contract's
 # A refused body is read to its end, so that the client reads our answer instead of a reset connection; Cloud Run
 # lets at most 32 MiB through.
 DRAIN_LIMIT = 33 * 1024 * 1024
-RETRY_AFTER_SEC = 5  # a store or a bug that is away for seconds; also what a busy service asks for
 READ_BYTES = 64 * 1024
-TRY_AGAIN_STATUSES = (429, 500, 503)  # the contract: all with Retry-After
-
-TITLES: Mapping[ApiErrorCode, str] = {code: code.value.replace("_", " ").capitalize() for code in ApiErrorCode}
 
 
 @dataclass(frozen=True)
@@ -105,25 +103,22 @@ class Endpoint:
         request_id = given if given is not None and TOKEN_FORM.fullmatch(given) else self._draw_id()
         try:
             if given is not None and given != request_id:
-                raise ApiError(
-                    ApiErrorCode.INVALID_REQUEST_ID,
-                    f"{REQUEST_ID_HEADER} must be 1 to 128 characters of A-Z, a-z, 0-9, '.', '_', '~' and '-'.",
-                )
+                raise ApiError(ApiErrorCode.INVALID_REQUEST_ID, texts.bad_token(REQUEST_ID_HEADER))
             response = _response(self._answer(request, request_id))
         except ApiError as error:
             response = _problem(error, request_id)
         except BadSignatureError as error:
             self._log("signature_refused", level="warning", request_id=request_id, reason=str(error))
-            response = _problem(ApiError(ApiErrorCode.UNAUTHENTICATED, f"Not authentic: {error}."), request_id)
+            response = _problem(ApiError(ApiErrorCode.UNAUTHENTICATED, texts.not_authentic(str(error))), request_id)
         except ProviderError as error:
             self._log("upstream_unavailable", level="error", request_id=request_id, reason=str(error))
-            response = _problem(_retry(ApiErrorCode.UPSTREAM_UNAVAILABLE, "A service behind us is away."), request_id)
+            response = _failure(ApiErrorCode.UPSTREAM_UNAVAILABLE, texts.UPSTREAM_UNAVAILABLE, request_id)
         except StorageUnavailableError as error:
             self._log("storage_unavailable", level="error", request_id=request_id, reason=str(error))
-            response = _problem(_retry(ApiErrorCode.STORAGE_UNAVAILABLE, "The job store is away."), request_id)
+            response = _failure(ApiErrorCode.STORAGE_UNAVAILABLE, texts.STORE_UNAVAILABLE, request_id)
         except Exception:  # noqa: BLE001  the one boundary: a bug of ours must not reach a client as a traceback
             self._log("internal_error", level="error", request_id=request_id, traceback=traceback.format_exc())
-            response = _problem(_retry(ApiErrorCode.INTERNAL, "Something of ours went wrong."), request_id)
+            response = _failure(ApiErrorCode.INTERNAL, texts.INTERNAL, request_id)
         _drain(request)
         response.headers[REQUEST_ID_HEADER] = request_id
         response.headers["Cache-Control"] = "no-store"  # answers hold signed links and other people's jobs
@@ -142,33 +137,32 @@ class Endpoint:
     def _find(self, request: Request) -> tuple[Route, Mapping[str, str]]:
         on_path = [(route, params) for route in self._routes if (params := route.match(request.path)) is not None]
         if not on_path:
-            raise ApiError(ApiErrorCode.NOT_FOUND, "There is nothing under this path.")
+            raise ApiError(ApiErrorCode.NOT_FOUND, texts.PATH_NOT_FOUND)
         for route, params in on_path:
             if route.method == request.method:
                 return route, params
         allow = sorted(route.method for route, _ in on_path)
-        detail = f"This path takes {', '.join(allow)} only."
-        raise ApiError(ApiErrorCode.METHOD_NOT_ALLOWED, detail, allow=allow)
+        raise ApiError(ApiErrorCode.METHOD_NOT_ALLOWED, texts.method_not_allowed(allow), allow=allow)
 
     def _authenticate(self, request: Request) -> str:
         key = request.headers.get(API_KEY_HEADER)
         client = self._api_keys.client_of(key) if key else None
         if client is None:
-            problem = "is wrong" if key else "is missing"
-            raise ApiError(ApiErrorCode.UNAUTHENTICATED, f"The header {API_KEY_HEADER} {problem}.")
+            detail = texts.api_key_wrong(API_KEY_HEADER) if key else texts.api_key_missing(API_KEY_HEADER)
+            raise ApiError(ApiErrorCode.UNAUTHENTICATED, detail)
         return client
 
 
 def _read_body(request: Request, route: Route) -> bytes:
     """Reads the whole body within the route's limit. Raises ApiError unsupported_media_type, payload_too_large."""
     if route.json_body and request.mimetype != "application/json":
-        raise ApiError(ApiErrorCode.UNSUPPORTED_MEDIA_TYPE, "The body must be sent as Content-Type: application/json.")
+        raise ApiError(ApiErrorCode.UNSUPPORTED_MEDIA_TYPE, texts.BODY_NOT_JSON_TYPE)
     request.max_content_length = DRAIN_LIMIT  # the framework's own limit answers with HTML
     body = bytearray()
     while len(body) <= route.body_limit and (chunk := request.stream.read(READ_BYTES)):
         body += chunk
     if len(body) > route.body_limit:
-        raise ApiError(ApiErrorCode.PAYLOAD_TOO_LARGE, f"The body must have at most {route.body_limit} bytes.")
+        raise ApiError(ApiErrorCode.PAYLOAD_TOO_LARGE, texts.body_too_large(route.body_limit))
     return bytes(body)
 
 
@@ -182,11 +176,6 @@ def _drain(request: Request) -> None:
         left -= len(chunk)
 
 
-def _retry(code: ApiErrorCode, detail: str) -> ApiError:
-    detail = f"{detail} Send the same request again in {RETRY_AFTER_SEC} seconds."
-    return ApiError(code, detail, retry_after_sec=RETRY_AFTER_SEC)
-
-
 def _response(reply: Reply) -> Response:
     content = None if reply.body is None else json.dumps(reply.body)
     response = Response(content, status=reply.status, content_type="application/json")
@@ -196,20 +185,12 @@ def _response(reply: Reply) -> Response:
     return response
 
 
+def _failure(code: ApiErrorCode, what_happened: str, request_id: str) -> Response:
+    return _problem(service_failure(code, what_happened), request_id)
+
+
 def _problem(error: ApiError, request_id: str) -> Response:
-    document: dict[str, Any] = {
-        "type": f"urn:avatar-jobs:problem:{error.code.value}",
-        "title": TITLES[error.code],
-        "status": error.code.http_status,
-        "detail": error.detail,
-        "code": error.code.value,
-        "request_id": request_id,
-    }
-    if error.errors:
-        document["errors"] = [vars(fault) for fault in error.errors]
-    response = Response(json.dumps(document), status=error.code.http_status, content_type="application/problem+json")
-    if error.retry_after_sec is not None or error.code.http_status in TRY_AGAIN_STATUSES:
-        response.headers["Retry-After"] = str(error.retry_after_sec or RETRY_AFTER_SEC)
-    if error.allow:
-        response.headers["Allow"] = ", ".join(error.allow)
+    problem = render(error, request_id)
+    response = Response(json.dumps(problem.document), status=problem.status, content_type=CONTENT_TYPE)
+    response.headers.extend(dict(problem.headers))
     return response

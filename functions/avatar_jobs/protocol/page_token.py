@@ -8,7 +8,8 @@ import json
 from collections.abc import Sequence
 from datetime import datetime
 
-from avatar_jobs.domain.errors import ApiError, ApiErrorCode, FieldError
+from avatar_jobs.domain import texts
+from avatar_jobs.protocol import problem
 
 Position = tuple[datetime, str]
 
@@ -35,9 +36,4 @@ def position_of(secrets: Sequence[str], scope: str, token: str) -> Position:
             return datetime.fromisoformat(created_at), job_id
     except (ValueError, binascii.Error):  # not base64, not ASCII
         pass
-    message = "This is no page token of this list; leave it out to begin at the newest job."
-    raise ApiError(
-        ApiErrorCode.VALIDATION_ERROR,
-        f"page_token: {message}",
-        [FieldError(field="page_token", code="invalid_page_token", message=message)],
-    )
+    raise problem.fault("page_token", "invalid_page_token", texts.PAGE_TOKEN_INVALID)

@@ -1,18 +1,18 @@
-"""The HTTP bodies that come in, and how their faults are told field by field."""
+"""The requests of apps: the bodies, queries and keys that are accepted."""
 
 import json
 import re
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, field_validator
-from pydantic_core import ErrorDetails, PydanticCustomError
+from pydantic_core import PydanticCustomError
 
-from avatar_jobs.domain.errors import ApiError, ApiErrorCode, FieldError, UrlNotAllowedError
-from avatar_jobs.domain.idempotency import TOKEN_FORM
-from avatar_jobs.domain.job.model import AspectRatio, JobInput, JobStatus, Phase, Resolution
+from avatar_jobs.domain import texts
+from avatar_jobs.domain.errors import ApiError, ApiErrorCode, UrlNotAllowedError
+from avatar_jobs.domain.job.model import AspectRatio, JobInput, JobStatus, Resolution
 from avatar_jobs.domain.url_guard import MAX_URL_LENGTH, judge_url
-from avatar_jobs.protocol.worker_result import WireError
+from avatar_jobs.protocol import problem
 
 MAX_METADATA_KEYS = 16  # a reference and a few labels; Salad itself allows 20
 MAX_METADATA_BYTES = 4096
@@ -21,7 +21,8 @@ DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE = 20, 100
 TIME_FORM = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?([Zz]|[+-][0-9]{2}:[0-9]{2})"
 )
-WIRE_VERSIONS = (0, 1)  # reports of workers of this release and of the one before
+# Idempotency keys, request ids and run ids: URL-safe, so that each can stand in a log, a path or a document id.
+TOKEN_FORM = re.compile(r"[A-Za-z0-9._~-]{1,128}")
 
 Url = Annotated[str, Field(min_length=1, max_length=MAX_URL_LENGTH)]
 Timeout = Annotated[int, Field(ge=MIN_TIMEOUT_SEC, le=MAX_TIMEOUT_SEC)]
@@ -55,37 +56,14 @@ class SubmitBody(BaseModel):
     @classmethod
     def _small(cls, metadata: dict[str, Any]) -> dict[str, Any]:
         if len(metadata) > MAX_METADATA_KEYS:
-            raise PydanticCustomError("too_many_keys", f"must have at most {MAX_METADATA_KEYS} keys")
+            raise PydanticCustomError("too_many_keys", texts.too_many_keys(MAX_METADATA_KEYS))
         if len(json.dumps(metadata, separators=(",", ":"), ensure_ascii=False).encode()) > MAX_METADATA_BYTES:
-            raise PydanticCustomError("too_long", f"must have at most {MAX_METADATA_BYTES} bytes as JSON")
+            raise PydanticCustomError("too_long", texts.too_many_json_bytes(MAX_METADATA_BYTES))
         return metadata
 
     def job_input(self) -> JobInput:
         """The request as it counts, without metadata."""
         return JobInput(**self.model_dump(exclude={"metadata"}))
-
-
-class ReportBody(BaseModel):
-    """The body of a worker's report; a newer worker may say more than we know."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-    schema_version: Literal[WIRE_VERSIONS]  # type: ignore[valid-type]
-    attempt: int = Field(ge=1, le=1000)
-    run_id: str = Field(pattern=f"^{TOKEN_FORM.pattern}$")
-    seq: int = Field(ge=0, le=10_000_000)
-    phase: Literal[
-        Phase.STARTING,
-        Phase.DOWNLOADING,
-        Phase.PREPARING,
-        Phase.GENERATING,
-        Phase.ENCODING,
-        Phase.UPLOADING,
-        Phase.VERIFYING,
-    ]
-    progress: float = Field(ge=0.0, le=1.0, allow_inf_nan=False)
-    stage_times: dict[str, float] = Field(default_factory=dict, max_length=40)
-    error: WireError | None = None
 
 
 class ListQuery(BaseModel):
@@ -103,17 +81,22 @@ class ListQuery(BaseModel):
     @classmethod
     def _written_out(cls, value: str | None) -> str | None:
         if value is not None and not TIME_FORM.fullmatch(value):
-            raise PydanticCustomError(
-                "time", "must be a time like 2026-01-31T09:30:00Z, with its plus sign written %2B"
-            )
+            raise PydanticCustomError("time", texts.TIME_MALFORMED)
         return value
 
     @field_validator("page_size", mode="before")
     @classmethod
     def _plain_number(cls, value: Any) -> Any:
         if isinstance(value, str) and not re.fullmatch("[0-9]{1,6}", value):
-            raise PydanticCustomError("int_parsing", f"must be a whole number from 1 to {MAX_PAGE_SIZE}")
+            raise PydanticCustomError("int_parsing", texts.not_a_page_size(MAX_PAGE_SIZE))
         return value
+
+
+def checked_key(key: str | None) -> str | None:
+    """Returns the idempotency key as sent, or None when there is none. Raises ApiError invalid_idempotency_key."""
+    if key is None or TOKEN_FORM.fullmatch(key):
+        return key
+    raise ApiError(ApiErrorCode.INVALID_IDEMPOTENCY_KEY, texts.bad_token("Idempotency-Key"))
 
 
 def checked_list(pairs: Sequence[tuple[str, str]]) -> ListQuery:
@@ -121,12 +104,11 @@ def checked_list(pairs: Sequence[tuple[str, str]]) -> ListQuery:
     names = [name for name, _ in pairs]
     for name in names:
         if names.count(name) > 1:
-            fault = FieldError(field=name[:200], code="repeated", message="This parameter occurs more than once.")
-            raise ApiError(ApiErrorCode.VALIDATION_ERROR, f"{fault.field}: {fault.message}", [fault])
+            raise problem.fault(name, "repeated", texts.PARAMETER_TWICE)
     try:
         return ListQuery.model_validate(dict(pairs))
     except ValidationError as error:
-        raise refusal(error.errors()) from error
+        raise problem.faults(error.errors()) from error
 
 
 def checked_submit(value: Any, *, rehearsal: bool) -> SubmitBody:
@@ -134,35 +116,4 @@ def checked_submit(value: Any, *, rehearsal: bool) -> SubmitBody:
     try:
         return SubmitBody.model_validate(value, context={"rehearsal": rehearsal})
     except ValidationError as error:
-        raise refusal(error.errors()) from error
-
-
-def checked_report(value: Any) -> ReportBody:
-    """Returns the parsed report. Raises ApiError validation_error with each fault by field."""
-    try:
-        return ReportBody.model_validate(value)
-    except ValidationError as error:
-        raise refusal(error.errors()) from error
-
-
-def refusal(errors: Sequence[ErrorDetails]) -> ApiError:
-    """The one ApiError for a body's faults; url_not_allowed only when nothing else is wrong."""
-    faults = [_fault(error) for error in errors]
-    only_urls = all(fault.code == ApiErrorCode.URL_NOT_ALLOWED for fault in faults)
-    code = ApiErrorCode.URL_NOT_ALLOWED if only_urls else ApiErrorCode.VALIDATION_ERROR
-    detail = "; ".join(f"{fault.field}: {fault.message}" for fault in faults[:5])
-    return ApiError(code, detail, faults)
-
-
-def _fault(error: ErrorDetails) -> FieldError:
-    field = ".".join(str(part) for part in error["loc"]) or "body"
-    match error["type"]:
-        case "extra_forbidden":
-            message = "There is no such field."
-        case "missing":
-            message = "This field is required."
-        case "model_type" | "dict_type" if field == "body":
-            message = "The body must be a JSON object."
-        case _:
-            message = error["msg"]
-    return FieldError(field=field[:200], code=error["type"], message=message)
+        raise problem.faults(error.errors()) from error

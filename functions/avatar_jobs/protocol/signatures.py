@@ -11,6 +11,7 @@ import hmac
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
+from avatar_jobs.domain import texts
 from avatar_jobs.domain.errors import BadSignatureError
 
 SECRET_PREFIX = "whsec_"  # noqa: S105  the specification's prefix, not a secret
@@ -52,15 +53,15 @@ def verify(secrets: Sequence[str], headers: Mapping[str, str], body: bytes, now:
     timestamp_text = headers.get("webhook-timestamp", "")
     given = headers.get("webhook-signature", "").split(" ")
     if not message_id or not timestamp_text.isascii() or not timestamp_text.isdigit() or len(timestamp_text) > 12:
-        raise BadSignatureError("webhook-id or webhook-timestamp is missing or malformed")
+        raise BadSignatureError(texts.WEBHOOK_HEADERS_MALFORMED)
     timestamp = int(timestamp_text)
     if abs(now.timestamp() - timestamp) > TOLERANCE_SEC:
-        raise BadSignatureError("webhook-timestamp is more than five minutes off")
+        raise BadSignatureError(texts.WEBHOOK_TIMESTAMP_OFF)
     expected = [sign(secret, message_id, timestamp, body).encode() for secret in secrets]
     # Every pair is compared, so that the time taken does not tell which one matched.
     matches = [hmac.compare_digest(one, other.encode()) for one in expected for other in given]
     if not any(matches):
-        raise BadSignatureError("no webhook-signature matches")
+        raise BadSignatureError(texts.WEBHOOK_SIGNATURE_WRONG)
     return message_id
 
 
@@ -81,10 +82,10 @@ def attempt_of_token(secrets: Sequence[str], job_id: str, authorization: str) ->
         or not parts[1].isdigit()
         or len(parts[1]) > 4
     ):
-        raise BadSignatureError("the report token is missing or malformed")
+        raise BadSignatureError(texts.REPORT_TOKEN_MALFORMED)
     attempt = int(parts[1])
     expected = [report_token(secret, job_id, attempt).encode() for secret in secrets]
     matches = [hmac.compare_digest(one, token.encode()) for one in expected]
     if not any(matches):
-        raise BadSignatureError("the report token is wrong")
+        raise BadSignatureError(texts.REPORT_TOKEN_WRONG)
     return attempt

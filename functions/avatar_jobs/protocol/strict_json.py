@@ -4,6 +4,7 @@ import json
 import math
 from typing import Any, NoReturn
 
+from avatar_jobs.domain import texts
 from avatar_jobs.domain.errors import ApiError, ApiErrorCode
 
 MAX_DEPTH = 32  # deeper nesting is an attack on a parser, not a request
@@ -18,13 +19,13 @@ def parse_json(body: bytes) -> Any:
         )
         _check(value, depth=1)
     except UnicodeDecodeError as error:
-        raise _invalid("The body is not UTF-8.") from error
+        raise _invalid(texts.JSON_NOT_UTF8) from error
     except RecursionError as error:
-        raise _invalid(f"The body is nested over {MAX_DEPTH} levels.") from error
+        raise _invalid(texts.json_too_deep(MAX_DEPTH)) from error
     except json.JSONDecodeError as error:
-        raise _invalid(f"The body is not JSON: {error.msg} at line {error.lineno}, column {error.colno}.") from error
+        raise _invalid(texts.json_malformed(error.msg, error.lineno, error.colno)) from error
     except ValueError as error:
-        raise _invalid(f"The body is not acceptable JSON: {error}.") from error
+        raise _invalid(texts.json_refused(str(error))) from error
     return value
 
 
@@ -35,25 +36,25 @@ def _invalid(detail: str) -> ApiError:
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     names = dict(pairs)
     if len(names) != len(pairs):
-        raise ValueError("a name occurs twice in one object")
+        raise ValueError(texts.JSON_NAME_TWICE)
     return names
 
 
 def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not a JSON number")
+    raise ValueError(texts.json_constant(name))
 
 
 def _finite(text: str) -> float:
     number = float(text)
     if not math.isfinite(number):
-        raise ValueError("a number is out of range")
+        raise ValueError(texts.JSON_NUMBER_OUT_OF_RANGE)
     return number
 
 
 def _check(value: Any, depth: int) -> None:
     if isinstance(value, str):
         if any("\ud800" <= character <= "\udfff" for character in value):
-            raise ValueError("a string holds half of a surrogate pair")
+            raise ValueError(texts.JSON_HALF_SURROGATE)
     elif isinstance(value, dict | list):
         if depth > MAX_DEPTH:
             raise RecursionError

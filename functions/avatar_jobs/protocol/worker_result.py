@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from avatar_jobs.domain import texts
 from avatar_jobs.domain.errors import PERMANENT_JOB_ERRORS, JobErrorCode
 from avatar_jobs.domain.job.model import JobError, Metrics, Output
 
@@ -30,7 +31,7 @@ class WireError(Lenient):
     def as_job_error(self) -> JobError:
         """The same as an error of our closed list; a code that we do not know is `internal`."""
         code = JobErrorCode(self.code) if self.code in set(JobErrorCode) else JobErrorCode.INTERNAL
-        message = " ".join((self.message or "").split())[:MAX_MESSAGE_LENGTH] or "The worker gave no reason."
+        message = " ".join((self.message or "").split())[:MAX_MESSAGE_LENGTH] or texts.WORKER_WITHOUT_REASON
         stage = " ".join((self.stage or "").split())[:MAX_STAGE_LENGTH] or "unknown"
         return JobError(code=code, message=message, stage=stage, retryable=code.retryable)
 
@@ -93,14 +94,14 @@ def read_result(
         try:
             output = json.loads(output)
         except ValueError:
-            return MalformedResult("the output is not JSON")
+            return MalformedResult(texts.ANSWER_NOT_JSON)
     try:
         result = WireResult.model_validate(output)
     except ValidationError as error:
         where = ".".join(str(part) for part in error.errors()[0]["loc"])
-        return MalformedResult(f"the output does not have the agreed form (at {where or 'its root'})")
+        return MalformedResult(texts.answer_malformed(where))
     if (result.job_id, result.attempt) != (job_id, attempt):
-        return MalformedResult("the output speaks of another job or attempt")
+        return MalformedResult(texts.ANSWER_OF_ANOTHER_JOB)
     return _meaning(result, bucket, key)
 
 
@@ -109,11 +110,11 @@ def _meaning(result: WireResult, bucket: str, key: str) -> Promised | Refused | 
         return Superseded()
     if result.status == "error":
         if result.error is None:
-            return MalformedResult("the output says error and names none")
+            return MalformedResult(texts.ANSWER_WITHOUT_ERROR)
         error = result.error.as_job_error()
         return Refused(error, permanent=error.code in PERMANENT_JOB_ERRORS or error.code is JobErrorCode.RUN_TIMEOUT)
     if result.output is None:
-        return MalformedResult("the output says ok and names no file")
+        return MalformedResult(texts.ANSWER_WITHOUT_FILE)
     if (result.output.bucket, result.output.key) != (bucket, key):
-        return MalformedResult("the output names another file than the job's")
+        return MalformedResult(texts.ANSWER_OF_ANOTHER_FILE)
     return Promised(result.output, result.usable_metrics())

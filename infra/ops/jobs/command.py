@@ -8,8 +8,8 @@ from datetime import datetime
 
 from avatar_jobs.bootstrap import common
 from avatar_jobs.domain.errors import StorageUnavailableError
-from avatar_jobs.domain.idempotency import TOKEN_FORM
 from avatar_jobs.logs import JsonLog
+from avatar_jobs.protocol.requests import TOKEN_FORM
 from avatar_jobs.settings import Environment, SettingsError
 from infra.ops.jobs import views
 from infra.ops.jobs.arguments import MAX_CHANGED, parser

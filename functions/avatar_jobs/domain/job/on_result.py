@@ -2,6 +2,7 @@
 
 from datetime import datetime, timedelta
 
+from avatar_jobs.domain import texts
 from avatar_jobs.domain.errors import JobErrorCode
 from avatar_jobs.domain.job import events as ev
 from avatar_jobs.domain.job.changes import (
@@ -43,7 +44,7 @@ def verification_claimed(job: Job, event: ev.VerificationClaimed) -> Job:
     if event.at < job.timers.get(Timer.VERIFY, event.at):
         return job  # somebody else is looking
     if event.at >= job.claimed_result.claimed_at + CLAIM_LIFETIME:
-        return _claim_dropped(job, event.at, "the storage did not answer for 10 minutes")
+        return _claim_dropped(job, event.at, texts.storage_unavailable(CLAIM_LIFETIME.seconds // 60))
     return job.model_copy(update={"timers": timers_with(job, verify=event.until)})
 
 
@@ -72,7 +73,7 @@ def _claim_dropped(job: Job, at: datetime, detail: str) -> Job:
     resumed = with_timeline_entry(resumed, at, "claim_dropped", detail)
     error = JobError(
         code=JobErrorCode.OUTPUT_VERIFICATION_FAILED,
-        message=f"The finished video could not be verified: {detail}.",
+        message=texts.output_unverified(detail),
         stage="verifying",
         retryable=True,
     )

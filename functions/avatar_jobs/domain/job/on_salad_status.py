@@ -2,6 +2,7 @@
 
 from datetime import datetime, timedelta
 
+from avatar_jobs.domain import texts
 from avatar_jobs.domain.errors import JobErrorCode
 from avatar_jobs.domain.job import events as ev
 from avatar_jobs.domain.job.changes import (
@@ -36,7 +37,7 @@ def attempt_observed(job: Job, event: ev.AttemptObserved) -> Job:
         return job
     error = JobError(
         code=JobErrorCode.WORKER_INTERRUPTED,
-        message="The worker fell silent in the middle of the job.",
+        message=texts.WORKER_SILENT,
         stage=job.phase.value if job.phase else "run",
         retryable=True,
     )

@@ -1,5 +1,6 @@
 """What a due timer changes by itself: the claim of a reconciliation, and the deadlines of a job."""
 
+from avatar_jobs.domain import texts
 from avatar_jobs.domain.errors import JobErrorCode
 from avatar_jobs.domain.job import events as ev
 from avatar_jobs.domain.job.changes import deadline_of, finished
@@ -29,8 +30,8 @@ def deadline_passed(job: Job, event: ev.DeadlinePassed) -> Job:
 def _deadline_error(job: Job, timer: Timer) -> JobError:
     if timer is Timer.START_DEADLINE:
         code, stage = JobErrorCode.QUEUE_TIMEOUT, "queue"
-        message = f"No GPU took the job within its start_timeout_seconds of {job.input.start_timeout_seconds}."
+        message = texts.start_timeout(job.input.start_timeout_seconds)
     else:
         code, stage = JobErrorCode.RUN_TIMEOUT, "run"
-        message = f"The job did not finish within its run_timeout_seconds of {job.input.run_timeout_seconds}."
+        message = texts.run_timeout(job.input.run_timeout_seconds)
     return JobError(code=code, message=message, stage=stage, retryable=code.retryable)

@@ -2,14 +2,14 @@
 
 from collections.abc import Sequence
 
+from avatar_jobs.domain import texts
 from avatar_jobs.domain.errors import BadSignatureError
-from avatar_jobs.domain.job.events import RunReported
 from avatar_jobs.http.web import Call, Reply, Route
 from avatar_jobs.ports.outside import Clock, EventLog
-from avatar_jobs.protocol.requests import checked_report
 from avatar_jobs.protocol.salad_job import read_webhook
 from avatar_jobs.protocol.signatures import attempt_of_token, verify
 from avatar_jobs.protocol.strict_json import parse_json
+from avatar_jobs.protocol.worker_report import checked_report
 from avatar_jobs.services.outcome.finisher import Finisher
 from avatar_jobs.services.outcome.report_receiver import ReportReceiver
 
@@ -45,17 +45,8 @@ def webhook_routes(
         attempt = attempt_of_token(token_secrets, job_id, proof)
         body = checked_report(parse_json(call.body))
         if body.attempt != attempt:
-            raise BadSignatureError("the report token is for another attempt")
-        event = RunReported(
-            at=clock(),
-            attempt=attempt,
-            run_id=body.run_id,
-            seq=body.seq,
-            phase=body.phase,
-            progress=body.progress,
-            error=body.error.as_job_error() if body.error else None,
-        )
-        answer = reports.receive(job_id, event)
+            raise BadSignatureError(texts.REPORT_TOKEN_OF_ANOTHER_ATTEMPT)
+        answer = reports.receive(job_id, body.event(clock()))
         return Reply(200, {"cancel": answer.cancel, "remaining_seconds": answer.remaining_seconds})
 
     return [

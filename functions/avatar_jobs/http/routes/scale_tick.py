@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from avatar_jobs.domain import texts
 from avatar_jobs.domain.errors import ApiError, ApiErrorCode
 from avatar_jobs.http.web import Call, Reply, Route
 from avatar_jobs.services.tick.ticker import Ticker
@@ -12,7 +13,7 @@ def tick_routes(ticker: Ticker) -> Sequence[Route]:
 
     def tick(call: Call) -> Reply:
         if call.body.strip() not in (b"", b"{}"):
-            raise ApiError(ApiErrorCode.VALIDATION_ERROR, "The tick takes no body.")
+            raise ApiError(ApiErrorCode.VALIDATION_ERROR, texts.TICK_WITH_BODY)
         report = ticker.tick()
         return Reply(200, {"lease": "held" if report.had_lease else "taken by another tick", "done": dict(report.done)})
 

@@ -2,11 +2,10 @@
 
 from collections.abc import Sequence
 
-from avatar_jobs.domain.idempotency import checked_key
 from avatar_jobs.http.web import Call, Reply, Route
 from avatar_jobs.ports.jobs import JobFilter
 from avatar_jobs.ports.outside import Clock
-from avatar_jobs.protocol.requests import checked_list, checked_submit
+from avatar_jobs.protocol.requests import checked_key, checked_list, checked_submit
 from avatar_jobs.protocol.strict_json import parse_json
 from avatar_jobs.services.intake.submitter import Submission, Submitter
 from avatar_jobs.services.queries.job_view import JobRenderer

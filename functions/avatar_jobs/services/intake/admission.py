@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
+from avatar_jobs.domain import texts
 from avatar_jobs.domain.errors import ApiError, ApiErrorCode
 from avatar_jobs.ports.jobs import JobStore
 from avatar_jobs.ports.outside import Clock
@@ -25,8 +26,8 @@ class Admission:
 
     def require_room(self, client: str) -> None:
         """Raises ApiError queue_full when the client, or all clients together, have too many open jobs."""
-        self._require(client, MAX_OPEN_OF_CLIENT, "Your client has")
-        self._require(None, MAX_OPEN, "All clients together have")
+        self._require(client, MAX_OPEN_OF_CLIENT, texts.client_queue_full)
+        self._require(None, MAX_OPEN, texts.queue_full)
 
     def open_jobs(self) -> int:
         """Returns the number of unfinished jobs of all clients: the last count and the jobs accepted since."""
@@ -40,10 +41,9 @@ class Admission:
                 counted_at, count = self._counts[of]
                 self._counts[of] = (counted_at, count + 1)
 
-    def _require(self, of: str | None, limit: int, who: str) -> None:
+    def _require(self, of: str | None, limit: int, full: Callable[[int], str]) -> None:
         if self._count(of, self._store.count_open) >= limit:
-            detail = f"{who} {limit} open jobs. Wait for some to finish, or cancel some, and send this request again."
-            raise ApiError(ApiErrorCode.QUEUE_FULL, detail, retry_after_sec=FULL_RETRY_SEC)
+            raise ApiError(ApiErrorCode.QUEUE_FULL, full(limit), retry_after_sec=FULL_RETRY_SEC)
 
     def _count(self, of: str | None, count_open: Callable[[str | None], int]) -> int:
         now = self._clock()

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Protocol
 
+from avatar_jobs.domain import texts
 from avatar_jobs.domain.errors import ApiError, ApiErrorCode
 from avatar_jobs.domain.job.events import CancelRequested
 from avatar_jobs.domain.job.model import Job, JobStatus
@@ -41,10 +42,10 @@ class Canceller:
         requested = CancelRequested(at=self.clock())
         updated = self.store.update(job_id, lambda job: transition(job, requested), known=stored)
         if updated is None:
-            raise ApiError(ApiErrorCode.JOB_NOT_FOUND, "There is no such job.")
+            raise ApiError(ApiErrorCode.JOB_NOT_FOUND, texts.JOB_NOT_FOUND)
         job = updated.after.job
         if job.status in (JobStatus.SUCCEEDED, JobStatus.FAILED):
-            raise ApiError(ApiErrorCode.JOB_ALREADY_FINISHED, f"The job is over: it {job.status.value}.")
+            raise ApiError(ApiErrorCode.JOB_ALREADY_FINISHED, texts.job_already_finished(job.status.value))
         self.log("cancel_requested", job_id=job_id, request_id=job.request_id, status=job.status.value)
         self.announcer.announce(updated)
         return job

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from avatar_jobs.domain import texts
 from avatar_jobs.domain.errors import JobErrorCode
 from avatar_jobs.domain.job.events import AttemptClosed, AttemptFailed, Event, JobRefused, ResultClaimed, RunStopped
 from avatar_jobs.domain.job.model import ClaimedResult, Job, JobError
@@ -80,7 +81,7 @@ class Finisher:
         now = self.clock()
         if salad_job.status in ("failed", "cancelled"):
             code = JobErrorCode.ATTEMPTS_EXHAUSTED
-            message = f"The GPU service gave the job up ({salad_job.status})."
+            message = texts.salad_gave_up(salad_job.status)
             return self._failed(salad_job, JobError(code=code, message=message, stage="queue", retryable=True))
         if salad_job.status != "succeeded":
             return None
@@ -106,7 +107,7 @@ class Finisher:
             case Refused(error):
                 return self._failed(salad_job, error)
             case MalformedResult(reason):
-                message = f"The worker's answer could not be used: {reason}."
+                message = texts.answer_unusable(reason)
                 code = JobErrorCode.INTERNAL
                 return self._failed(salad_job, JobError(code=code, message=message, stage="result", retryable=True))
             case Superseded():

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from avatar_jobs.domain import texts
 from avatar_jobs.domain.errors import ApiError, ApiErrorCode, BadSignatureError
 from avatar_jobs.domain.job.events import RunReported
 from avatar_jobs.domain.job.on_run import ReportAnswer, report_answer
@@ -25,11 +26,11 @@ class ReportReceiver:
         """
         updated = self.store.update(job_id, lambda job: transition(job, report))
         if updated is None:
-            raise ApiError(ApiErrorCode.JOB_NOT_FOUND, "There is no such job.")
+            raise ApiError(ApiErrorCode.JOB_NOT_FOUND, texts.REPORTED_JOB_NOT_FOUND)
         now = self.clock()
         job = updated.after.job
         if now > job.credentials_expire_at:
-            raise BadSignatureError("the report token has expired")
+            raise BadSignatureError(texts.REPORT_TOKEN_EXPIRED)
         answer = report_answer(job, attempt=report.attempt, run_id=report.run_id, now=now)
         if updated.changed:
             self.log(

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from avatar_jobs.domain import texts
 from avatar_jobs.domain.errors import ProviderError
 from avatar_jobs.domain.job.events import Event, OutputAbsent, OutputVerified
 from avatar_jobs.domain.job.model import ClaimedResult
@@ -43,10 +44,8 @@ class Verifier:
         found = self.outputs.find(output_name(self.prefix, job_id))
         now = self.clock()
         if found is None:
-            return OutputAbsent(
-                at=now, attempt=claim.attempt, detail="the worker reported success, but there is no file"
-            )
+            return OutputAbsent(at=now, attempt=claim.attempt, detail=texts.OUTPUT_MISSING)
         if found.size_bytes != claim.output.size_bytes:
-            detail = f"the file has {found.size_bytes} bytes where the worker reported {claim.output.size_bytes}"
+            detail = texts.output_of_another_size(found.size_bytes, claim.output.size_bytes)
             return OutputAbsent(at=now, attempt=claim.attempt, detail=detail)
         return OutputVerified(at=now, attempt=claim.attempt)

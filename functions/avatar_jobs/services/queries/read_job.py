@@ -1,5 +1,6 @@
 """Reads jobs for the client that created them."""
 
+from avatar_jobs.domain import texts
 from avatar_jobs.domain.errors import ApiError, ApiErrorCode
 from avatar_jobs.domain.job.model import JOB_ID_FORM, Job
 from avatar_jobs.ports.jobs import JobStore, StoredJob
@@ -12,7 +13,7 @@ def read_stored(store: JobStore, client: str, job_id: str) -> StoredJob:
     """
     stored = store.get(job_id) if JOB_ID_FORM.fullmatch(job_id) else None
     if stored is None or stored.job.client != client:
-        raise ApiError(ApiErrorCode.JOB_NOT_FOUND, "There is no such job.")
+        raise ApiError(ApiErrorCode.JOB_NOT_FOUND, texts.JOB_NOT_FOUND)
     return stored
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
+from avatar_jobs.domain import texts
 from avatar_jobs.domain.errors import JobErrorCode, ProviderError, SaladUnavailableError
 from avatar_jobs.domain.job.changes import unclosed_attempts
 from avatar_jobs.domain.job.events import (
@@ -159,8 +160,9 @@ class Reconciler:
 
     def _gone(self, stored: StoredJob, attempt: Attempt) -> None:
         now = self.clock()
-        message = "The GPU service has lost the job."
-        error = JobError(code=JobErrorCode.ATTEMPTS_EXHAUSTED, message=message, stage="queue", retryable=True)
+        error = JobError(
+            code=JobErrorCode.ATTEMPTS_EXHAUSTED, message=texts.SALAD_LOST_JOB, stage="queue", retryable=True
+        )
         closed = AttemptClosed(at=now, attempt=attempt.number, salad_job_id=attempt.salad_job_id or "")
         failed = AttemptFailed(at=now, attempt=attempt.number, error=error, salad_job_id=attempt.salad_job_id)
         updated = self.store.update(

@@ -1,0 +1,109 @@
+"""Problem documents (RFC 9457): the HTTP status and the form of every error that this API answers with."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+from pydantic_core import ErrorDetails
+
+from avatar_jobs.domain import texts
+from avatar_jobs.domain.errors import ApiError, ApiErrorCode, FieldError
+
+CONTENT_TYPE = "application/problem+json"
+RETRY_AFTER_SEC = 5  # an unavailable store or service is usually back within seconds
+MAX_FIELD_LENGTH = 200  # a field's name comes from the client and may be of any length
+FAULTS_IN_DETAIL = 5  # the rest is in `errors` alone
+
+HTTP_STATUS: Mapping[ApiErrorCode, int] = MappingProxyType(
+    {
+        ApiErrorCode.INVALID_JSON: 400,
+        ApiErrorCode.INVALID_IDEMPOTENCY_KEY: 400,
+        ApiErrorCode.INVALID_REQUEST_ID: 400,
+        ApiErrorCode.UNAUTHENTICATED: 401,
+        ApiErrorCode.JOB_NOT_FOUND: 404,
+        ApiErrorCode.NOT_FOUND: 404,
+        ApiErrorCode.METHOD_NOT_ALLOWED: 405,
+        ApiErrorCode.JOB_ALREADY_FINISHED: 409,
+        ApiErrorCode.PAYLOAD_TOO_LARGE: 413,
+        ApiErrorCode.UNSUPPORTED_MEDIA_TYPE: 415,
+        ApiErrorCode.VALIDATION_ERROR: 422,
+        ApiErrorCode.URL_NOT_ALLOWED: 422,
+        ApiErrorCode.IDEMPOTENCY_KEY_REUSED: 422,
+        ApiErrorCode.QUEUE_FULL: 429,
+        ApiErrorCode.RATE_LIMITED: 429,
+        ApiErrorCode.INTERNAL: 500,
+        ApiErrorCode.STORAGE_UNAVAILABLE: 503,
+        ApiErrorCode.UPSTREAM_UNAVAILABLE: 503,
+    }
+)
+RETRIED_STATUSES = frozenset({429, 500, 503})  # always sent with Retry-After
+TITLES: Mapping[ApiErrorCode, str] = MappingProxyType(
+    {code: code.value.replace("_", " ").capitalize() for code in ApiErrorCode}
+)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A problem document with its HTTP status and the headers that belong to it."""
+
+    status: int
+    document: Mapping[str, Any]
+    headers: Mapping[str, str]
+
+
+def render(error: ApiError, request_id: str) -> Problem:
+    """Returns the problem document of an error."""
+    status = HTTP_STATUS[error.code]
+    document: dict[str, Any] = {
+        "type": f"urn:avatar-jobs:problem:{error.code.value}",
+        "title": TITLES[error.code],
+        "status": status,
+        "detail": error.detail,
+        "code": error.code.value,
+        "request_id": request_id,
+    }
+    if error.errors:
+        document["errors"] = [vars(fault) for fault in error.errors]
+    headers = {}
+    if error.retry_after_sec is not None or status in RETRIED_STATUSES:
+        headers["Retry-After"] = str(error.retry_after_sec or RETRY_AFTER_SEC)
+    if error.allow:
+        headers["Allow"] = ", ".join(error.allow)
+    return Problem(status, document, headers)
+
+
+def service_failure(code: ApiErrorCode, what_happened: str) -> ApiError:
+    """Returns the error of a failure that is not the client's fault: the client is asked to try again."""
+    return ApiError(code, texts.with_retry(what_happened, RETRY_AFTER_SEC), retry_after_sec=RETRY_AFTER_SEC)
+
+
+def fault(field: str, code: str, message: str) -> ApiError:
+    """Returns the 422 for one fault of one field of a body or a query."""
+    return _validation_error([FieldError(field[:MAX_FIELD_LENGTH], code, message)])
+
+
+def faults(errors: Sequence[ErrorDetails]) -> ApiError:
+    """Returns the 422 for what pydantic found; its code is url_not_allowed when nothing but URLs is at fault."""
+    return _validation_error([_field_error(error) for error in errors])
+
+
+def _validation_error(found: Sequence[FieldError]) -> ApiError:
+    only_urls = all(one.code == ApiErrorCode.URL_NOT_ALLOWED for one in found)
+    code = ApiErrorCode.URL_NOT_ALLOWED if only_urls else ApiErrorCode.VALIDATION_ERROR
+    detail = "; ".join(f"{one.field}: {one.message}" for one in found[:FAULTS_IN_DETAIL])
+    return ApiError(code, detail, found)
+
+
+def _field_error(error: ErrorDetails) -> FieldError:
+    field = ".".join(str(part) for part in error["loc"]) or "body"
+    match error["type"]:
+        case "extra_forbidden":
+            message = texts.FIELD_UNKNOWN
+        case "missing":
+            message = texts.FIELD_MISSING
+        case "model_type" | "dict_type" if field == "body":
+            message = texts.BODY_NOT_AN_OBJECT
+        case _:
+            message = error["msg"]
+    return FieldError(field[:MAX_FIELD_LENGTH], error["type"], message)
