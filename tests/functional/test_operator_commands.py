@@ -193,7 +193,7 @@ def test_cancel_is_the_apps_own_and_the_next_tick_calls_back(system: System, job
     done = succeeded(system)
     code, out, _ = jobs("cancel", done["id"], "--yes")
     assert code == 1
-    assert "it succeeded" in out
+    assert "already succeeded" in out
 
 
 def test_a_cancel_of_a_job_at_salad_is_a_request_and_no_status(system: System, jobs: Command) -> None:

@@ -53,7 +53,7 @@ class Changer:
         try:
             after = canceller.cancel(job.client, job.id)
         except ApiError as error:
-            raise NotPossibleError(f"{error} A finished job never changes.") from error
+            raise NotPossibleError(str(error)) from error
         if after.status.is_terminal:
             return "It is cancelled."
         return "Its cancellation is requested. It ends when Salad or its worker confirms, usually within a minute."
