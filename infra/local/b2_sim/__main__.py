@@ -12,12 +12,12 @@ from infra.local.b2_sim.simulator import build_simulator
 from infra.local.json_logs import log_event, send_library_logs_to_json
 
 EXIT_BAD_SETTINGS = 2
-THREADS = 16  # an upload from each of a handful of workers, and the control plane's HEADs beside them
+THREADS = 16  # enough for the uploads of several workers and the functions' HEAD requests
 MAX_BODY_BYTES = 600_000_000  # more than any output video; B2's own limit for one upload is 5 GB
 
 
 def run() -> int:
-    """Serves until SIGINT (SIGTERM ends the process at once: it keeps nothing); returns the exit code."""
+    """Serves until SIGINT; SIGTERM ends the process at once, for it stores nothing. Returns the exit code."""
     send_library_logs_to_json()
     try:
         settings = read_settings(os.environ)

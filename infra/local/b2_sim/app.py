@@ -1,4 +1,4 @@
-"""Binds URLs to the simulator: the native API, downloads, S3 objects, and the state for inspection."""
+"""The simulator's URLs: native API, downloads, S3 objects, and the state for tests."""
 
 from typing import Any
 
@@ -13,13 +13,13 @@ from infra.local.b2_sim.simulator import Simulator
 from infra.local.b2_sim.storage import FileVersion
 from infra.local.json_logs import log_event
 
-API_VERSIONS = ("v2", "v3", "v4")  # b2sdk.v2 asks for v3, b2sdk.v3 for v4; v2 is what most examples show
+API_VERSIONS = ("v2", "v3", "v4")  # b2sdk.v2 uses v3, b2sdk.v3 uses v4; most examples show v2
 
 
 def create_app(simulator: Simulator) -> Flask:
     """Returns the WSGI application of one simulated account."""
     app = Flask("b2_sim", static_folder=None)
-    app.url_map.merge_slashes = False  # object names may hold anything; a redirect would break their signature
+    app.url_map.merge_slashes = False  # object names may have double slashes; a redirect would break the signature
     _add_native_routes(app, simulator)
     _add_upload_routes(app, simulator)
     _add_file_routes(app, simulator)
@@ -90,7 +90,10 @@ def _add_file_routes(app: Flask, simulator: Simulator) -> None:
 
 
 def _download(simulator: Simulator, version: FileVersion | None, name: str | None) -> Response:
-    """name: what was asked for, as far as it is known; a key that may not read it learns not even whether it exists."""
+    """Answers a download. name: the requested file, None when unknown. Raises NativeError.
+
+    A key that may not read the file gets the same answer whether the file exists or not.
+    """
     token = request.headers.get("Authorization") or request.args.get("Authorization")
     key: Key | None = simulator.keys.key_of_account_token(token, simulator.clock()) if token else None
     if key is None and not simulator.downloads_are_public:
@@ -126,7 +129,7 @@ def _state(simulator: Simulator) -> dict[str, Any]:
 
 
 def _signed_request() -> sigv4.Request:
-    raw_target = str(request.environ["REQUEST_URI"])  # waitress: as it came, which is what was signed
+    raw_target = str(request.environ["REQUEST_URI"])  # from waitress: the target as it was sent and signed
     path, _, query = raw_target.partition("?")
     headers = {name.lower(): value for name, value in request.headers.items()}
     return sigv4.Request(request.method, path, query, headers)
@@ -158,10 +161,10 @@ def _add_error_handlers(app: Flask) -> None:
     @app.errorhandler(Exception)
     def unexpected(error: Exception) -> tuple[Response, int]:
         log_event("b2_sim_error", path=request.path, error=repr(error))
-        return jsonify(NativeError(500, "internal_error", "the simulator failed; see its log").as_json()), 500
+        return jsonify(NativeError(500, "internal_error", "The simulator failed; its log says why.").as_json()), 500
 
 
 def _log_request(response: Response) -> Response:
-    # the path alone: a presigned query is as good as a key
+    # the path alone: a presigned query must not appear in logs
     log_event("b2_request", method=request.method, path=request.path, status=response.status_code)
     return response

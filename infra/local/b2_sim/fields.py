@@ -1,4 +1,4 @@
-"""Reads fields of the native API's JSON bodies and checks file names, refusing with B2's bad_request."""
+"""Reads fields of the native API's JSON bodies and checks names; a bad one raises NativeError 400 bad_request."""
 
 import re
 from typing import Any
@@ -47,14 +47,14 @@ def texts(body: Json, name: str) -> list[str]:
 
 
 def checked_key_name(name: str) -> str:
-    """Returns the name of a key back when B2 would take it."""
+    """Returns the key's name if B2 would accept it."""
     if not KEY_NAME.fullmatch(name):
         raise NativeError(400, "bad_request", "keyName must be 1-100 letters, digits and '-'")
     return name
 
 
 def checked_file_name(name: str) -> str:
-    """Returns the name back when B2 would take it; the rules are those of Backblaze's page on file names."""
+    """Returns the file's name if B2 would accept it, by the rules of Backblaze's page on file names."""
     encoded = name.encode()
     segments = encoded.split(b"/")
     broken = (

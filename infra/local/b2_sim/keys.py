@@ -1,4 +1,4 @@
-"""Keeps application keys and the tokens issued for them, and answers what a key may do."""
+"""Stores application keys and their tokens, and decides what a key may do."""
 
 import hmac
 import secrets
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from infra.local.b2_sim.errors import NativeError
 
-# what B2 gives to no key that is limited to a bucket
+# B2 gives these to no key that is limited to a bucket
 ACCOUNT_CAPABILITIES = frozenset({"listKeys", "writeKeys", "deleteKeys"})
 CAPABILITIES = ACCOUNT_CAPABILITIES | frozenset(
     {"listBuckets", "listFiles", "readFiles", "shareFiles", "writeFiles", "deleteFiles", "readBuckets"}
@@ -16,7 +16,7 @@ CAPABILITIES = ACCOUNT_CAPABILITIES | frozenset(
 
 @dataclass(frozen=True)
 class Key:
-    """An application key; bucket_id and name_prefix limit it when set, expires_at is in seconds since the epoch."""
+    """An application key. bucket_id, name_prefix: limits, None for no limit; expires_at: seconds since the epoch."""
 
     key_id: str
     secret: str
@@ -27,7 +27,7 @@ class Key:
     expires_at: float | None = None
 
     def may(self, capability: str, file_name: str | None = None) -> bool:
-        """Returns whether the key grants the capability, for that file if one is named."""
+        """Returns whether the key grants the capability, for one file if it is named."""
         if capability not in self.capabilities:
             return False
         return file_name is None or not self.name_prefix or file_name.startswith(self.name_prefix)
@@ -35,14 +35,14 @@ class Key:
 
 @dataclass(frozen=True)
 class UploadToken:
-    """What one upload URL is for: small files of the bucket, or the parts of one large file."""
+    """What an upload URL accepts: small files (large_file_id None), or the parts of one large file."""
 
     key_id: str
     large_file_id: str | None
 
 
 class KeyRing:
-    """All keys and tokens of the simulated account; safe for threads. Times are seconds since the epoch."""
+    """All keys and tokens of the account; safe for threads. Times are seconds since the epoch."""
 
     def __init__(self, master: Key, token_sec: float) -> None:
         self._token_sec = token_sec
@@ -52,12 +52,12 @@ class KeyRing:
         self._uploads: dict[str, UploadToken] = {}
 
     def add(self, key: Key) -> None:
-        """Registers a key that create_key made."""
+        """Stores a new key."""
         with self._lock:
             self._keys[key.key_id] = key
 
     def remove(self, key_id: str) -> Key | None:
-        """Forgets a key, and with it all its tokens; returns it back, None when unknown."""
+        """Removes a key, which makes its tokens invalid. Returns the key, None when unknown."""
         with self._lock:
             return self._keys.pop(key_id, None)
 
@@ -73,7 +73,7 @@ class KeyRing:
         return None if key is None or (key.expires_at is not None and now >= key.expires_at) else key
 
     def authorize_account(self, key_id: str, secret: str, now: float) -> tuple[Key, str]:
-        """Returns the key and a new account token; raises NativeError 401 for a wrong id or secret."""
+        """Returns the key and a new account token. Raises NativeError 401 for a wrong id or secret."""
         key = self.find(key_id, now)
         if key is None or not hmac.compare_digest(key.secret.encode(), secret.encode()):
             raise NativeError(401, "unauthorized", "invalid applicationKeyId or applicationKey")
@@ -83,7 +83,7 @@ class KeyRing:
         return key, token
 
     def key_of_account_token(self, token: str, now: float) -> Key:
-        """Returns the token's key; raises NativeError 401 as B2 does for a bad and for an expired token."""
+        """Returns the token's key. Raises NativeError 401 for an invalid or expired token."""
         with self._lock:
             key_id, expires_at = self._accounts.get(token, ("", 0.0))
         key = self.find(key_id, now)
@@ -101,7 +101,7 @@ class KeyRing:
         return token
 
     def upload_token(self, token: str, now: float) -> tuple[Key, UploadToken]:
-        """Returns what the token allows and its key; raises NativeError 401 when either is gone."""
+        """Returns the token's key and what the token allows. Raises NativeError 401 when either is invalid."""
         with self._lock:
             upload = self._uploads.get(token)
         key = self.find(upload.key_id, now) if upload else None

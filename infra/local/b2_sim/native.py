@@ -1,4 +1,4 @@
-"""The operations of B2's native JSON API: each takes the simulator, the caller's key and the body, and returns JSON."""
+"""The operations of B2's native JSON API. Each takes a Call and returns the answer's JSON object."""
 
 import secrets
 from collections.abc import Callable
@@ -21,7 +21,7 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True)
 class Call:
-    """One authorized call; origin is this server's URL, for the upload URLs it hands out."""
+    """One authorized call. origin: this server's URL, which upload URLs begin with."""
 
     simulator: Simulator
     key: Key
@@ -183,7 +183,7 @@ def create_key(call: Call) -> Json:
     call.require("writeKeys")
     bucket_id = _wanted_bucket(call)
     capabilities = frozenset(fields.texts(call.body, "capabilities"))
-    # Backblaze (capabilities of application keys): writeKeys sets no limits on what the new keys can do
+    # Backblaze (capabilities of application keys): a key with writeKeys can create keys with any capability
     possible = CAPABILITIES - ACCOUNT_CAPABILITIES if bucket_id else CAPABILITIES
     if not capabilities or not capabilities <= possible:
         raise NativeError(400, "bad_request", f"capabilities must be among {sorted(possible)}")
@@ -219,7 +219,7 @@ def list_keys(call: Call) -> Json:
 
 
 def hide(simulator: Simulator, name: str) -> FileVersion:
-    """Puts a hide marker on top of the name's versions."""
+    """Adds a hide marker as the newest version of the name, and returns it."""
     marker = FileVersion(
         simulator.new_file_id(), name, "hide", None, "application/x-bz-hide-marker", {}, simulator.now_ms(), None
     )
@@ -227,12 +227,12 @@ def hide(simulator: Simulator, name: str) -> FileVersion:
 
 
 def real_content_type(asked: str) -> str:
-    """Returns the content type to store; b2/x-auto asks B2 to choose, and unknown content is octet-stream."""
+    """Returns the content type to store. For b2/x-auto, with which B2 chooses, it is application/octet-stream."""
     return "application/octet-stream" if asked == "b2/x-auto" else asked
 
 
 def _wanted_bucket(call: Call) -> str | None:
-    """Returns the bucket that a new key is limited to: bucketId until v3, bucketIds from v4; None: to no bucket."""
+    """Returns the bucket that a new key is limited to (bucketId until v3, bucketIds from v4), None for no limit."""
     ids = fields.texts(call.body, "bucketIds") if call.body.get("bucketIds") else []
     one = fields.optional_text(call.body, "bucketId")
     wanted = {*ids, one} if one else set(ids)

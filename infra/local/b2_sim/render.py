@@ -1,4 +1,4 @@
-"""Renders keys, buckets and file versions as the JSON objects and headers of B2's native API."""
+"""Renders keys, buckets and files as B2's JSON objects and headers, and a file's content as a response."""
 
 from typing import Any
 from urllib.parse import quote
@@ -15,7 +15,7 @@ MIN_PART_BYTES = 5_000_000  # Backblaze: parts are 5 MB to 5 GB, except the last
 RECOMMENDED_PART_BYTES = 100_000_000  # what authorize_account recommends today
 
 Json = dict[str, Any]
-NOT_READABLE = {"isClientAuthorizedToRead": False, "value": None}  # the simulator knows no locks and no retention
+NOT_READABLE = {"isClientAuthorizedToRead": False, "value": None}  # the simulator has no locks and no retention
 
 
 def account(simulator: Simulator, key: Key, token: str, origin: str, api_version: str) -> Json:
@@ -79,7 +79,7 @@ def file_version(simulator: Simulator, version: FileVersion) -> Json:
 
 
 def large_file(simulator: Simulator, large: LargeFile) -> Json:
-    """Returns a large file that is not finished, as start_large_file answers."""
+    """Returns an unfinished large file, as start_large_file answers."""
     return {
         "accountId": simulator.account_id,
         "bucketId": simulator.bucket_id,
@@ -136,9 +136,9 @@ def download_headers(version: FileVersion) -> dict[str, str]:
 
 
 def file_response(version: FileVersion, method: str, range_header: str | None) -> Response | None:
-    """Returns the answer for GET or HEAD; None when the range cannot be satisfied (416, worded by the caller).
+    """Returns the answer to GET or HEAD, None when the range cannot be satisfied: the caller answers 416.
 
-    Several ranges at once, and what is no byte range, are ignored: the whole file is a valid answer (RFC 9110).
+    Several ranges, and ranges in other units than bytes, are ignored: the whole file is a valid answer (RFC 9110).
     """
     first, stop = 0, version.size
     asked = parse_range_header(range_header)

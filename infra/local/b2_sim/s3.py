@@ -28,7 +28,7 @@ OVERRIDES = {  # Amazon S3 API Reference, GetObject: query names that replace he
 def object_call(
     simulator: Simulator, request: sigv4.Request, bucket: str, name: str, query: Mapping[str, str], range_: str | None
 ) -> Response:
-    """Answers one call on the object `name`; query: decoded; range_: the Range header. Raises S3Error."""
+    """Answers one call on the object `name`. query: decoded; range_: the Range header. Raises S3Error."""
     _authorize(simulator, request, bucket, name)
     if bucket != simulator.settings.bucket_name:
         raise S3Error(404, "NoSuchBucket", "The specified bucket does not exist.", BucketName=bucket)
@@ -73,7 +73,7 @@ def _find(simulator: Simulator, name: str, version_id: str | None) -> FileVersio
 
 
 def _delete(simulator: Simulator, name: str, version_id: str | None) -> Response:
-    """Deletes the named version for good; without one B2 only puts a hide marker on top."""
+    """Deletes the given version; without one B2 only adds a hide marker."""
     if version_id is None:
         marker = hide(simulator, name) if simulator.storage.newest(name) else None
         headers = {"x-amz-delete-marker": "true", "x-amz-version-id": marker.file_id} if marker else {}

@@ -1,4 +1,4 @@
-"""Reads the simulator's settings from an environment; the one place that knows their names and defaults."""
+"""Reads the simulator's settings from an environment. Only this module knows their names and defaults."""
 
 import re
 from collections.abc import Mapping
@@ -7,21 +7,20 @@ from pathlib import Path
 
 BUCKET_NAME = re.compile(r"[a-z0-9][a-z0-9-]{4,61}[a-z0-9]")  # Backblaze: 6-63 of a-z, 0-9 and hyphen
 BUCKET_TYPES = ("allPrivate", "allPublic")
-MAX_TOKEN_SEC = 24 * 3600  # Backblaze: an account authorization token is good for at most 24 hours
-DEFAULT_REGION = "us-west-004"  # one of B2's real region names, so that scopes look as they do there
+MAX_TOKEN_SEC = 24 * 3600  # Backblaze: an account authorization token is valid for at most 24 hours
+DEFAULT_REGION = "us-west-004"  # one of B2's real region names, so that signatures' scopes look real
 
 
 class SettingsError(Exception):
-    """Names every setting that is missing or wrong, one a line."""
+    """Some settings are missing or wrong; the message names each on a line of its own."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What one simulator serves.
+    """The simulator's settings.
 
-    port: 0 takes a free one; key_id, app_key: the master key; bucket_type: allPrivate or allPublic (downloads
-    by name need a token, or none); directory: where file contents go, created when missing; token_sec: how long an
-    account authorization token is good for.
+    port: 0 for a free one; key_id, app_key: the master key; bucket_type: allPrivate (downloads by name need a token) or
+    allPublic; directory: for file contents, created when missing; token_sec: lifetime of an account token in seconds.
     """
 
     port: int
@@ -35,7 +34,7 @@ class Settings:
 
 
 def read_settings(environment: Mapping[str, str]) -> Settings:
-    """Returns the settings; raises SettingsError that names all faults at once.
+    """Returns the settings. Raises SettingsError that names all faults.
 
     Required: B2_KEY_ID, B2_APP_KEY, B2_BUCKET_NAME, DATA_DIR. Optional: PORT (0), B2_BUCKET_TYPE (allPrivate),
     B2_REGION (us-west-004), B2_TOKEN_SEC (86400).

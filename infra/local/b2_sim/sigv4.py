@@ -1,7 +1,7 @@
 """Verifies AWS Signature Version 4 of S3 requests, in the Authorization header or in a presigned query.
 
 Written from AWS's published algorithm ("Authenticating Requests (AWS Signature Version 4)", Amazon S3 API
-Reference); pure: the request, the clock and the secrets are arguments.
+Reference). No I/O: the request, the time and the secrets are arguments.
 """
 
 import hashlib
@@ -16,7 +16,7 @@ from infra.local.b2_sim.errors import S3Error
 
 ALGORITHM = "AWS4-HMAC-SHA256"
 MAX_SKEW = timedelta(minutes=15)  # AWS: a request's time may differ from the server's by 15 minutes
-MAX_EXPIRES_SEC = 604_800  # AWS: a presigned link lives at most 7 days
+MAX_EXPIRES_SEC = 604_800  # AWS: a presigned link is valid for at most 7 days
 CREDENTIAL = re.compile(r"(?P<key_id>[^/]+)/(?P<date>\d{8})/(?P<region>[^/]+)/(?P<service>[^/]+)/aws4_request")
 HEADER = re.compile(
     rf"{ALGORITHM} +Credential=(?P<credential>[^,\s]+), *SignedHeaders=(?P<signed>[^,\s]+), *Signature=(?P<sig>\w+)"
@@ -25,7 +25,7 @@ HEADER = re.compile(
 
 @dataclass(frozen=True)
 class Request:
-    """A request as it came: path and query still percent-encoded, header names in lower case."""
+    """A request as it was sent: path and query percent-encoded, header names in lower case."""
 
     method: str
     path: str
@@ -35,7 +35,7 @@ class Request:
 
 @dataclass(frozen=True)
 class _Claim:
-    """What the client says it signed, and how; sent_at is timezone-aware."""
+    """What the client claims to have signed. sent_at: timezone-aware."""
 
     key_id: str
     date: str
@@ -49,7 +49,7 @@ class _Claim:
 
 
 def is_signed(request: Request) -> bool:
-    """Returns whether the request carries any signature at all."""
+    """Returns whether the request has a signature, valid or not."""
     return "authorization" in request.headers or "X-Amz-Signature" in _parameters(request.query)
 
 

@@ -1,4 +1,4 @@
-"""What every route of one simulated account shares: its settings, keys, files and clock."""
+"""The state that all routes of the simulated account share: settings, keys, files and clock."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from infra.local.b2_sim.storage import Storage
 
 @dataclass(frozen=True)
 class Simulator:
-    """One account with one bucket; `clock` gives seconds since the epoch; `calls` counts the native API's by name."""
+    """One account with one bucket. clock: returns seconds since the epoch; calls: counts native calls by name."""
 
     settings: Settings
     keys: KeyRing
@@ -32,12 +32,12 @@ class Simulator:
         return int(self.clock() * 1000)
 
     def new_file_id(self) -> str:
-        """Returns an id of B2's look: version, bucket, and something unique."""
+        """Returns a unique file id in B2's form."""
         return f"4_z{self.bucket_id}_f{uuid4().hex[:16]}_u{self.now_ms()}"
 
 
 def build_simulator(settings: Settings, clock: Callable[[], float]) -> Simulator:
-    """Makes an account whose master key and empty bucket are those of the settings."""
+    """Returns an account with the settings' master key and an empty bucket."""
     master = Key(settings.key_id, settings.app_key, "master", CAPABILITIES)
     return Simulator(
         settings=settings,

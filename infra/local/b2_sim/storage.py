@@ -1,4 +1,4 @@
-"""Keeps the bucket's file versions: contents in a directory, the index in memory."""
+"""Stores the bucket's file versions: contents in a directory, the index in memory."""
 
 import hashlib
 import threading
@@ -10,12 +10,12 @@ from uuid import uuid4
 
 from infra.local.b2_sim.errors import NativeError
 
-CHUNK_BYTES = 256 * 1024  # large enough to keep up with loopback, small enough to hold in memory per upload
+CHUNK_BYTES = 256 * 1024  # large enough to be fast on loopback, small enough to hold one for each upload
 
 
 @dataclass(frozen=True)
 class Content:
-    """Bytes that were received and hashed; path is the file that holds them, hashes are hex."""
+    """Received bytes. path: the file that holds them; hashes: hexadecimal."""
 
     path: Path
     size: int
@@ -25,7 +25,7 @@ class Content:
 
 @dataclass(frozen=True)
 class FileVersion:
-    """One version of a file; `action` is upload, or hide for a marker (which has no content)."""
+    """One version of a file. action: upload, or hide for a marker, which has no content."""
 
     file_id: str
     name: str
@@ -34,7 +34,7 @@ class FileVersion:
     content_type: str
     info: dict[str, str]
     uploaded_at_ms: int
-    sha1: str | None  # None for large files: B2 does not know the whole's hash
+    sha1: str | None  # None for large files: B2 does not compute it
 
     @property
     def size(self) -> int:
@@ -44,7 +44,7 @@ class FileVersion:
 
 @dataclass
 class LargeFile:
-    """A large file that was started and not yet finished; parts by their number from 1."""
+    """A large file that was started and not yet finished. parts: by number, from 1."""
 
     file_id: str
     name: str
@@ -65,7 +65,7 @@ class Storage:
         self._large: dict[str, LargeFile] = {}
 
     def receive(self, stream: IO[bytes], length: int) -> Content:
-        """Writes `length` bytes of the stream to a new file and hashes them; raises NativeError 400 when cut short."""
+        """Writes `length` bytes of the stream to a new file and hashes them. Raises NativeError 400 when short."""
         path = self._directory / uuid4().hex
         sha1, md5 = hashlib.sha1(usedforsecurity=False), hashlib.md5(usedforsecurity=False)
         left = length
@@ -81,13 +81,13 @@ class Storage:
         return Content(path, length, sha1.hexdigest(), md5.hexdigest())
 
     def add(self, version: FileVersion) -> FileVersion:
-        """Makes the version the newest of its name."""
+        """Adds the version as the newest of its name, and returns it."""
         with self._lock:
             self._versions.setdefault(version.name, []).insert(0, version)
         return version
 
     def newest(self, name: str) -> FileVersion | None:
-        """Returns the file as a download by name sees it: None when it was never there, is deleted, or is hidden."""
+        """Returns the version that a download by name gets, None when the file is absent, deleted or hidden."""
         with self._lock:
             versions = self._versions.get(name)
             return versions[0] if versions and versions[0].action == "upload" else None
@@ -98,12 +98,12 @@ class Storage:
             return next((version for version in self._all() if version.file_id == file_id), None)
 
     def versions(self) -> list[FileVersion]:
-        """Returns every version, by name, newest first within a name."""
+        """Returns all versions in order of names, newest first within a name."""
         with self._lock:
             return list(self._all())
 
     def remove(self, file_id: str) -> FileVersion | None:
-        """Deletes a version and its bytes; returns it back, None when unknown."""
+        """Deletes a version and its bytes. Returns the version, None when unknown."""
         with self._lock:
             version = self.version(file_id)
             if version is None:
@@ -116,12 +116,12 @@ class Storage:
         return version
 
     def start_large(self, large: LargeFile) -> None:
-        """Registers a large file that is to be uploaded in parts."""
+        """Stores a large file whose parts will be uploaded."""
         with self._lock:
             self._large[large.file_id] = large
 
     def large(self, file_id: str) -> LargeFile:
-        """Returns the unfinished large file; raises NativeError 400 when there is none."""
+        """Returns the unfinished large file. Raises NativeError 400 when there is none."""
         with self._lock:
             if file_id not in self._large:
                 raise NativeError(400, "bad_request", f"no such unfinished large file: {file_id}")
@@ -141,7 +141,7 @@ class Storage:
             replaced.path.unlink()
 
     def finish_large(self, file_id: str, part_sha1s: list[str]) -> FileVersion:
-        """Joins the parts into a file version; raises NativeError when parts are missing or hashes differ."""
+        """Joins the parts into a file version. Raises NativeError when parts are missing or hashes differ."""
         with self._lock:
             large = self.large(file_id)
             if sorted(large.parts) != list(range(1, len(part_sha1s) + 1)):
@@ -158,7 +158,7 @@ class Storage:
             )
 
     def cancel_large(self, file_id: str) -> LargeFile:
-        """Forgets an unfinished large file and its parts."""
+        """Removes an unfinished large file and its parts, and returns it."""
         with self._lock:
             large = self.large(file_id)
             self._discard_large(file_id)

@@ -1,4 +1,4 @@
-"""Receives the bodies of uploads: whole small files, and the parts of large ones, with their SHA1 checked."""
+"""Receives uploads, small files and parts of large ones, and checks their SHA-1."""
 
 from typing import IO
 from urllib.parse import unquote_plus
@@ -20,7 +20,7 @@ INFO_PREFIX = "x-bz-info-"
 
 
 def upload_file(simulator: Simulator, headers: Headers, body: IO[bytes]) -> Json:
-    """Stores a file; headers as b2_upload_file documents them. Raises NativeError."""
+    """Stores a file and returns its JSON object. headers: as documented for b2_upload_file. Raises NativeError."""
     name = fields.checked_file_name(unquote_plus(_header(headers, "X-Bz-File-Name")))
     token = _authorized(simulator, headers, name)
     if token.large_file_id is not None:
@@ -39,7 +39,7 @@ def upload_file(simulator: Simulator, headers: Headers, body: IO[bytes]) -> Json
 
 
 def upload_part(simulator: Simulator, headers: Headers, body: IO[bytes]) -> Json:
-    """Stores one part of the large file that the token is for. Raises NativeError."""
+    """Stores one part of the token's large file and returns its JSON object. Raises NativeError."""
     token = _authorized(simulator, headers, None)
     if token.large_file_id is None:
         raise NativeError(401, "bad_auth_token", "this token is for whole files")
@@ -59,7 +59,7 @@ def _authorized(simulator: Simulator, headers: Headers, name: str | None) -> Upl
 
 
 def _receive(simulator: Simulator, headers: Headers, body: IO[bytes]) -> tuple[Content, str]:
-    """Returns the stored content and its hash; raises NativeError 400 when the hash is not the promised one."""
+    """Returns the stored content and its hash. Raises NativeError 400 when the hash is not the announced one."""
     promised = _header(headers, "X-Bz-Content-Sha1")
     length = _header(headers, "Content-Length")
     trailer = SHA1_HEX_CHARS if promised == HASH_AT_END else 0

@@ -11,7 +11,7 @@ from infra.local.queue_worker.service import JobQueue
 
 
 def main() -> None:
-    """Runs until SIGTERM or SIGINT; exit code 0 then, and also when the instance does not exist any more."""
+    """Runs until SIGTERM or SIGINT, or until the instance no longer exists. The exit code is 0 in both cases."""
     try:
         chosen = settings.from_environment()
     except settings.SettingsError as error:

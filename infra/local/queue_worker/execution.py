@@ -1,4 +1,4 @@
-"""POSTs a job to the worker in the same container and judges the answer as Salad's program does."""
+"""POSTs a job to the worker in the same container and evaluates the answer as Salad's program does."""
 
 import http.client
 
@@ -6,14 +6,14 @@ CONNECT_TIMEOUT_SEC = 10.0  # the worker listens on the same machine
 
 
 def is_rejection(status: int) -> bool:
-    """Returns whether a status gives the job back to the queue; every other one completes it, errors included."""
+    """Returns whether a status rejects the job. Every other status completes it, also 400 or 404."""
     return status in {408, 429} or 500 <= status <= 599
 
 
 def execute(port: int, path: str, job_id: str, body: bytes) -> bytes | None:
-    """POSTs the job and returns the answer's body, or None when the job must be rejected.
+    """POSTs the job. Returns the answer's body, None when the job must be rejected.
 
-    There is no time limit for the answer: Salad's program has none, and the worker's own deadline must hold.
+    The answer has no time limit, as in Salad's program: the worker's own deadline must be enough.
     """
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=CONNECT_TIMEOUT_SEC)
     headers = {"Content-Type": "application/json", "Salad-Job-Id": job_id}
@@ -23,7 +23,7 @@ def execute(port: int, path: str, job_id: str, body: bytes) -> bytes | None:
         connection.request("POST", path if path.startswith("/") else f"/{path}", body, headers)
         answer = connection.getresponse()
         output = answer.read()
-    except (OSError, http.client.HTTPException):  # refused or broken off: the queue tries again
+    except (OSError, http.client.HTTPException):  # refused or interrupted: the queue tries again
         return None
     finally:
         connection.close()

@@ -1,4 +1,4 @@
-"""Writes one JSON log line an event on standard error, down to the level that was asked for."""
+"""Writes JSON log lines of a level and above."""
 
 from collections.abc import Callable
 from typing import Any
@@ -11,7 +11,7 @@ Log = Callable[..., None]
 
 
 def logger(least: str) -> Log:
-    """A function log(level, event, **fields) that writes what is at least as grave as `least`."""
+    """Returns a function log(level, event, **fields) that writes events of the level `least` and above."""
 
     def log(level: str, event: str, **fields: Any) -> None:
         if LEVELS.index(level) >= LEVELS.index(least):

@@ -1,4 +1,4 @@
-"""The queue worker's life: a stream while the instance is ready, one job at a time, the outcome told to the queue."""
+"""The queue worker's loop: a stream while the instance is ready, one job at a time, each outcome sent to the queue."""
 
 import random
 import threading
@@ -11,20 +11,20 @@ from infra.local.queue_worker.logs import Log
 from infra.local.queue_worker.metadata import InstanceNotFoundError, Metadata, MetadataError
 from infra.local.queue_worker.service import Job, JobQueue, JobStream
 
-# Salad's program waits this long before it tells an outcome again.
+# Salad's program waits this long before it sends an outcome again.
 RETRY_SEC = 120.0
-FAILURES_UNTIL_NOT_READY = 3  # in a row, as Salad's program counts unanswered questions for the status
-REOPEN_SEC = 1.0  # before an outcome is told again with a fresh token; Salad's program draws from 0 to this at first
+FAILURES_UNTIL_NOT_READY = 3  # in a row: requests for the status without an answer, as in Salad's program
+REOPEN_SEC = 1.0  # before an outcome is sent again with a new token; Salad's program first draws from 0 to this
 _REAUTHENTICATE = {grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED}
 _FOR_GOOD = {grpc.StatusCode.NOT_FOUND, grpc.StatusCode.CANCELLED}
 _INVALID_OUTPUT = {grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.RESOURCE_EXHAUSTED}
 
 
 class QueueWorker:
-    """Three threads: the caller's watches readiness, one reads the stream, one runs the job in flight."""
+    """The queue worker. Its caller's thread watches readiness, a second reads the stream, a third runs the job."""
 
     def __init__(self, metadata: Metadata, queue: JobQueue, poll_sec: float, log: Log) -> None:
-        """poll_sec: pause between two looks at the readiness."""
+        """poll_sec: seconds between two requests for the readiness."""
         self._metadata = metadata
         self._queue = queue
         self._poll_sec = poll_sec
@@ -36,11 +36,11 @@ class QueueWorker:
         self._poller: _Poller | None = None
 
     def stop(self) -> None:
-        """Lets run() return soon; a job in flight is neither completed nor rejected."""
+        """Makes run() return soon. A job in flight is neither completed nor rejected."""
         self._stopped.set()
 
     def run(self) -> None:
-        """Watches the readiness until stop() is called; raises InstanceNotFoundError when the instance is gone."""
+        """Watches the readiness until stop() is called. Raises InstanceNotFoundError when there is no instance."""
         failures = 0
         while not self._stopped.is_set():
             try:
@@ -55,7 +55,7 @@ class QueueWorker:
         self._turn(False)
 
     def _turn(self, ready: bool) -> None:
-        """Opens the stream when the instance has become ready, closes it when it is not; a job in flight goes on."""
+        """Opens the stream when the instance becomes ready, closes it when it is not. A job in flight goes on."""
         if ready and self._poller is None:
             self._poller = _Poller(self._accept_jobs)
         elif not ready and self._poller is not None:
@@ -63,9 +63,9 @@ class QueueWorker:
             self._poller = None
 
     def _accept_jobs(self, poller: "_Poller") -> None:
-        """Reads one stream after the other until the poller ends or the queue ends it for good.
+        """Reads one stream after the other until the poller ends or the queue ends it finally.
 
-        A token is kept until the queue refuses it; every other end of a stream is followed by the next at once.
+        A token is used until the queue refuses it. After any other end of a stream the next one is opened at once.
         """
         refusals = 0
         while not poller.ended.is_set():
@@ -77,14 +77,14 @@ class QueueWorker:
                 continue
             if self._read_streams(token, poller):
                 return
-            poller.ended.wait(random.uniform(0, min(2.0**refusals, RETRY_SEC)))  # noqa: S311  pauses are no secret
+            poller.ended.wait(random.uniform(0, min(2.0**refusals, RETRY_SEC)))  # noqa: S311  a pause need not be unpredictable
             refusals += 1
 
     def _read_streams(self, token: str, poller: "_Poller") -> bool:
-        """Reads streams until the token is refused (False), or until there is to be none any more (True).
+        """Reads streams. Returns False when the token is refused, True when no further stream may be opened.
 
-        NOT_FOUND and CANCELLED end it for good: like Salad's program, it takes no job until readiness has gone and
-        come back.
+        NOT_FOUND and CANCELLED are final: like Salad's program, it takes no job until the instance has been unready and
+        is ready again.
         """
         while not poller.ended.is_set():
             try:
@@ -102,7 +102,7 @@ class QueueWorker:
         return True
 
     def _take(self, job: Job, poller: "_Poller") -> None:
-        """Runs a job in a thread of its own, once the outcome of the one before it has been told."""
+        """Runs a job in a thread of its own, once the outcome of the previous one has been sent."""
         while not self._free.wait(timeout=1.0):
             if poller.ended.is_set():
                 return
@@ -122,7 +122,7 @@ class QueueWorker:
         self._free.set()
 
     def _tell(self, job_id: str, what: str, call: Callable[[str], None]) -> bool:
-        """Tells the queue an outcome until it is taken; False when the queue refuses the output as such."""
+        """Sends an outcome until the queue accepts it. Returns False when the queue refuses the output itself."""
         while not self._stopped.is_set():
             pause = RETRY_SEC
             try:
@@ -154,7 +154,7 @@ class _Poller:
         threading.Thread(target=target, args=(self,), name="poller", daemon=True).start()
 
     def hold(self, stream: JobStream) -> None:
-        """Remembers the stream, so that end() can close it."""
+        """Stores the stream, so that end() can close it."""
         with self._lock:
             self._stream = stream
             if self.ended.is_set():

@@ -5,32 +5,32 @@ from typing import Any
 
 import urllib3
 
-TIMEOUT_SEC = 10.0  # what Salad's own client of the service allows itself
+TIMEOUT_SEC = 10.0  # as in Salad's own client of the service
 MAX_BODY_BYTES = 64 * 1024  # both answers are a few hundred bytes
 
 
 class InstanceNotFoundError(Exception):
-    """The metadata service does not know the instance any more: the program has no reason to live."""
+    """The metadata service no longer knows the instance, so the program can end."""
 
 
 class MetadataError(Exception):
-    """The metadata service did not answer as it should; asking again may help."""
+    """The metadata service gave no usable answer; a later request may succeed."""
 
 
 class Metadata:
-    """The two questions that the queue worker asks."""
+    """A client of the instance metadata service, for readiness and token."""
 
     def __init__(self, uri: str) -> None:
-        """uri: base of the service, without a slash at its end."""
+        """uri: base URL of the service without a trailing slash."""
         self._uri = uri
         self._http = urllib3.PoolManager(retries=False, timeout=urllib3.Timeout(total=TIMEOUT_SEC))
 
     def is_ready(self) -> bool:
-        """Returns whether the readiness probe has passed; raises InstanceNotFoundError or MetadataError."""
+        """Returns whether the readiness probe passes. Raises InstanceNotFoundError or MetadataError."""
         return bool(self._get("/v1/status", "ready"))
 
     def token(self) -> str:
-        """The token that identifies the instance; raises InstanceNotFoundError or MetadataError."""
+        """Returns the token that identifies the instance. Raises InstanceNotFoundError or MetadataError."""
         return str(self._get("/v1/token", "jwt"))
 
     def _get(self, path: str, field: str) -> Any:

@@ -1,4 +1,4 @@
-"""Speaks the job queue's gRPC service on behalf of the instance."""
+"""A client of the job queue's gRPC service."""
 
 import json
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ import grpc
 from infra.local import job_queue_protocol
 
 CALL_TIMEOUT_SEC = 30.0  # of CompleteJob and RejectJob, as Salad's program sets it; the stream has no limit
-# Salad's program has gRPC itself repeat a call that fails in passing, and wait for a server that is not there yet.
+# As in Salad's program, gRPC itself repeats a call after a passing failure, and waits for a server that is not up yet.
 SERVICE_CONFIG = {
     "methodConfig": [
         {
@@ -30,7 +30,7 @@ SERVICE_CONFIG = {
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """One job as the queue hands it out; input is the request body for the worker."""
+    """One job from the queue. input: the request body for the worker."""
 
     id: str
     port: int
@@ -39,7 +39,7 @@ class Job:
 
 
 class JobQueue:
-    """The service's three calls; every one raises grpc.RpcError."""
+    """The service's three calls. Each can raise grpc.RpcError."""
 
     def __init__(self, endpoint: str, *, use_tls: bool) -> None:
         """endpoint: host:port."""
@@ -70,23 +70,23 @@ class JobQueue:
         )
 
     def accept(self, token: str, current_job_id: str) -> "JobStream":
-        """Opens the stream of jobs; current_job_id: the job in flight, or ""."""
+        """Opens the stream of jobs. current_job_id: the job in flight, empty for none."""
         request = self._messages.AcceptJobsRequest(current_job_id=current_job_id)
         return JobStream(self._accept(request, metadata=_authorized(token)))
 
     def complete(self, token: str, job_id: str, output: bytes) -> None:
-        """Ends a job with the worker's body."""
+        """Ends a job with the worker's answer."""
         request = self._messages.CompleteJobRequest(job_id=job_id, output=output)
         self._complete(request, metadata=_authorized(token), timeout=CALL_TIMEOUT_SEC)
 
     def reject(self, token: str, job_id: str) -> None:
-        """Returns a job back."""
+        """Gives a job back to the queue."""
         request = self._messages.RejectJobRequest(job_id=job_id)
         self._reject(request, metadata=_authorized(token), timeout=CALL_TIMEOUT_SEC)
 
 
 class JobStream:
-    """One open stream; iterating gives the jobs and leaves the heartbeats out."""
+    """One open stream; iterating yields the jobs and skips the heartbeats."""
 
     def __init__(self, call: Any) -> None:
         self._call = call

@@ -1,4 +1,4 @@
-"""The queue worker's settings: the same variables and defaults as Salad's own program, read here only."""
+"""Reads the queue worker's settings: the same variables and defaults as Salad's own program."""
 
 import os
 from collections.abc import Mapping
@@ -8,14 +8,14 @@ from infra.local.queue_worker.logs import LEVELS
 
 
 class SettingsError(Exception):
-    """A variable cannot be used; the message names it."""
+    """A variable is wrong; the message names it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """Where the services are and how often to look."""
+    """The queue worker's settings."""
 
-    metadata_uri: str  # without a slash at its end
+    metadata_uri: str  # without a trailing slash
     service_endpoint: str  # host:port
     service_use_tls: bool
     log_level: str
@@ -23,7 +23,7 @@ class Settings:
 
 
 def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
-    """Reads the settings; raises SettingsError."""
+    """Returns the settings. Raises SettingsError."""
     log_level = environment.get("SALAD_LOG_LEVEL", "error")
     if log_level not in LEVELS:
         raise SettingsError(f"SALAD_LOG_LEVEL must be one of {', '.join(LEVELS)}")
@@ -31,7 +31,7 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
     if use_tls not in {"true", "false", "1", "0"}:
         raise SettingsError("SALAD_SERVICE_USE_TLS must be true or false")
     try:
-        # Salad's program polls every 5 s; the variable is the stand-in's own, so that a rehearsal need not wait
+        # Salad's program polls every 5 s; only the stand-in has this variable, for faster rehearsals
         poll_sec = float(environment.get("QUEUE_WORKER_POLL_SEC", "5"))
     except ValueError as error:
         raise SettingsError("QUEUE_WORKER_POLL_SEC must be a number of seconds") from error

@@ -1,4 +1,4 @@
-"""Starts the simulator: wires its parts together, says where it listens, and ends everything on a signal."""
+"""Starts the simulator: connects its parts, logs its ports, and ends everything on a signal."""
 
 import signal
 import sys
@@ -29,14 +29,14 @@ from infra.local.salad_sim.rate_limit import RateLimit
 from infra.local.salad_sim.supervisor import Supervisor
 from infra.local.salad_sim.world import SecretKey, World
 
-# Delayed answers hold a thread each; the metadata service of every instance must still find one.
+# Each delayed answer occupies a thread; the instances' metadata service needs some more.
 HTTP_THREADS = 48
-MAX_BODY_BYTES = 11 * 1024 * 1024  # a job's input travels over gRPC, whose messages end at 10 MB
+MAX_BODY_BYTES = 11 * 1024 * 1024  # a job's input is sent over gRPC, whose messages are at most 10 MB
 GRPC_STOP_SEC = 0.2
 
 
 def build_app(world: World, faults: FaultBook, gates: rest.Gates, registry: rest.Registry) -> Flask:
-    """Makes the HTTP application: REST, control and metadata service."""
+    """Returns the HTTP application: REST, control and metadata service."""
     app = Flask("salad_sim")
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     rest.add_routes(app, registry, gates)
@@ -50,7 +50,7 @@ def build_app(world: World, faults: FaultBook, gates: rest.Gates, registry: rest
     @app.errorhandler(Exception)
     def fail(error: Exception) -> Response:
         log_event("salad_sim_error", trace=traceback.format_exception(error))
-        return rest.problem(500, "the simulator has failed")
+        return rest.problem(500, "The simulator failed; its log says why.")
 
     return app
 
@@ -71,7 +71,7 @@ def main() -> None:
 
 
 def run(chosen: settings.Settings, stop: threading.Event) -> None:
-    """Wires the parts, serves until stop is set, and ends every process."""
+    """Connects the parts, serves until stop is set, and ends every process."""
     outbox = deliveries.Outbox()
     key = SecretKey(text=chosen.webhook_secret_key) if chosen.webhook_secret_key else webhook_keys.drawn()
     world = World(

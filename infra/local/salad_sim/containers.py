@@ -11,7 +11,7 @@ from infra.local.salad_sim.fleet import ProbeTally, tallied
 
 
 class Container:
-    """Two processes that live and die together, and the probe that watches the worker."""
+    """One instance's two processes, which end together, and the readiness probe of the worker."""
 
     def __init__(
         self,
@@ -20,9 +20,9 @@ class Container:
         worker_environment: Mapping[str, str],
         queue_worker_environment: Mapping[str, str],
     ) -> None:
-        """Starts both or neither; raises OSError when the machine has no room for another process.
+        """Starts both processes or none. Raises OSError when the machine cannot start another process.
 
-        Call it from a thread that lives as long as the processes shall (see processes.py).
+        Call it from a thread that lives as long as the processes should (see processes.py).
         """
         self._worker = processes.spawn(worker_command, worker_environment, process_group=processes.NEW_GROUP)
         self.pid = self._worker.pid  # also the number of the process group
@@ -37,7 +37,7 @@ class Container:
     def probe(self, settings: Mapping[str, Any], port: int, told: Callable[[bool], None]) -> None:
         """Probes the worker's port over HTTP from a thread of its own until the container ends.
 
-        settings: a ContainerGroupReadinessProbe with `http`; told: gets the verdict each time it turns.
+        settings: a ContainerGroupReadinessProbe with `http`; told: called with the verdict each time it changes.
         """
         arguments = (settings, port, told, self._probe_ended)
         threading.Thread(target=_probe, args=arguments, name=f"probe-{self.pid}", daemon=True).start()
@@ -77,13 +77,13 @@ def _probe(settings: Mapping[str, Any], port: int, told: Callable[[bool], None],
 
 
 def _answers(http: Mapping[str, Any], port: int, timeout_sec: float) -> bool:
-    """Returns whether the worker answers 2xx or 3xx in time; the port is the instance's, whatever the probe names."""
+    """Returns whether the worker answers 2xx or 3xx in time. port: the instance's, not the one that the probe names."""
     connection = HTTPConnection("127.0.0.1", port, timeout=timeout_sec)
     headers = {header["name"]: header["value"] for header in http.get("headers", [])}
     try:
         connection.request("GET", http["path"], headers=headers)
         return 200 <= connection.getresponse().status < 400
-    except (OSError, HTTPException):  # refused, cut, late: all mean that it does not answer
+    except (OSError, HTTPException):  # refused, cut or too late
         return False
     finally:
         connection.close()

@@ -1,4 +1,4 @@
-"""Delivers webhooks from background threads: signed, retried, and spoilt where a fault says so."""
+"""Delivers webhooks from background threads: signs them, retries them, and spoils them where a fault was planned."""
 
 import heapq
 import itertools
@@ -16,19 +16,19 @@ from infra.local.salad_sim.jobs import JobStatus, QueueJob
 from infra.local.salad_sim.settings import Settings
 from infra.local.salad_sim.world import World
 
-SENDERS = 8  # a receiver that hangs must not hold back the others of a small rehearsal
-DOUBLE_AFTER_SEC = 0.2  # a repeated delivery comes after the first has been answered, as a repeat does
+SENDERS = 8  # so that a receiver that hangs does not delay the others
+DOUBLE_AFTER_SEC = 0.2  # a repeated delivery is sent after the first one has been answered
 
 
 @dataclass(frozen=True, kw_only=True)
 class Delivery:
-    """One webhook on its way; webhook_id stays the same through all tries."""
+    """One webhook that is still to be delivered. webhook_id: the same for all tries."""
 
     job: QueueJob
     webhook_id: str
     tries: int = 0
     is_forged: bool = False
-    is_spoilt: bool = False  # its fault has happened: it takes no other
+    is_spoilt: bool = False  # its fault has happened, so it gets no other one
 
 
 class Outbox:
@@ -36,7 +36,7 @@ class Outbox:
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
-        self._order = itertools.count()  # keeps equal moments in the order they came
+        self._order = itertools.count()  # keeps deliveries that are due at the same moment in order
         self._heap: list[tuple[float, int, Delivery]] = []
         self._is_closed = False
 
@@ -47,7 +47,10 @@ class Outbox:
             self._changed.notify()
 
     def take(self, now: float) -> Delivery | float | None:
-        """The next delivery that is due at `now`, else the seconds until one is (a minute without any)."""
+        """Returns a delivery that is due at `now`, else the seconds until the next one is due (60 when there is none).
+
+        Returns None once the outbox is closed.
+        """
         with self._changed:
             if self._is_closed:
                 return None
@@ -63,7 +66,7 @@ class Outbox:
                 self._changed.wait(seconds)
 
     def close(self) -> None:
-        """Lets every sender end; what has not been delivered is dropped."""
+        """Ends every sender; deliveries that are still waiting are dropped."""
         with self._changed:
             self._is_closed = True
             self._changed.notify_all()
@@ -112,7 +115,7 @@ class Senders:
             self._outbox.put(delivery, self._now() + DOUBLE_AFTER_SEC)
             self._try(delivery, send=True)
         elif fault.kind == "forge":
-            # a stranger's lie comes first; the truth follows, so a receiver that believes the lie is found out
+            # first a false message with a wrong signature, then the true one
             self._try(replace(forged(delivery.job), is_spoilt=True), send=True)
             self._outbox.put(delivery, self._now() + DOUBLE_AFTER_SEC)
         elif fault.kind == "cut":
@@ -122,7 +125,7 @@ class Senders:
         # "lose": nothing is sent, and nothing tries again
 
     def _try(self, delivery: Delivery, *, send: bool, pretend: int | None = None) -> None:
-        """Sends once and plans the next try if it is needed; pretend stands in for the answer (0: none came)."""
+        """Sends once and plans the next try if one is needed. pretend: replaces the status (0: no answer)."""
         status = self._send(delivery) if send else 0
         status = status if pretend is None else pretend
         log_event("salad_sim_webhook", job_id=delivery.job.id, webhook_id=delivery.webhook_id, status=status)
@@ -133,7 +136,7 @@ class Senders:
             self._outbox.put(again, self._now() + pauses[delivery.tries])
 
     def _send(self, delivery: Delivery) -> int:
-        """POSTs the signed body and returns the HTTP status, 0 if no answer came."""
+        """POSTs the signed body. Returns the HTTP status, 0 without an answer."""
         body = json.dumps(wire.webhook_json(delivery.job, delivery.job.updated_at)).encode()
         keys = webhook_keys.in_force(self._world) if not delivery.is_forged else [webhook_keys.drawn().text]
         timestamp = int(self._world.clock.utc().timestamp())
@@ -152,17 +155,17 @@ class Senders:
             log_event("salad_sim_webhook_undelivered", job_id=delivery.job.id, error=type(error).__name__)
             return 0
         status = answer.status
-        answer.close()  # the body means nothing; closing drops the connection instead of reading it
+        answer.close()  # the body is not needed: close the connection instead of reading it
         return status
 
 
 def delivery_of(job: QueueJob) -> Delivery:
-    """The first try of a finished job's webhook."""
+    """Returns the delivery for a finished job's webhook."""
     return Delivery(job=job, webhook_id=f"msg_{secrets.token_hex(16)}")
 
 
 def forged(job: QueueJob) -> Delivery:
-    """A delivery that says the opposite of the truth, to be signed with a key that nobody knows."""
+    """Returns a delivery with the opposite outcome, which is signed with a random key."""
     opposite = JobStatus.FAILED if job.status is JobStatus.SUCCEEDED else JobStatus.SUCCEEDED
-    lie = replace(job, status=opposite, output=None)
-    return Delivery(job=lie, webhook_id=f"msg_{secrets.token_hex(16)}", is_forged=True)
+    false = replace(job, status=opposite, output=None)
+    return Delivery(job=false, webhook_id=f"msg_{secrets.token_hex(16)}", is_forged=True)

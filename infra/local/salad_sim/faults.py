@@ -1,23 +1,23 @@
-"""The fault book: which answers shall go wrong, how, and how often that has happened."""
+"""The planned faults: which answers go wrong, how, and how often each fault has happened."""
 
 import threading
 from dataclasses import dataclass, replace
 from typing import Any
 
-WEBHOOK = "webhook"  # the one operation that is not in Salad's OpenAPI file: its delivery to us
+WEBHOOK = "webhook"  # the delivery of webhooks: the one operation that is not in Salad's OpenAPI file
 MAX_TIMES = 100_000
-MAX_DELAY_SEC = 600.0  # ten minutes: longer than any time-out that a test could wait for
+MAX_DELAY_SEC = 600.0  # longer than any time-out in a test
 _WEBHOOK_FLAGS = ("lose", "double", "forge")
 _KINDS = ("status", "delay_sec", "cut", *_WEBHOOK_FLAGS, "late_sec")
 
 
 class FaultRefusedError(ValueError):
-    """A fault that the simulator does not know; the message names it."""
+    """The planned fault is not one that the simulator knows; the message says what is wrong with it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Fault:
-    """One planned fault; fault is the request's object as it came, with exactly one kind in it."""
+    """One planned fault. fault: the request's object as it was sent, with exactly one kind in it."""
 
     id: str
     operation: str
@@ -28,7 +28,7 @@ class Fault:
 
 
 def parsed(fault_id: str, body: Any, operations: frozenset[str]) -> Fault:
-    """Reads {"operation", "fault", "times"}; raises FaultRefusedError that names what is unknown."""
+    """Reads {"operation", "fault", "times"}. Raises FaultRefusedError that names what is unknown."""
     if not isinstance(body, dict):
         raise FaultRefusedError("the body must be an object")
     _refuse_unknown("field", body, {"operation", "fault", "times"})
@@ -85,10 +85,10 @@ def _refuse_unknown(what: str, given: dict[str, Any], known: set[str]) -> None:
 
 
 class FaultBook:
-    """Holds the planned faults and the counters of calls; safe to use from many threads."""
+    """The planned faults and the counters of calls; safe for threads."""
 
     def __init__(self, operations: frozenset[str]) -> None:
-        """operations: the names that a fault may be planned for, the webhook's included."""
+        """operations: the names that a fault may be planned for, `webhook` among them."""
         self._operations = operations
         self._lock = threading.Lock()
         self._faults: dict[str, Fault] = {}
@@ -102,12 +102,12 @@ class FaultBook:
         return fault
 
     def get(self, fault_id: str) -> Fault | None:
-        """The fault as it stands, or None."""
+        """Returns the fault with its present count, None when unknown."""
         with self._lock:
             return self._faults.get(fault_id)
 
     def take(self, operation: str) -> Fault | None:
-        """Uses up one of the operation's planned faults, the oldest first."""
+        """Returns the operation's oldest planned fault that is not used up and counts it; None without one."""
         with self._lock:
             for fault in self._faults.values():
                 if fault.operation == operation and fault.happened < fault.times:
@@ -122,7 +122,7 @@ class FaultBook:
             self._calls[operation] = self._calls.get(operation, 0) + 1
 
     def calls(self) -> dict[str, int]:
-        """How often each operation was called since the start or the last reset."""
+        """Returns how often each operation was called since the start or the last reset."""
         with self._lock:
             return dict(self._calls)
 

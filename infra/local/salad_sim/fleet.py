@@ -1,4 +1,4 @@
-"""The fleet's rules: which instances a container group needs and what happens to each next. Pure."""
+"""The fleet's rules: which instances a container group needs, and what happens to each next. No I/O."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -11,7 +11,7 @@ MAX_RESTART_PAUSE_SEC = 10.0
 
 
 class InstanceState(StrEnum):
-    """Salad's words for an instance's state (its `downloading` is part of `creating` here: there is no image)."""
+    """An instance's state in Salad's words. `downloading` is part of `creating`, for the simulator loads no image."""
 
     ALLOCATING = "allocating"
     CREATING = "creating"
@@ -20,7 +20,7 @@ class InstanceState(StrEnum):
 
 
 class ScaleInOrder(IntEnum):
-    """Among equal deletion costs, what costs the least to drop goes first."""
+    """The order in which instances of equal deletion cost are stopped."""
 
     ALLOCATING = 0
     CREATING = 1
@@ -29,7 +29,7 @@ class ScaleInOrder(IntEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class ContainerGroup:
-    """One container group; body is the create request with every patch merged into it."""
+    """One container group. body: the create request with every patch merged into it."""
 
     id: str
     name: str
@@ -41,7 +41,7 @@ class ContainerGroup:
 
     @property
     def wanted(self) -> int:
-        """How many instances there should be."""
+        """The number of instances that there should be."""
         return int(self.body["replicas"]) if self.is_started else 0
 
     @property
@@ -53,7 +53,7 @@ class ContainerGroup:
 
 @dataclass(frozen=True, kw_only=True)
 class Instance:
-    """One replica; due and stopping_at are seconds of the monotonic clock."""
+    """One replica of a container group. due: seconds of the monotonic clock."""
 
     id: str
     group_name: str
@@ -72,17 +72,17 @@ class Instance:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What a group needs to become what it should be."""
+    """What has to be done so that a group has its wanted instances. stop: ids."""
 
     start: int
     stop: tuple[str, ...]
 
 
 def plan(group: ContainerGroup, instances: Iterable[Instance]) -> Plan:
-    """Compares a group with its instances: how many to start, which to stop.
+    """Returns how many instances a group has to start, and which to stop.
 
-    Instances of an older version go; surplus ones go by the lowest deletion cost (Salad's documentation on
-    scale-in), then by how little they have done, then the youngest.
+    Every instance of an older version stops. Of the surplus ones the lowest deletion cost stops first (Salad's
+    documentation on scale-in), then allocating before creating before running, then the youngest.
     """
     staying = [one for one in instances if one.state is not InstanceState.STOPPING or one.starts_again]
     outdated = [one for one in staying if one.version < group.version]
@@ -99,13 +99,13 @@ def _scale_in_key(instance: Instance) -> tuple[int, int]:
 
 
 def counts(instances: Iterable[Instance]) -> dict[str, int]:
-    """Counts instances by state as Salad's instance_status_counts."""
+    """Returns the number of instances by state in the form of Salad's instance_status_counts."""
     listed = [one.state for one in instances]
     return {f"{state.value}_count": listed.count(state) for state in InstanceState}
 
 
 def group_status(group: ContainerGroup, instances: Sequence[Instance]) -> str:
-    """Salad's status of a group: stopped, pending (no instance yet), deploying (none runs yet) or running."""
+    """Returns a group's status in Salad's words: stopped, pending (no instance), deploying (none runs yet), running."""
     if not group.is_started:
         return "stopped"
     if any(one.state is InstanceState.RUNNING for one in instances):
@@ -114,7 +114,7 @@ def group_status(group: ContainerGroup, instances: Sequence[Instance]) -> str:
 
 
 def stopping(instance: Instance, now: datetime, *, starts_again: bool) -> Instance:
-    """The instance on its way out; starts_again keeps it on its node for a restart."""
+    """Returns the instance as stopping. starts_again: it restarts on its node afterwards."""
     return replace(
         instance,
         state=InstanceState.STOPPING,
@@ -125,7 +125,7 @@ def stopping(instance: Instance, now: datetime, *, starts_again: bool) -> Instan
 
 
 def restarting(instance: Instance, start_delay_sec: float, monotonic: float, now: datetime) -> Instance:
-    """The instance whose container has ended and starts again on the same node, later each time."""
+    """Returns the instance for another start on the same node. The pause before it doubles each time."""
     pause = min(start_delay_sec * 2**instance.restarts, max(MAX_RESTART_PAUSE_SEC, start_delay_sec))
     return replace(
         instance,
@@ -143,14 +143,14 @@ def restarting(instance: Instance, start_delay_sec: float, monotonic: float, now
 
 @dataclass(frozen=True, kw_only=True)
 class ProbeTally:
-    """What a probe has seen: the verdict and how many results in a row speak against it."""
+    """A probe's verdict, and how many results in a row contradicted it."""
 
     passed: bool = False
     against: int = 0
 
 
 def tallied(tally: ProbeTally, success: bool, success_threshold: int, failure_threshold: int) -> ProbeTally:
-    """Takes one probe's result in: the verdict turns after as many opposite results in a row as the threshold."""
+    """Returns the tally after one more result: the verdict changes after `threshold` contradicting results in a row."""
     if success == tally.passed:
         return replace(tally, against=0)
     threshold = success_threshold if success else failure_threshold

@@ -1,4 +1,4 @@
-"""What can be done to container groups and their instances; each function takes the world's lock itself."""
+"""The operations on container groups and instances. Each function takes the world's lock itself."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -9,15 +9,15 @@ from infra.local.salad_sim.fleet import ContainerGroup, Instance, InstanceState
 from infra.local.salad_sim.queue_actions import fail_attempt
 from infra.local.salad_sim.world import ActionError, World, merged
 
-# A change of one of these makes a new version, and every instance is replaced by one of that version.
+# A change of one of these makes a new version of the group, and every instance is replaced.
 _PROBES = ("readiness_probe", "liveness_probe", "startup_probe")
 _VERSIONED = ("container", "networking", *_PROBES)
-# What may be absent, and has no other way to become so: a null in a patch removes it.
+# A null in a patch removes these; no other request could.
 _REMOVABLE = (*_PROBES, "country_codes", "command")
 
 
 def create_group(world: World, body: dict[str, Any], quota: int) -> ContainerGroup:
-    """Makes a container group from a validated request; raises ActionError 400 for what cannot be."""
+    """Creates a container group from a validated request. Raises ActionError 400."""
     with world.changed:
         if body["name"] in world.groups:
             raise ActionError(400, f"a container group named {body['name']} exists already")
@@ -93,12 +93,12 @@ def find_instance(world: World, instance_id: str, group_name: str | None = None)
 
 
 def set_deletion_cost(world: World, instance_id: str, cost: int) -> Instance:
-    """Stores how costly it would be to delete the instance; raises ActionError 404."""
+    """Stores the instance's deletion cost. Raises ActionError 404."""
     return _change(world, instance_id, deletion_cost=cost)
 
 
 def set_ready(world: World, instance_id: str, *, ready: bool) -> None:
-    """Stores the readiness probe's verdict on a running instance; one that is not running is never ready."""
+    """Stores the readiness probe's verdict. An instance that does not run is never ready."""
     with world.changed:
         instance = world.instances.get(instance_id)
         if instance is not None and instance.state is InstanceState.RUNNING:
@@ -106,7 +106,7 @@ def set_ready(world: World, instance_id: str, *, ready: bool) -> None:
 
 
 def reallocate(world: World, instance_id: str) -> None:
-    """Sends the instance away; the group gets another on another node. Raises ActionError 404."""
+    """Stops the instance; the group gets a new one on another node. Raises ActionError 404."""
     with world.changed:
         _stop(world, find_instance(world, instance_id))
 
@@ -121,9 +121,10 @@ def restart(world: World, instance_id: str) -> None:
 
 
 def lose_node(world: World, instance_id: str) -> tuple[int, str | None]:
-    """The node vanishes: counts a failed attempt of its job and returns (pid of the process group, job id).
+    """Takes an instance's node away and counts a failed attempt of its job. Returns (process group, job id or None).
 
-    Raises ActionError 404, or 409 when no process runs there. The caller kills the group while it holds the lock.
+    Raises ActionError 404, or 409 when no process runs there. The caller must kill the process group while it holds
+    the lock.
     """
     with world.changed:
         instance = find_instance(world, instance_id)
@@ -134,7 +135,7 @@ def lose_node(world: World, instance_id: str) -> tuple[int, str | None]:
 
 
 def reconcile(world: World, start_delay_sec: float) -> None:
-    """Carries out every group's plan: new instances begin to allocate, surplus ones to stop."""
+    """Carries out each group's plan: new instances begin to allocate, surplus ones begin to stop."""
     with world.changed:
         now = world.clock.monotonic()
         for group in world.groups.values():
@@ -155,7 +156,7 @@ def reconcile(world: World, start_delay_sec: float) -> None:
 
 
 def allocate(world: World, nodes: int, start_delay_sec: float) -> None:
-    """Returns a node to each instance whose time has come while one is free: it begins to create."""
+    """Assigns a free node to each instance that is due: it begins to create. nodes: how many there are."""
     with world.changed:
         now = world.clock.monotonic()
         for instance in list(world.instances.values()):
@@ -165,7 +166,7 @@ def allocate(world: World, nodes: int, start_delay_sec: float) -> None:
 
 
 def started(world: World, instance_id: str, port: int, pid: int) -> None:
-    """Notes that the instance's processes run; without a readiness probe it is ready at once."""
+    """Records that the instance's processes run. Without a readiness probe it is ready at once."""
     with world.changed:
         instance = world.instances[instance_id]
         group = world.groups.get(instance.group_name)
@@ -176,7 +177,7 @@ def started(world: World, instance_id: str, port: int, pid: int) -> None:
 
 
 def ended(world: World, instance_id: str, start_delay_sec: float) -> str | None:
-    """Notes that the instance's processes are gone: it starts again or leaves; returns the id of the job it lost."""
+    """Records the end of the instance's processes: it restarts or is removed. Returns the id of the job it lost."""
     with world.changed:
         instance = world.instances[instance_id]
         job_id = fail_attempt(world, instance_id)
@@ -207,7 +208,7 @@ def _change(world: World, instance_id: str, **fields: Any) -> Instance:
 
 
 def _without_null(patch: dict[str, Any], may_vanish: Sequence[str] = ()) -> dict[str, Any]:
-    """The patch without its nulls, which leave a field as it is, but for those that may vanish."""
+    """Returns the patch without its nulls, except those of fields in may_vanish. Other nulls change nothing."""
     return {
         name: _without_null(value, may_vanish) if isinstance(value, dict) else value
         for name, value in patch.items()

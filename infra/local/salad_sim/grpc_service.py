@@ -18,16 +18,16 @@ from infra.local.salad_sim.world import World
 
 
 class JobQueueService:
-    """The three calls of the service; every one is made by an instance that shows its token."""
+    """The service's three calls. Each call carries the token of the instance that makes it."""
 
     def __init__(self, world: World, heartbeat_sec: float) -> None:
-        """heartbeat_sec: how often an idle stream says that it lives."""
+        """heartbeat_sec: seconds between two heartbeats on an idle stream."""
         self._world = world
         self._heartbeat_sec = heartbeat_sec
         self._messages = job_queue_protocol.messages()
 
     def accept_jobs(self, request: Any, context: grpc.ServicerContext) -> Iterator[Any]:
-        """Streams jobs to the instance, one at a time; NOT_FOUND when the job it runs is not its own any more."""
+        """Streams jobs to the instance, one at a time. NOT_FOUND when it names a job that is not its own."""
         instance = self._caller(context)
         try:
             stream_id = queue_actions.open_stream(self._world, instance.id, request.current_job_id)
@@ -35,7 +35,7 @@ class JobQueueService:
             log_event("salad_sim_stream_refused", instance_id=instance.id, current_job_id=request.current_job_id)
             context.abort(grpc.StatusCode.NOT_FOUND, "the job does not run on this instance")
         log_event("salad_sim_stream_opened", instance_id=instance.id, current_job_id=request.current_job_id)
-        # false: the call has ended already, so its end will not be told
+        # false: the call has ended already, so the callback will not run
         if not context.add_callback(lambda: self._close(instance.id, stream_id)):
             self._close(instance.id, stream_id)
         while self._is_open(instance.id, stream_id, context):
@@ -46,7 +46,7 @@ class JobQueueService:
                 yield self._messages.AcceptJobsResponse(job=self._dispatch(job))
         code = grpc.StatusCode[queue_actions.end_code(self._world, instance.id, stream_id)]
         if code is not grpc.StatusCode.OK:
-            context.abort(code, "the stream was ended on purpose")
+            context.abort(code, "the stream was ended by the control operation end-stream")
 
     def complete_job(self, request: Any, context: grpc.ServicerContext) -> Any:
         """Ends a job with the worker's response body."""
@@ -71,7 +71,7 @@ class JobQueueService:
         return self._messages.google_dot_protobuf_dot_empty__pb2.Empty()
 
     def _caller(self, context: grpc.ServicerContext) -> Instance:
-        """The instance whose token the call carries; aborts with UNAUTHENTICATED."""
+        """Returns the instance whose token the call carries. Aborts with UNAUTHENTICATED."""
         headers = dict(context.invocation_metadata())
         token = str(headers.get("authorization", "")).removeprefix("Bearer ")
         now = int(self._world.clock.utc().timestamp())
@@ -90,7 +90,7 @@ class JobQueueService:
         )
 
     def _next_job(self, instance_id: str, stream_id: str, context: grpc.ServicerContext) -> QueueJob | None:
-        """Waits for a job until the next heartbeat is due or the stream ends."""
+        """Waits for a job. Returns None when a heartbeat is due or the stream has ended."""
         until = self._world.clock.monotonic() + self._heartbeat_sec
         with self._world.changed:
             while self._is_open(instance_id, stream_id, context):
@@ -98,14 +98,14 @@ class JobQueueService:
                 left_sec = until - self._world.clock.monotonic()
                 if job is not None or left_sec <= 0:
                     return job
-                self._world.changed.wait(min(left_sec, queue_actions.REST_SEC))  # a rest may end unannounced
+                # at most REST_SEC, because nothing notifies the end of a pause after a rejection
+                self._world.changed.wait(min(left_sec, queue_actions.REST_SEC))
         return None
 
     def _dispatch(self, job: QueueJob) -> Any:
-        """The job as the queue worker gets it.
+        """Returns the message that hands a job to the queue worker.
 
-        The port is the instance's own: on Salad every container has the port of the queue connection to itself,
-        here the instances share one machine.
+        Its port is the instance's own and not the queue connection's: here the instances share one machine.
         """
         instance = self._world.instances[job.instance_id or ""]
         group = self._world.groups[instance.group_name]
@@ -123,7 +123,7 @@ class JobQueueService:
 
 
 def serve(world: World, settings: Settings) -> tuple[Any, int]:
-    """Starts the server on loopback and returns it with its port."""
+    """Starts the server on loopback. Returns the server and its port."""
     service = JobQueueService(world, settings.heartbeat_sec)
     messages = job_queue_protocol.messages()
     empty = messages.google_dot_protobuf_dot_empty__pb2.Empty
@@ -138,7 +138,7 @@ def serve(world: World, settings: Settings) -> tuple[Any, int]:
             service.reject_job, messages.RejectJobRequest.FromString, empty.SerializeToString
         ),
     }
-    # an instance holds one thread for its stream, a second while a new stream takes over; the rest are short calls
+    # each instance needs a thread for its stream, and a second one while a new stream replaces it
     workers = ThreadPoolExecutor(max_workers=2 * settings.nodes + 16, thread_name_prefix="grpc")
     size = job_queue_protocol.MAX_MESSAGE_BYTES
     options = [

@@ -1,6 +1,7 @@
-"""The instance metadata service of every replica, told apart by a path prefix, and the tokens that it hands out.
+"""The instance metadata service (IMDS) of all replicas, and the tokens that it issues.
 
-One port serves all: the queue worker and the worker only append /v1/... to SALAD_METADATA_URI.
+One port serves all instances, each below a path of its own: queue worker and worker append /v1/... to
+SALAD_METADATA_URI.
 """
 
 import base64
@@ -23,12 +24,12 @@ TOKEN_LIFE_SEC = 3600
 
 
 def metadata_uri(origin: str, instance_id: str) -> str:
-    """The value of SALAD_METADATA_URI for an instance; origin: the simulator's own, without a slash."""
+    """Returns SALAD_METADATA_URI for an instance. origin: the simulator's URL without a trailing slash."""
     return f"{origin}{PREFIX}/{instance_id}"
 
 
 def add_routes(app: Flask, world: World) -> None:
-    """Puts the metadata service under /_imds/<instance id>/v1."""
+    """Adds the metadata service below /_imds/<instance id>/v1."""
 
     @app.get(f"{PREFIX}/<instance_id>/v1/status")
     def get_status(instance_id: str) -> Response:
@@ -78,14 +79,14 @@ def add_routes(app: Flask, world: World) -> None:
 
 
 def token(key: bytes, instance_id: str, issued_at: int) -> str:
-    """A signed JWT whose subject is the instance; issued_at: seconds since 1970. Salad's is signed by a key pair."""
+    """Returns a signed JWT for an instance. issued_at: seconds since 1970. Salad's are signed with a key pair."""
     header = _segment({"alg": "HS256", "typ": "JWT"})
     claims = _segment({"sub": instance_id, "iat": issued_at, "exp": issued_at + TOKEN_LIFE_SEC})
     return f"{header}.{claims}.{_signed(key, f'{header}.{claims}')}"
 
 
 def token_subject(key: bytes, text: str, now: int) -> str | None:
-    """The instance that a token belongs to, or None if it is forged, malformed or has expired."""
+    """Returns the id of the token's instance, None when the token is forged, malformed or expired."""
     signed, _, signature = text.rpartition(".")
     if not hmac.compare_digest(signature.encode(), _signed(key, signed).encode()):
         return None

@@ -1,4 +1,4 @@
-"""The queue's rules: what a queue job is and how its status changes. Pure: time and ids are arguments."""
+"""The queue's rules: what a queue job is, and how its status changes. No I/O: time and ids are arguments."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -10,7 +10,7 @@ MAX_ATTEMPTS = 4
 
 
 class JobStatus(StrEnum):
-    """Salad's words for a queue job's status."""
+    """A queue job's status in Salad's words."""
 
     PENDING = "pending"
     RUNNING = "running"
@@ -26,7 +26,7 @@ class JobStatus(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class JobEvent:
-    """One entry of a job's history; action is one of created, started, succeeded, cancelled, failed."""
+    """One entry of a job's history. action: created, started, succeeded, cancelled or failed."""
 
     action: str
     time: datetime
@@ -51,7 +51,7 @@ class QueueJob:
 
 
 def created(job_id: str, queue_name: str, body: dict[str, Any], now: datetime) -> QueueJob:
-    """Makes a pending job from a validated create request (fields input, metadata, webhook)."""
+    """Returns a pending job. body: a validated create request (input, metadata, webhook)."""
     return QueueJob(
         id=job_id,
         queue_name=queue_name,
@@ -65,25 +65,25 @@ def created(job_id: str, queue_name: str, body: dict[str, Any], now: datetime) -
 
 
 def dispatched(job: QueueJob, instance_id: str, now: datetime) -> QueueJob:
-    """The job handed to an instance: the next attempt begins."""
+    """Returns the job as running on an instance, with one more attempt."""
     started = replace(job, instance_id=instance_id, attempts=job.attempts + 1)
     return _moved(started, JobStatus.RUNNING, "started", now)
 
 
 def completed(job: QueueJob, output: bytes, now: datetime) -> QueueJob:
-    """The job with the worker's response body, whatever that says: Salad calls it succeeded."""
+    """Returns the job as succeeded with the worker's response body. Salad does not look into the body."""
     return _moved(replace(job, output=output), JobStatus.SUCCEEDED, "succeeded", now)
 
 
 def attempt_failed(job: QueueJob, now: datetime) -> QueueJob:
-    """The job after a failed attempt: pending again, or failed for good when no retry is left."""
+    """Returns the job after a failed attempt: pending again, or failed when no retry is left."""
     if job.attempts >= MAX_ATTEMPTS:
         return _moved(job, JobStatus.FAILED, "failed", now)
     return replace(job, status=JobStatus.PENDING, updated_at=now)
 
 
 def cancelled(job: QueueJob, now: datetime) -> QueueJob:
-    """The job after a delete request: only one that waits can be cancelled, any other stays as it is."""
+    """Returns the job after a delete request: cancelled if it was pending, else unchanged."""
     if job.status is not JobStatus.PENDING:
         return job
     return _moved(job, JobStatus.CANCELLED, "cancelled", now)

@@ -1,4 +1,4 @@
-"""What can be done to queues and their jobs; each function takes the world's lock for as long as it needs."""
+"""The operations on queues and queue jobs. Each function takes the world's lock itself."""
 
 from dataclasses import replace
 from typing import Any
@@ -8,17 +8,17 @@ from infra.local.salad_sim.fleet import InstanceState
 from infra.local.salad_sim.jobs import JobStatus, QueueJob
 from infra.local.salad_sim.world import ActionError, Queue, Stream, World
 
-# After a rejection the instance gets no job for so long: a worker that has just died is noticed within 0.05 s, and
-# until then its queue worker would reject one attempt after the other.
+# For this long after a rejection the instance gets no job. The end of a worker is noticed within 0.05 s; without the
+# pause its queue worker would reject several attempts until then.
 REST_SEC = 0.2
 
 
 class JobNotHereError(Exception):
-    """The job does not run on the instance that speaks of it."""
+    """The job does not run on the instance that named it."""
 
 
 def create_queue(world: World, body: dict[str, Any]) -> Queue:
-    """Makes a queue from a validated request; raises ActionError 400 when the name is taken."""
+    """Creates a queue from a validated request. Raises ActionError 400 when the name is taken."""
     with world.changed:
         if body["name"] in world.queues:
             raise ActionError(400, f"a queue named {body['name']} exists already")
@@ -45,7 +45,7 @@ def get_queue(world: World, name: str) -> Queue:
 
 
 def update_queue(world: World, name: str, patch: dict[str, Any]) -> Queue:
-    """Merges display_name and description into the queue; a null puts the default back."""
+    """Merges display_name and description into the queue; null restores the default."""
     with world.changed:
         queue = get_queue(world, name)
         changed = replace(
@@ -59,7 +59,7 @@ def update_queue(world: World, name: str, patch: dict[str, Any]) -> Queue:
 
 
 def delete_queue(world: World, name: str) -> None:
-    """Removes the queue with its history; raises ActionError 400 while a container group is attached."""
+    """Removes the queue and its jobs. Raises ActionError 400 while a container group is attached."""
     with world.changed:
         get_queue(world, name)
         if any(group.queue_name == name for group in world.groups.values()):
@@ -91,7 +91,7 @@ def get_job(world: World, queue_name: str, job_id: str) -> QueueJob:
 
 
 def list_jobs(world: World, queue_name: str, page: int, page_size: int) -> list[QueueJob]:
-    """One page of all jobs that the queue ever had, ordered by id: Salad promises no order, so there is none."""
+    """Returns one page of all jobs the queue ever had, ordered by id, which is random: Salad documents no order."""
     with world.changed:
         get_queue(world, queue_name)
         listed = sorted((job for job in world.jobs.values() if job.queue_name == queue_name), key=lambda job: job.id)
@@ -99,7 +99,7 @@ def list_jobs(world: World, queue_name: str, page: int, page_size: int) -> list[
 
 
 def cancel_job(world: World, queue_name: str, job_id: str) -> None:
-    """Cancels a job that waits; one that was dispatched or has ended stays as it is."""
+    """Cancels a pending job; any other one is unchanged."""
     with world.changed:
         job = get_job(world, queue_name, job_id)
         if job.status is JobStatus.PENDING:
@@ -108,10 +108,10 @@ def cancel_job(world: World, queue_name: str, job_id: str) -> None:
 
 
 def open_stream(world: World, instance_id: str, current_job_id: str) -> str:
-    """Notes the stream that an instance opens and returns its id; an older one of the instance is superseded.
+    """Records a stream that an instance opens. Returns the stream's id; the instance's older stream is superseded.
 
-    Raises JobNotHereError when the job that the instance says it runs is not its own any more. An instance that
-    had a job and says nothing of it has forgotten it: that attempt has failed.
+    current_job_id: the job that the instance runs, empty for none. An instance that had a job and does not name it has
+    lost it, which is a failed attempt. Raises JobNotHereError when the named job is no longer the instance's.
     """
     with world.changed:
         in_flight = world.in_flight.get(instance_id, "")
@@ -126,7 +126,7 @@ def open_stream(world: World, instance_id: str, current_job_id: str) -> str:
 
 
 def close_stream(world: World, instance_id: str, stream_id: str) -> None:
-    """Notes the end of a stream, unless a newer one of the instance has replaced it."""
+    """Records the end of a stream, unless a newer stream of the instance has replaced it."""
     with world.changed:
         if is_current_stream(world, instance_id, stream_id):
             world.streams[instance_id] = Stream(id=stream_id, closed_at=world.clock.monotonic())
@@ -134,7 +134,7 @@ def close_stream(world: World, instance_id: str, stream_id: str) -> None:
 
 
 def is_current_stream(world: World, instance_id: str, stream_id: str) -> bool:
-    """Returns whether this is the stream that the instance opened last, still open."""
+    """Returns whether this is the stream that the instance opened last, and still open."""
     stream = world.streams.get(instance_id)
     return stream is not None and stream.id == stream_id and stream.closed_at is None
 
@@ -142,8 +142,8 @@ def is_current_stream(world: World, instance_id: str, stream_id: str) -> bool:
 def end_stream(world: World, instance_id: str, code: str, *, loses_job: bool) -> str | None:
     """Ends the instance's stream from the service's side, and returns the id of the job it has in flight, if any.
 
-    code: a gRPC status code, "OK" for a plain end; loses_job: the job in flight is taken from the instance, as one
-    failed attempt, and the worker is not told. Raises ActionError 404, or 409 without an open stream or such a job.
+    code: a gRPC status code, "OK" for a normal end; loses_job: the job in flight is taken from the instance as a
+    failed attempt, without a message to the worker. Raises ActionError 404, or 409 without an open stream or a job.
     """
     with world.changed:
         if instance_id not in world.instances:
@@ -162,13 +162,13 @@ def end_stream(world: World, instance_id: str, code: str, *, loses_job: bool) ->
 
 
 def end_code(world: World, instance_id: str, stream_id: str) -> str:
-    """The gRPC status code with which a stream that has ended is to be ended; "OK" for one that was superseded."""
+    """Returns the gRPC status code for the end of a stream; "OK" for one that was superseded."""
     stream = world.streams.get(instance_id)
     return stream.end_code if stream is not None and stream.id == stream_id else "OK"
 
 
 def take_job(world: World, instance_id: str) -> QueueJob | None:
-    """Dispatches the job that waits longest to a running instance without one; None if there is none."""
+    """Dispatches the first waiting job to a running instance without a job. Returns it, or None."""
     with world.changed:
         instance = world.instances.get(instance_id)
         if instance is None or instance.state is not InstanceState.RUNNING or instance_id in world.in_flight:
@@ -186,21 +186,21 @@ def take_job(world: World, instance_id: str) -> QueueJob | None:
 
 
 def complete_job(world: World, instance_id: str, job_id: str, output: bytes) -> None:
-    """Ends a job with the worker's response body; raises JobNotHereError."""
+    """Ends a job with the worker's response body. Raises JobNotHereError."""
     with world.changed:
         job = _release(world, instance_id, job_id)
         _store(world, jobs.completed(job, output, world.clock.utc()))
 
 
 def reject_job(world: World, instance_id: str, job_id: str) -> None:
-    """Counts a failed attempt that the queue worker reported; raises JobNotHereError."""
+    """Counts a failed attempt that the queue worker reported. Raises JobNotHereError."""
     with world.changed:
         _put_back(world, _release(world, instance_id, job_id))
         world.resting[instance_id] = world.clock.monotonic() + REST_SEC
 
 
 def fail_attempt(world: World, instance_id: str) -> str | None:
-    """Counts a failed attempt of whatever job the instance has in flight and returns the job's id."""
+    """Counts a failed attempt of the job that the instance has in flight. Returns its id, None without a job."""
     with world.changed:
         job_id = world.in_flight.get(instance_id)
         if job_id is not None:
@@ -209,9 +209,9 @@ def fail_attempt(world: World, instance_id: str) -> str | None:
 
 
 def fail_abandoned(world: World, grace_sec: float) -> list[str]:
-    """Fails the attempts whose instance is ready but has left its stream closed for grace_sec; returns the job ids.
+    """Fails the attempt of each ready instance whose stream has been closed for grace_sec seconds. Returns the job ids.
 
-    An instance that is not ready closes its stream itself and still completes its job, so it is left alone.
+    An instance that is not ready closes its stream itself and still completes its job, so its attempt goes on.
     """
     with world.changed:
         now = world.clock.monotonic()
@@ -237,7 +237,7 @@ def _release(world: World, instance_id: str, job_id: str) -> QueueJob:
 def _put_back(world: World, job: QueueJob) -> None:
     after = jobs.attempt_failed(job, world.clock.utc())
     if after.status is JobStatus.PENDING:
-        # in front: it is older than all that wait, and Salad's queue is roughly first in, first out
+        # in front: it is older than the waiting jobs, and Salad's queue is roughly first in, first out
         world.waiting[job.queue_name].insert(0, job.id)
     _store(world, after)
 

@@ -7,16 +7,16 @@ WINDOW_SEC = 60.0
 
 
 class RateLimit:
-    """Admits at most so many calls in any minute; safe to use from many threads."""
+    """A limit on the calls in any minute; safe for threads."""
 
     def __init__(self, calls_a_minute: int) -> None:
-        """calls_a_minute: Salad's documentation says 240 for one API key, all operations together."""
+        """calls_a_minute: Salad documents 240 for one API key, all operations together."""
         self._limit = calls_a_minute
         self._lock = threading.Lock()
         self._admitted: deque[float] = deque()
 
     def wait_sec(self, now: float) -> float:
-        """Admits the call at `now` (monotonic seconds) and returns 0.0, or the seconds until one fits again."""
+        """Returns 0.0 and counts the call, or returns the seconds until a call is admitted. now: monotonic seconds."""
         with self._lock:
             while self._admitted and self._admitted[0] <= now - WINDOW_SEC:
                 self._admitted.popleft()
@@ -26,6 +26,6 @@ class RateLimit:
             return self._admitted[0] + WINDOW_SEC - now
 
     def reset(self) -> None:
-        """Forgets every call."""
+        """Removes every call from the count."""
         with self._lock:
             self._admitted.clear()

@@ -1,4 +1,4 @@
-"""Runs each REST operation through the same gates: count, key, rate limit, planned fault, validation, handler."""
+"""Runs each REST operation through the same steps: count, key, rate limit, planned fault, validation, handler."""
 
 import hmac
 import json
@@ -36,7 +36,7 @@ TITLES = {
 
 @dataclass(frozen=True, kw_only=True)
 class Call:
-    """One validated request: path parameters, query and the parsed body (None without one)."""
+    """One validated request. body: parsed JSON, None without a body."""
 
     path: dict[str, str]
     query: dict[str, int]
@@ -45,7 +45,7 @@ class Call:
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """What a handler gives back; body None means an empty one."""
+    """A handler's answer. body: JSON value, None for an empty body."""
 
     body: Any = None
     status: int = 200
@@ -57,13 +57,13 @@ Handler = Callable[[Call], Answer]
 
 
 class Registry:
-    """The operations that the simulator serves: the decorator that makes one also makes it known to the faults."""
+    """The operations that the simulator serves. Each registered operation can also have planned faults."""
 
     def __init__(self) -> None:
         self.handlers: dict[str, Handler] = {}
 
     def operation(self, operation_id: str) -> Callable[[Handler], Handler]:
-        """Decorates the handler of an operation; path, method and schemas come from the OpenAPI file."""
+        """Returns a decorator for an operation's handler; path, method and schemas come from the OpenAPI file."""
 
         def register(handler: Handler) -> Handler:
             if operation_id in self.handlers:
@@ -76,17 +76,17 @@ class Registry:
 
 @dataclass(frozen=True, kw_only=True)
 class Gates:
-    """What every operation passes through."""
+    """What the steps before a handler need."""
 
     spec: Spec
     settings: Settings
     faults: FaultBook
     rate_limit: RateLimit
-    closing: threading.Event  # ends the delays of planned faults
+    closing: threading.Event  # set at the end: it cuts the delays of planned faults short
 
 
 def add_routes(app: Flask, registry: Registry, gates: Gates) -> None:
-    """Puts every registered operation under its path; raises KeyError for one that the file does not have."""
+    """Adds a route for each registered operation. Raises KeyError for one that the OpenAPI file does not have."""
     for operation_id, handler in registry.handlers.items():
         operation = gates.spec.operations[operation_id]
         rule = PREFIX + re.sub(r"\{(\w+)\}", r"<\1>", operation.path)
@@ -94,7 +94,7 @@ def add_routes(app: Flask, registry: Registry, gates: Gates) -> None:
 
 
 def problem(status: int, detail: str, headers: dict[str, str] | None = None) -> Response:
-    """A problem-details answer, in the content type that Salad's file gives for errors."""
+    """Returns a problem-details answer with the content type that Salad's file has for errors."""
     body = wire.problem_json(status, TITLES.get(status, "Error"), detail)
     return Response(json.dumps(body), status, headers, content_type="application/json")
 
@@ -122,7 +122,7 @@ def _view(operation: Operation, handler: Handler, gates: Gates) -> Callable[...,
 
 
 def _refused(path: dict[str, str], gates: Gates) -> Response | None:
-    """The answer to a caller without the key, over the limit, or in another organization or project."""
+    """Returns the refusal for a wrong key, a used-up rate limit, or an unknown organization or project."""
     given = request.headers.get("Salad-Api-Key", "")
     if not hmac.compare_digest(given.encode(), gates.settings.api_key.encode()):
         return problem(401, "the Salad-Api-Key header is missing or wrong")
@@ -138,7 +138,7 @@ def _refused(path: dict[str, str], gates: Gates) -> Response | None:
 
 
 def _before(fault: Fault | None, gates: Gates) -> Response | None:
-    """Carries out the part of a fault that comes before the handler; the answer if it ends there."""
+    """Carries out the part of a fault that comes before the handler. Returns the answer if the call ends there."""
     if fault is None:
         return None
     if fault.kind == "delay_sec":
@@ -155,10 +155,10 @@ def _before(fault: Fault | None, gates: Gates) -> Response | None:
 
 
 def _cut(current: Request) -> Response:
-    """Closes the caller's connection without an answer; waitress keeps the socket behind its own callback."""
+    """Closes the caller's connection without an answer. The socket is reached through a callback of waitress."""
     channel = current.environ["waitress.client_disconnected"].__self__
     channel.socket.shutdown(socket.SHUT_RDWR)
-    return Response(b"", 200)  # goes nowhere
+    return Response(b"", 200)  # is not sent: the socket is closed
 
 
 def _query(operation: Operation, gates: Gates) -> dict[str, int]:

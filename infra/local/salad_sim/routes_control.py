@@ -12,12 +12,12 @@ from infra.local.salad_sim.rate_limit import RateLimit
 from infra.local.salad_sim.rest import problem
 from infra.local.salad_sim.world import ActionError, World
 
-# What a queue worker tells apart: a plain end, a token that is refused, a fault that may pass, and two ends for good.
+# A queue worker treats these differently: a normal end, a refused token, a passing fault, and two final ends.
 STREAM_END_CODES = ("OK", "UNAUTHENTICATED", "UNAVAILABLE", "NOT_FOUND", "CANCELLED")
 
 
 def add_routes(app: Flask, world: World, faults: FaultBook, rate_limit: RateLimit) -> None:
-    """Puts the control operations under /_sim."""
+    """Adds the control operations below /_sim."""
 
     @app.post("/_sim/faults")
     def create_fault() -> Response:
@@ -51,7 +51,7 @@ def _add_instance_routes(app: Flask, world: World) -> None:
     @app.post("/_sim/instances/<instance_id>/kill")
     def kill_instance(instance_id: str) -> Response:
         try:
-            with world.changed:  # held so that the process cannot be reaped, and its number reused, in between
+            with world.changed:  # held, so that the process id cannot be reused in between
                 pid, job_id = fleet_actions.lose_node(world, instance_id)
                 kill_group(pid)
         except ActionError as error:
@@ -71,7 +71,7 @@ def _add_instance_routes(app: Flask, world: World) -> None:
 
 
 def _stream_end(body: Any) -> tuple[str, bool]:
-    """Reads {"code", "loses_job"}; raises ValueError that names what is unknown."""
+    """Reads {"code", "loses_job"}. Raises ValueError that names what is unknown."""
     if not isinstance(body, dict) or set(body) - {"code", "loses_job"}:
         raise ValueError("the body must be an object of code and loses_job")
     code, loses_job = body.get("code", "OK"), body.get("loses_job", False)

@@ -40,7 +40,7 @@ def register(registry: Registry, world: World, settings: Settings) -> None:
         _check_probes(call.body)
         name = call.path["container_group_name"]
         group = fleet_actions.update_group(world, name, call.body, settings.replicas_quota)
-        # the file gives the answer to this operation the content type of its request
+        # in Salad's file the answer has the content type of the request
         return Answer(body=shown(group), content_type="application/merge-patch+json")
 
     @registry.operation("delete_container_group")
@@ -77,7 +77,7 @@ def _register_instances(registry: Registry, world: World) -> None:
     def get_container_group_instance(call: Call) -> Answer:
         with world.changed:
             instance = fleet_actions.find_instance(world, found(call))
-            return Answer(body=wire.instance_json(instance), status=202)  # 202 is what the file says of this GET
+            return Answer(body=wire.instance_json(instance), status=202)  # Salad's file has 202 for this GET
 
     @registry.operation("update_container_group_instance")
     def update_container_group_instance(call: Call) -> Answer:
@@ -105,7 +105,7 @@ def _register_instances(registry: Registry, world: World) -> None:
 
 
 def _check_probes(body: dict[str, Any]) -> None:
-    """Refuses what the simulator would only pretend to do: a probe that is not an HTTP readiness probe."""
+    """Raises ActionError 400 for a readiness probe that is not HTTP: the simulator cannot carry it out."""
     probes = {name: body[name] for name in _PROBES if body.get(name) is not None}
     for name, probe in probes.items():
         if name == "readiness_probe" and "http" not in probe:

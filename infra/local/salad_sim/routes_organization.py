@@ -9,7 +9,7 @@ from infra.local.salad_sim.rest import Answer, Call, Registry
 from infra.local.salad_sim.settings import Settings
 from infra.local.salad_sim.world import ActionError, World
 
-_GPU_CLASSES = Path(__file__).parent.parent / "salad-gpu-classes.json"  # one real answer of the operation
+_GPU_CLASSES = Path(__file__).parent.parent / "salad-gpu-classes.json"  # a recorded answer of Salad
 
 
 def register(registry: Registry, world: World, settings: Settings) -> None:
@@ -36,7 +36,7 @@ def register(registry: Registry, world: World, settings: Settings) -> None:
             raise ActionError(404, f"there is no GPU class {unknown[0]}")
         with world.changed:
             free = max(0, settings.nodes - len(world.instances))
-        # one pool of nodes for every class and priority: the simulator has no market
+        # one pool of nodes for all classes and priorities: the simulator has no market
         names = ("available_gpu_high", "available_gpu_medium", "available_gpu_low", "available_gpu_batch")
         return Answer(body={**dict.fromkeys(names, free), "on_call_gpu": 0})
 

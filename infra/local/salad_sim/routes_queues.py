@@ -9,7 +9,7 @@ from infra.local.salad_sim.rest import PREFIX, Answer, Call, Registry
 from infra.local.salad_sim.settings import Settings
 from infra.local.salad_sim.world import ActionError, Queue, World
 
-DEFAULT_PAGE_SIZE = 25  # the file names a maximum of 100 and no default
+DEFAULT_PAGE_SIZE = 25  # Salad's file has a maximum of 100 and no default
 
 
 def register(registry: Registry, world: World, settings: Settings) -> None:

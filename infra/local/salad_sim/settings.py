@@ -1,4 +1,4 @@
-"""The simulator's settings: the only reader of its environment."""
+"""Reads the simulator's settings from its environment. Only this module knows their names."""
 
 import os
 import shlex
@@ -10,12 +10,12 @@ from typing import TypeVar
 
 
 class SettingsError(Exception):
-    """The environment cannot be used; the message names every fault at once."""
+    """Some settings are missing or wrong; the message names all of them."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What the simulator can be told from outside; seconds everywhere, 0 as a port means a free one."""
+    """The simulator's settings. Times are in seconds; port 0 means a free one."""
 
     port: int
     grpc_port: int
@@ -23,16 +23,16 @@ class Settings:
     organization: str
     project: str
     rate_limit: int  # REST calls a minute for one key
-    rate_limit_retry_after: bool  # whether the 429 tells when to come back; Salad promises nothing
+    rate_limit_retry_after: bool  # whether a 429 has Retry-After; Salad documents nothing
     start_delay_sec: float  # from allocating to running
     stop_grace_sec: float  # from SIGTERM to SIGKILL
-    stream_grace_sec: float  # how long a stream may be closed in the middle of a job
+    stream_grace_sec: float  # how long a stream may be closed during a job
     heartbeat_sec: float
     webhook_timeout_sec: float
-    webhook_retry_sec: tuple[float, ...]  # pauses between tries, hence one more try than numbers
+    webhook_retry_sec: tuple[float, ...]  # pauses between tries: one more try than pauses
     webhook_secret_key: str | None  # base64; drawn at random when None
-    webhook_rotation_sec: float  # how long the former key still signs beside the new one
-    nodes: int  # machines that exist; replicas beyond stay allocating
+    webhook_rotation_sec: float  # how long the former key also signs after a rotation
+    nodes: int  # number of machines; further replicas stay allocating
     replicas_quota: int
     worker_command: tuple[str, ...]
     queue_worker_command: tuple[str, ...]
@@ -42,7 +42,7 @@ class Settings:
 
 
 def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
-    """Reads the settings; raises SettingsError with every missing or unreadable variable."""
+    """Returns the settings. Raises SettingsError that names every missing or wrong variable."""
     reader = _Reader(environment)
     settings = Settings(
         port=reader.read("SALAD_SIM_PORT", int, environment.get("PORT", "0")),
@@ -54,7 +54,7 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
         rate_limit_retry_after=reader.read("SALAD_SIM_RATE_LIMIT_RETRY_AFTER", _flag, "true"),
         start_delay_sec=reader.read("SALAD_SIM_START_DELAY_SEC", _seconds, "0.3"),
         stop_grace_sec=reader.read("SALAD_SIM_STOP_GRACE_SEC", _seconds, "3"),
-        # the queue worker looks for readiness every 5 s and may miss it twice before it opens its stream again
+        # the queue worker asks for readiness every 5 s and may fail twice before it opens its stream again
         stream_grace_sec=reader.read("SALAD_SIM_STREAM_GRACE_SEC", _seconds, "15"),
         heartbeat_sec=reader.read("SALAD_SIM_HEARTBEAT_SEC", _seconds, "5"),
         webhook_timeout_sec=reader.read("SALAD_SIM_WEBHOOK_TIMEOUT_SEC", _seconds, "10"),
@@ -78,14 +78,14 @@ Value = TypeVar("Value")
 
 
 class _Reader:
-    """Reads one variable after the other and collects what is wrong with them."""
+    """Reads variables one by one and collects the faults."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         self._environment = environment
         self.faults: list[str] = []
 
     def read(self, name: str, parse: Callable[[str], Value], default: str | None) -> Value:
-        """Parses the variable or its default (a valid text); a default of None makes it required."""
+        """Returns the parsed variable. default: a valid text, None for a required variable."""
         text = self._environment.get(name, default)
         if text is None:
             self.faults.append(f"{name} is missing")
@@ -112,7 +112,7 @@ def _positive_int(text: str) -> int:
 
 def _seconds(text: str) -> float:
     number = float(text)
-    if not 0 <= number <= 86_400:  # a day: nothing in a rehearsal waits longer
+    if not 0 <= number <= 86_400:  # one day: no rehearsal waits longer
         raise ValueError("it must be 0-86400 seconds")
     return number
 
@@ -132,15 +132,15 @@ def _command(text: str) -> tuple[str, ...]:
 
 
 def _queue_worker(path: str) -> tuple[str, ...]:
-    """The command of the queue worker: the program at path, or the stand-in when path is empty."""
+    """Returns the queue worker's command: the program at path, the stand-in for an empty path."""
     if not path:
         return (sys.executable, "-m", "infra.local.queue_worker")
     if not os.access(path, os.X_OK):
-        raise ValueError("no program that can be run lies there")
+        raise ValueError("there is no executable file at this path")
     return (path,)
 
 
 def _base_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """What every replica starts with: a container knows nothing of its host, but the programs must be found."""
+    """Returns the variables that each replica inherits: only those with which its programs are found."""
     kept = {name: environment[name] for name in ("PATH", "HOME", "LANG", "PYTHONPATH") if name in environment}
     return {"PYTHONPATH": str(Path.cwd()), **kept}

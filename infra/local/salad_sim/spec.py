@@ -1,4 +1,4 @@
-"""Reads Salad's OpenAPI file with our corrections and judges requests and answers by it."""
+"""Reads Salad's OpenAPI file with our corrections, and checks requests and answers against it."""
 
 import json
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ _METHODS = ("get", "post", "put", "patch", "delete")
 
 @dataclass(frozen=True, kw_only=True)
 class Operation:
-    """One operation of the file; path as the file writes it, with {names}."""
+    """One operation of the file. path: as in the file, with {names}."""
 
     id: str
     method: str
@@ -25,7 +25,7 @@ class Operation:
 
 
 class Spec:
-    """Salad's API as its OpenAPI file and the overlay describe it."""
+    """Salad's API as the OpenAPI file and the overlay describe it."""
 
     def __init__(self, document: dict[str, Any]) -> None:
         """document: an OpenAPI 3.1 document whose references all point into itself."""
@@ -33,7 +33,7 @@ class Spec:
 
     @cached_property
     def operations(self) -> dict[str, Operation]:
-        """Every operation by its operationId."""
+        """All operations by operationId."""
         found = {}
         for path, item in self.document["paths"].items():
             for method in _METHODS:
@@ -43,11 +43,11 @@ class Spec:
         return found
 
     def request_faults(self, operation: Operation, content_type: str, body: Any) -> list[str]:
-        """What is wrong with a request's body by its schema; the content type must be one it takes."""
+        """Returns the faults of a request's body. content_type: one that the operation accepts."""
         return self._faults(operation.request_schemas[content_type], body)
 
     def query_faults(self, operation: Operation, query: dict[str, Any]) -> list[str]:
-        """What is wrong with the query parameters; numbers must have been read from their text before."""
+        """Returns the faults of the query parameters. query: with numbers already parsed."""
         return [
             f"{name}: {fault}"
             for name, schema in operation.query.items()
@@ -56,7 +56,7 @@ class Spec:
         ]
 
     def response_faults(self, operation_id: str, status: int, content_type: str, body: Any) -> list[str]:
-        """What is wrong with an answer: a status, content type or body that the operation does not have.
+        """Returns the faults of an answer: a status, content type or body that the operation does not have.
 
         body: the parsed JSON, or None for an empty one.
         """
@@ -70,7 +70,7 @@ class Spec:
         return self._faults(content[content_type]["schema"], body)
 
     def component_faults(self, name: str, value: Any) -> list[str]:
-        """What is wrong with a value by one of the file's named schemas."""
+        """Returns the faults of a value by one of the file's named schemas."""
         return self._faults({"$ref": f"#/components/schemas/{name}"}, value)
 
     def _operation(self, method: str, path: str, item: dict[str, Any]) -> Operation:
@@ -100,7 +100,10 @@ class Spec:
 
 
 def corrected(document: Any, corrections: list[dict[str, Any]]) -> Any:
-    """Replaces in a copy of the document what each correction's pointer (a list of steps) names by its value."""
+    """Returns a copy of the document with the value at each correction's `pointer` (a list of keys) replaced.
+
+    Raises ValueError when the old value is not the one that the correction expects.
+    """
     copy = json.loads(json.dumps(document))
     for correction in corrections:
         *way, last = correction["pointer"]
@@ -108,13 +111,13 @@ def corrected(document: Any, corrections: list[dict[str, Any]]) -> Any:
         for step in way:
             target = target[step]
         if correction["was"] != target[last]:
-            raise ValueError(f"the overlay's {correction['pointer']} does not meet what it corrects")
+            raise ValueError(f"the overlay's {correction['pointer']} does not fit the file: it expects another value")
         target[last] = correction["value"]
     return copy
 
 
 def load() -> Spec:
-    """Loads the file and the overlay that lie beside this package."""
+    """Returns Salad's API from salad-api.json and salad-api-overlay.json beside this package."""
     document = json.loads((_FOLDER / "salad-api.json").read_text())
     overlay = json.loads((_FOLDER / "salad-api-overlay.json").read_text())
     return Spec(corrected(document, overlay["corrections"]))

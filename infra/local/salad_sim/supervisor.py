@@ -1,4 +1,4 @@
-"""Turns the fleet's plan into processes: the one thread that starts, watches and ends containers."""
+"""Starts, watches and ends the containers, as the fleet's plan requires, in one thread."""
 
 import shutil
 import tempfile
@@ -14,11 +14,11 @@ from infra.local.salad_sim.fleet import Instance, InstanceState
 from infra.local.salad_sim.settings import Settings
 from infra.local.salad_sim.world import World
 
-LOOK_EVERY_SEC = 0.05  # how late the end of a process may be noticed; a look costs microseconds
+POLL_SEC = 0.05  # how late the end of a process may be noticed; a poll takes microseconds
 
 
 class Supervisor:
-    """Owns every container. Its thread must be permanent: the kernel ends the processes when it ends."""
+    """The owner of all containers. The kernel kills the processes when its thread ends, so the thread must not end."""
 
     def __init__(self, world: World, settings: Settings, origin: str, grpc_endpoint: str) -> None:
         """origin: the simulator's base URL; grpc_endpoint: host:port of the job queue's service."""
@@ -27,7 +27,7 @@ class Supervisor:
         self._origin = origin
         self._grpc_endpoint = grpc_endpoint
         self._containers: dict[str, Container] = {}
-        self._disks: dict[str, Path] = {}  # instance id -> the folder that stands in for its container's file system
+        self._disks: dict[str, Path] = {}  # instance id -> folder that is its container's file system
         self._terminated_at: dict[str, float] = {}  # instance id -> monotonic seconds of its SIGTERM
         self._thread = threading.Thread(target=self._run, name="supervisor")
 
@@ -36,7 +36,7 @@ class Supervisor:
         self._thread.start()
 
     def join(self) -> None:
-        """Waits until every container has ended; the world must have been told that it closes."""
+        """Waits until every container has ended. Set the world's is_closing before."""
         self._thread.join()
 
     def _run(self) -> None:
@@ -44,7 +44,7 @@ class Supervisor:
             self._step()
             with self._world.changed:
                 if not self._world.is_closing:
-                    self._world.changed.wait(LOOK_EVERY_SEC)
+                    self._world.changed.wait(POLL_SEC)
         self._end_all()
 
     def _step(self) -> None:
@@ -58,7 +58,7 @@ class Supervisor:
             self._tend(instance)
 
     def _tend(self, instance: Instance) -> None:
-        """Does the one thing that an instance needs now."""
+        """Starts, finishes or stops an instance if its state requires it."""
         container = self._containers.get(instance.id)
         if instance.state is InstanceState.CREATING and instance.due <= self._world.clock.monotonic():
             self._start(instance)
@@ -74,7 +74,7 @@ class Supervisor:
             body = group.body if group is not None else {}
         disk = self._disks[instance.id] = Path(tempfile.mkdtemp(prefix="salad-sim-"))
         own = _environment(self._settings, body, port, imds.metadata_uri(self._origin, instance.id))
-        own |= {"TMPDIR": str(disk)}  # what is written under it vanishes with the container
+        own |= {"TMPDIR": str(disk)}  # removed when the container ends
         queue_worker_own = own | _queue_worker_environment(self._settings, self._grpc_endpoint)
         commands = (self._settings.worker_command, self._settings.queue_worker_command)
         try:
@@ -102,10 +102,10 @@ class Supervisor:
             self._finish(instance)
 
     def _finish(self, instance: Instance) -> None:
-        """Ends what is left of the instance's container and notes it."""
+        """Ends the rest of the instance's container and records that it has ended."""
         container = self._containers.pop(instance.id, None)
         self._terminated_at.pop(instance.id, None)
-        # under the lock: nobody may kill a process group by a number that has been reaped
+        # under the lock, so that a control call cannot kill a process group whose number is free again
         with self._world.changed:
             if container is not None:
                 container.kill()
@@ -114,13 +114,13 @@ class Supervisor:
         log_event("salad_sim_instance_ended", instance_id=instance.id, group=instance.group_name, job_id=job_id)
 
     def _end_all(self) -> None:
-        """SIGTERM to all at once, SIGKILL after the grace."""
+        """Sends SIGTERM to all containers at once, and SIGKILL after stop_grace_sec."""
         for container in self._containers.values():
             container.terminate()
         until = self._world.clock.monotonic() + self._settings.stop_grace_sec
-        waiting = threading.Event()  # never set: it only paces the looks
+        waiting = threading.Event()  # never set: it only paces the polls
         while self._world.clock.monotonic() < until and not all(one.has_ended() for one in self._containers.values()):
-            waiting.wait(LOOK_EVERY_SEC)
+            waiting.wait(POLL_SEC)
         for instance_id, container in self._containers.items():
             container.kill()
             self._wipe(instance_id)
@@ -128,12 +128,12 @@ class Supervisor:
     def _wipe(self, instance_id: str) -> None:
         disk = self._disks.pop(instance_id, None)
         if disk is not None:
-            # a process may have been writing while it was killed: what cannot go is left to the machine's own cleaning
+            # a killed process may still be writing; what cannot be removed stays in the temporary directory
             shutil.rmtree(disk, ignore_errors=True)
 
 
 def _environment(settings: Settings, body: Mapping[str, object], port: int, metadata_uri: str) -> dict[str, str]:
-    """What the container's processes see: a bare machine, the group's variables, and where they are."""
+    """Returns a container's environment: base variables, the group's own, PORT and SALAD_METADATA_URI."""
     container = body.get("container")
     variables = container.get("environment_variables", {}) if isinstance(container, dict) else {}
     return {**settings.base_environment, **variables, "PORT": str(port), "SALAD_METADATA_URI": metadata_uri}

@@ -1,4 +1,4 @@
-"""Keeps the keys that sign webhooks and signs with every one that is in force."""
+"""Draws and rotates the keys that sign webhooks, and computes the signatures."""
 
 import base64
 import hashlib
@@ -11,18 +11,18 @@ KEY_BYTES = 32  # the width of SHA-256, and the shortest that the file's pattern
 
 
 def drawn() -> SecretKey:
-    """Draws a key at random."""
+    """Returns a new random key."""
     return SecretKey(text=base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode())
 
 
 def current(world: World) -> str:
-    """The key that new receivers should use, base64."""
+    """Returns the current key, base64."""
     with world.changed:
         return world.webhook_keys[-1].text
 
 
 def rotate(world: World, rotation_sec: float) -> str:
-    """Draws a new key; the former one signs beside it for rotation_sec. Returns the new one, base64."""
+    """Draws a new current key; the former one also signs for rotation_sec seconds. Returns the new key, base64."""
     with world.changed:
         until = world.clock.monotonic() + rotation_sec
         world.webhook_keys[-1] = SecretKey(text=world.webhook_keys[-1].text, expires_at=until)
@@ -31,7 +31,7 @@ def rotate(world: World, rotation_sec: float) -> str:
 
 
 def in_force(world: World) -> list[str]:
-    """Every key that signs now, the current one first."""
+    """Returns all keys that sign now, the current one first."""
     with world.changed:
         now = world.clock.monotonic()
         world.webhook_keys[:] = [key for key in world.webhook_keys if key.expires_at is None or key.expires_at > now]
@@ -39,7 +39,7 @@ def in_force(world: World) -> list[str]:
 
 
 def signature(key: str, webhook_id: str, timestamp: int, body: bytes) -> str:
-    """One Standard Webhooks signature over `id.timestamp.body`; key is base64, timestamp seconds since 1970."""
+    """Returns a Standard Webhooks signature of `id.timestamp.body`. key: base64; timestamp: seconds since 1970."""
     signed = f"{webhook_id}.{timestamp}.".encode() + body
     digest = hmac.new(base64.b64decode(key), signed, hashlib.sha256).digest()
     return "v1," + base64.b64encode(digest).decode()

@@ -1,4 +1,4 @@
-"""Writes the simulator's data in Salad's JSON shapes. Pure."""
+"""Renders the simulator's data as Salad's JSON objects. No I/O."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -19,12 +19,12 @@ _WEBHOOK_TYPES = {
 
 
 def timestamp(moment: datetime) -> str:
-    """ISO 8601 with seven fractional digits, as .NET writes it; moment must be in UTC."""
+    """Returns ISO 8601 with seven fractional digits, as .NET writes it. moment: in UTC."""
     return f"{moment:%Y-%m-%dT%H:%M:%S.%f}0Z"
 
 
 def job_json(job: QueueJob, *, event_key: str = "action") -> dict[str, Any]:
-    """A QueueJob; event_key names the event's kind: `action` over REST, `type` in a webhook."""
+    """Returns a QueueJob. event_key: the name of the event's kind, `action` over REST, `type` in a webhook."""
     shown: dict[str, Any] = {
         "id": job.id,
         "input": job.input,
@@ -43,7 +43,7 @@ def job_json(job: QueueJob, *, event_key: str = "action") -> dict[str, Any]:
 
 
 def webhook_json(job: QueueJob, now: datetime) -> dict[str, Any]:
-    """The body of the webhook that tells of a finished job."""
+    """Returns the body of a finished job's webhook."""
     return {
         "type": _WEBHOOK_TYPES[job.status],
         "timestamp": timestamp(now),
@@ -52,7 +52,7 @@ def webhook_json(job: QueueJob, now: datetime) -> dict[str, Any]:
 
 
 def _output(output: bytes) -> Any:
-    """The worker's body: parsed where it is JSON, else as text."""
+    """Returns the worker's body: parsed if it is JSON, else as text."""
     try:
         return json.loads(output)
     except ValueError:
@@ -62,7 +62,7 @@ def _output(output: bytes) -> Any:
 def queue_json(
     queue: Queue, length: int, groups: Iterable[tuple[ContainerGroup, Sequence[Instance]]], owner: tuple[str, str]
 ) -> dict[str, Any]:
-    """A Queue; length: jobs that wait; groups: those attached, with their instances; owner: organization, project."""
+    """Returns a Queue. length: pending jobs; groups: with their instances; owner: organization, project."""
     return {
         "id": queue.id,
         "name": queue.name,
@@ -76,7 +76,7 @@ def queue_json(
 
 
 def group_json(group: ContainerGroup, instances: Sequence[Instance], owner: tuple[str, str]) -> dict[str, Any]:
-    """A ContainerGroup with its current state; owner: (organization, project)."""
+    """Returns a ContainerGroup with its current state. owner: organization, project."""
     body = group.body
     shown: dict[str, Any] = {
         "id": group.id,
@@ -108,13 +108,13 @@ def group_json(group: ContainerGroup, instances: Sequence[Instance], owner: tupl
         if body.get(name) is not None:
             shown[name] = body[name]
     if body.get("networking") is not None:
-        # the one field that the platform adds: the address under which the group can be reached
+        # Salad adds one field: the address of the group
         shown["networking"] = {"dns": f"{group.name}.salad.cloud", "load_balancer": "round_robin", **body["networking"]}
     return shown
 
 
 def _container_json(container: dict[str, Any]) -> dict[str, Any]:
-    """A Container as it is shown: without what only the request has (credentials, priority)."""
+    """Returns a Container as answers have it: without the request's credentials and priority."""
     shown: dict[str, Any] = {
         name: container[name] for name in ("image", "environment_variables", "image_caching") if name in container
     }
@@ -123,7 +123,7 @@ def _container_json(container: dict[str, Any]) -> dict[str, Any]:
 
 
 def instance_json(instance: Instance) -> dict[str, Any]:
-    """A ContainerGroupInstance."""
+    """Returns a ContainerGroupInstance."""
     return {
         "id": instance.id,
         "machine_id": instance.machine_id,
@@ -137,5 +137,5 @@ def instance_json(instance: Instance) -> dict[str, Any]:
 
 
 def problem_json(status: int, title: str, detail: str) -> dict[str, Any]:
-    """Problem details (RFC 9457)."""
+    """Returns problem details (RFC 9457)."""
     return {"type": "about:blank", "title": title, "status": status, "detail": detail}

@@ -1,4 +1,4 @@
-"""Holds everything the simulator knows, behind one lock that is also the signal of change."""
+"""The simulator's whole state behind one lock, which is also notified of each change."""
 
 import secrets
 import threading
@@ -13,7 +13,7 @@ from infra.local.salad_sim.jobs import QueueJob
 
 
 class ActionError(Exception):
-    """A request that Salad would refuse; the edge turns it into problem details."""
+    """A request that Salad would refuse; the HTTP layer answers it with problem details."""
 
     def __init__(self, status: int, detail: str) -> None:
         """status: HTTP status; detail: one sentence for the caller."""
@@ -36,9 +36,9 @@ class Queue:
 
 @dataclass(frozen=True, kw_only=True)
 class Stream:
-    """The gRPC stream that an instance has opened last; closed_at is None while it is open.
+    """The gRPC stream that an instance opened last. closed_at: monotonic seconds, None while it is open.
 
-    end_code: the gRPC status code with which the service ends it, "OK" for a plain end.
+    end_code: the gRPC status code with which the service ends it, "OK" for a normal end.
     """
 
     id: str
@@ -48,7 +48,7 @@ class Stream:
 
 @dataclass(frozen=True, kw_only=True)
 class SecretKey:
-    """A webhook secret, base64 of its bytes; it signs until expires_at (monotonic; None: the current one)."""
+    """A webhook secret. text: base64; expires_at: monotonic seconds until which it signs, None for the current one."""
 
     text: str
     expires_at: float | None = None
@@ -56,7 +56,7 @@ class SecretKey:
 
 @dataclass(kw_only=True)
 class Clock:
-    """Where time comes from, so that a test can bring its own."""
+    """The source of time; a test can replace it."""
 
     utc: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
     monotonic: Callable[[], float] = field(default=monotonic)
@@ -64,10 +64,10 @@ class Clock:
 
 @dataclass(kw_only=True)
 class World:
-    """The simulator's state. Hold `changed` to read or write more than one field; notify it after a write."""
+    """The simulator's state. Hold `changed` to read or write more than one field, and notify it after a write."""
 
     webhook_keys: list[SecretKey]
-    on_finished: Callable[[QueueJob], None]  # called under the lock for every job that has ended: must not wait
+    on_finished: Callable[[QueueJob], None]  # called under the lock for each job that ends: must not block
     clock: Clock = field(default_factory=Clock)
     new_id: Callable[[], str]
     changed: threading.Condition = field(default_factory=threading.Condition)
@@ -78,14 +78,14 @@ class World:
     instances: dict[str, Instance] = field(default_factory=dict)
     in_flight: dict[str, str] = field(default_factory=dict)  # instance id -> job id
     streams: dict[str, Stream] = field(default_factory=dict)  # by instance id
-    told_ready: dict[str, bool] = field(default_factory=dict)  # instance id -> what its metadata service said last
-    resting: dict[str, float] = field(default_factory=dict)  # instance id -> no job before (monotonic)
+    told_ready: dict[str, bool] = field(default_factory=dict)  # instance id -> last answer of its metadata service
+    resting: dict[str, float] = field(default_factory=dict)  # instance id -> gets no job before (monotonic)
     token_key: bytes = field(default_factory=lambda: secrets.token_bytes(32))  # signs the instances' tokens
     is_closing: bool = False
 
 
 def merged(target: Any, patch: Any) -> Any:
-    """Applies a JSON merge patch (RFC 7396) and returns the result; neither argument is changed."""
+    """Returns the target with a JSON merge patch (RFC 7396) applied. Neither argument is changed."""
     if not isinstance(patch, dict):
         return patch
     result = dict(target) if isinstance(target, dict) else {}
