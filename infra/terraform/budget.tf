@@ -1,4 +1,4 @@
-# Warns when the Google project costs more than planned. Salad's and B2's bills are not in it (scaling.daily_budget_usd).
+# Warns when the Google project costs more than planned. Salad and B2 are not in it (scaling.daily_budget_usd is for Salad).
 
 resource "google_billing_budget" "monthly" {
   count = var.budget == null ? 0 : 1
@@ -25,7 +25,7 @@ resource "google_billing_budget" "monthly" {
     }
   }
 
-  # Before the month is over, while there is still time to look.
+  # A forecast warns before the month is over, while there is time to react.
   threshold_rules {
     threshold_percent = 1.0
     spend_basis       = "FORECASTED_SPEND"

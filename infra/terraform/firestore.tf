@@ -1,7 +1,7 @@
 # The database of jobs: protected, backed up, with the indexes that the code's queries need and no others.
 
 locals {
-  # As COMPOSITE_INDEXES in functions/avatar_jobs/adapters/firestore_store/jobs.py; a test holds them together.
+  # The same as COMPOSITE_INDEXES in functions/avatar_jobs/adapters/firestore_store/jobs.py; a test compares them.
   composite_indexes = {
     client_created        = [["client", "ASCENDING"], ["created_at", "DESCENDING"]]
     client_status_created = [["client", "ASCENDING"], ["status", "ASCENDING"], ["created_at", "DESCENDING"]]
@@ -9,7 +9,7 @@ locals {
     status_created        = [["status", "ASCENDING"], ["created_at", "ASCENDING"]]
   }
 
-  # Long texts and fields that no query names: an index on them costs writes and refuses what is over 1,500 bytes.
+  # Long texts, and fields that no query uses: an index on them costs writes and refuses values over 1,500 bytes.
   unindexed_fields = {
     jobs        = ["body", "write_id"]
     idempotency = ["body"]
@@ -17,11 +17,11 @@ locals {
     fleet       = ["fleet", "lease_holder", "lease_until", "last_tick_at"]
   }
 
-  # Firestore deletes within about a day of this time, a backstop behind the tick's own purge.
+  # Firestore deletes a document within about a day after `expires_at`. The tick purges earlier; this is the fallback.
   expiring_collections = toset(["jobs", "snapshots"])
 }
 
-# Named, because a project's (default) database often belongs to somebody else.
+# With a name, because another system often uses the project's (default) database.
 resource "google_firestore_database" "jobs" {
   name        = "${var.prefix}-jobs"
   location_id = coalesce(var.firestore_location, var.region)
@@ -30,7 +30,7 @@ resource "google_firestore_database" "jobs" {
   point_in_time_recovery_enablement = "POINT_IN_TIME_RECOVERY_ENABLED"
   delete_protection_state           = var.deletion_protection ? "DELETE_PROTECTION_ENABLED" : "DELETE_PROTECTION_DISABLED"
 
-  # The provider's default drops it from the state and leaves it behind; destroying a protected one shall fail instead.
+  # The provider's default would only forget the database on destroy. With DELETE, destroying a protected one fails.
   deletion_policy = "DELETE"
 
   depends_on = [google_project_service.services]
@@ -68,7 +68,7 @@ resource "google_firestore_field" "expiring" {
   field      = "expires_at"
 
   ttl_config {}
-  index_config {} # none: rising times make a hot spot
+  index_config {} # no index: constantly rising times make a hot spot
 }
 
 resource "google_firestore_field" "unindexed" {

@@ -1,7 +1,7 @@
-# The four functions, alike but for what local.functions says of each.
+# The four functions; local.functions has what differs between them.
 
 resource "google_cloudfunctions2_function" "functions" {
-  #checkov:skip=CKV_GCP_124:Salad and the apps call from outside; only scale_tick is internal, and a policy test holds that
+  #checkov:skip=CKV_GCP_124:Salad and the apps call from outside; only scale_tick is internal, and a policy test checks that
   for_each = { for key, one in local.deployed : key => one if key != "salad_webhook" || !local.webhook_is_run_service }
 
   name        = each.value.name
@@ -37,7 +37,7 @@ resource "google_cloudfunctions2_function" "functions" {
 
     environment_variables = merge(each.value.settings, {
       THREADS          = tostring(each.value.concurrency) # the server's own default is four
-      LOG_EXECUTION_ID = "true"                           # the cloud sets it; unsaid, each plan would differ
+      LOG_EXECUTION_ID = "true"                           # the cloud sets it; without this line, every plan would show a difference
     })
 
     dynamic "secret_environment_variables" {
@@ -45,7 +45,7 @@ resource "google_cloudfunctions2_function" "functions" {
 
       content {
         key        = secret_environment_variables.key
-        project_id = var.project_number # the API answers with the number; the id would differ in each plan
+        project_id = var.project_number # the API answers with the number; with the id, every plan would show a difference
         secret     = google_secret_manager_secret.secrets[secret_environment_variables.value].secret_id
         version    = tostring(var.secret_versions[secret_environment_variables.value])
       }
@@ -59,11 +59,11 @@ resource "google_cloudfunctions2_function" "functions" {
     }
     precondition {
       condition     = length(local.fixed_groups) <= 1
-      error_message = "The fleet file has ${length(local.fixed_groups)} groups with scaling.mode fixed; the tick knows one number of always-on replicas, so at most one group may be fixed."
+      error_message = "The fleet file has ${length(local.fixed_groups)} groups with scaling.mode fixed; at most one group may be fixed, because the tick has one setting for always-on replicas."
     }
   }
 
-  # Without these the first revision could not be built, or could not read its secrets.
+  # Without these grants the first revision could not be built, or could not read its secrets.
   depends_on = [
     google_artifact_registry_repository_iam_member.build_images,
     google_project_iam_member.build_logs,

@@ -1,10 +1,10 @@
-# With var.domain: one HTTPS base URL in front of three functions, split by path alone. scale_tick is never behind it.
+# With var.domain: one HTTPS base URL for three functions, routed by path only. scale_tick is never behind it.
 
 locals {
   fronted = { for key, one in local.deployed : key => one if one.is_behind_domain && var.domain != null }
   domain  = { for key in [var.domain] : "domain" => key if key != null && var.secret_versions != null }
 
-  # Lists of jobs are at submit_job, because a path cannot tell GET from POST (contract: one path, one function).
+  # submit_job also lists jobs, because routing by path cannot tell GET from POST: each path belongs to one function.
   paths = {
     submit_job    = ["/v1/avatar/jobs"]
     job_status    = ["/v1/avatar/jobs/*", "/v1/avatar/health"]
@@ -38,7 +38,7 @@ resource "google_compute_backend_service" "fronted" {
   }
 
   log_config {
-    enable = false # the functions log each request, with its id
+    enable = false # the functions log each request with its id
   }
 }
 

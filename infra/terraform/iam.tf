@@ -1,4 +1,4 @@
-# What the accounts may do beside their secrets and who may call them: as little as runs.
+# The accounts' rights, as few as possible. Rights on secrets are in secrets.tf, rights to call in invokers.tf.
 
 locals {
   function_roles = merge([for key, one in local.functions : {
@@ -6,7 +6,7 @@ locals {
   }]...)
 }
 
-# Reads and writes documents, of this database alone.
+# Reads and writes documents of this database only.
 resource "google_project_iam_member" "database_user" {
   for_each = local.names
 
@@ -34,7 +34,7 @@ resource "google_project_iam_member" "build_logs" {
   member  = google_service_account.build.member
 }
 
-# A build reads a copy of the zip that the cloud keeps in a bucket of its own making.
+# A build reads a copy of the zip, which the cloud keeps in a bucket that it creates itself.
 resource "google_project_iam_member" "build_source" {
   project = var.project_id
   role    = "roles/storage.objectViewer"

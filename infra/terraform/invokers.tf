@@ -1,11 +1,11 @@
-# Who may call each function; the grant is on the Cloud Run service beneath, where the check is made.
+# Who may call each function. The grants are on the Cloud Run services of the functions, which check them.
 
 locals {
   invokers = merge([for key, one in local.deployed : {
     for member in one.invokers : "${key}/${member}" => { function = key, member = member }
   }]...)
 
-  # Read from what was made, so that a function that is made anew, which loses its grants, gets them again.
+  # Read from the resources: a function that is created again loses its grants, and this way it gets them again.
   service_names = merge(
     { for key, one in google_cloudfunctions2_function.functions : key => basename(one.service_config[0].service) },
     { for key, one in google_cloud_run_v2_service.webhook : key => one.name },

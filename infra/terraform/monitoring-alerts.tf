@@ -1,23 +1,23 @@
-# What wakes somebody: each alert says what it means and which section of the runbook to open.
+# The alerts: each says what it means and which section of the runbook to open.
 
 locals {
   metric_types = { for key in keys(local.log_metrics) : key => "logging.googleapis.com/user/${google_logging_metric.events[key].name}" }
   runbook      = coalesce(var.runbook_url, "docs/runbook.md")
   channels     = concat(var.notification_channels, [for one in google_monitoring_notification_channel.emails : one.id])
 
-  # Of a distribution the mean over some minutes, which no bucket distorts; of counted lines their sum.
+  # A distribution is compared by its mean over some minutes, which buckets do not distort; counted lines by their sum.
   threshold_alerts = {
     oldest_job_too_old = {
       metric   = "oldest_wait", above = var.alert_limits.oldest_job_minutes * 60, for = "600s"
-      severity = "ERROR", anchor = "jobs-stay-queued", says = "A job waits longer than planned, for ten minutes now."
+      severity = "ERROR", anchor = "jobs-stay-queued", says = "For ten minutes, the oldest queued job has waited longer than planned."
     }
     callback_backlog = {
       metric   = "callbacks_due", above = var.alert_limits.callbacks_due, for = "900s"
-      severity = "WARNING", anchor = "callbacks-fail", says = "More callbacks are due in each tick than apps take."
+      severity = "WARNING", anchor = "callbacks-fail", says = "More callbacks are due in each tick than planned."
     }
     signatures_refused = {
       metric   = "signatures_refused", above = var.alert_limits.refused_signatures, for = "0s"
-      severity = "WARNING", anchor = "webhook-signatures-fail", says = "Webhooks or reports come with signatures that do not verify."
+      severity = "WARNING", anchor = "webhook-signatures-fail", says = "Webhooks or reports arrive with signatures that do not verify."
     }
     spend_above_plan = {
       metric   = "spend_today", above = var.alert_limits.daily_spend_usd, for = "0s"
@@ -37,7 +37,7 @@ resource "google_monitoring_notification_channel" "emails" {
 }
 
 resource "google_monitoring_alert_policy" "thresholds" {
-  # Prices are read where there is a budget alone; without one, an alert on spend would be silent for ever.
+  # Prices are only read with a daily budget; without one, an alert on spend would never fire.
   for_each = { for key, one in local.threshold_alerts : key => one if key != "spend_above_plan" || var.scaling.daily_budget_usd != null }
 
   display_name          = "${var.prefix}: ${replace(each.key, "_", " ")}"
@@ -72,8 +72,8 @@ resource "google_monitoring_alert_policy" "thresholds" {
   }
 }
 
-# A series that never was cannot be absent: before the first tick, `terraform output functions_deployed` and the
-# scheduler's page tell; from the first on, this does. The tick itself tells of a gap when it comes back (ticks_missing).
+# A metric without any point yet cannot be absent, so this alert works from the first tick on. Before it, check
+# `terraform output functions_deployed` and the scheduler's page. After a gap, the tick itself logs ticks_missing.
 resource "google_monitoring_alert_policy" "no_tick" {
   display_name          = "${var.prefix}: no tick"
   combiner              = "OR"
@@ -97,11 +97,11 @@ resource "google_monitoring_alert_policy" "no_tick" {
 
   documentation {
     subject = "${var.prefix}: no tick for 5 minutes"
-    content = "Nothing is repaired and the fleet is not sized.\n\nLook first: `./ops jobs health`. Then: ${local.runbook}#no-tick-runs"
+    content = "Without ticks, overdue jobs and callbacks wait, and the fleet keeps its size.\n\nLook first: `./ops jobs health`. Then: ${local.runbook}#no-tick-runs"
   }
 
   alert_strategy {
-    auto_close = "604800s" # the longest: ticks that stay away must not close it
+    auto_close = "604800s" # the maximum: the alert must not close while ticks are still missing
   }
 }
 
@@ -137,7 +137,7 @@ resource "google_monitoring_alert_policy" "failure_ratio" {
 
   documentation {
     subject = "${var.prefix}: jobs fail"
-    content = "The dashboard's errors by code say whose fault it is.\n\nLook first: `./ops jobs list --status failed`. Then: ${local.runbook}#many-jobs-fail"
+    content = "The chart \"Errors by code\" on the dashboard shows the cause.\n\nLook first: `./ops jobs list --status failed`. Then: ${local.runbook}#many-jobs-fail"
   }
 
   alert_strategy {

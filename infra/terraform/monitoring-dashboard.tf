@@ -1,7 +1,7 @@
-# One page for three in the morning: what waits, what runs, what fails, what it costs.
+# The dashboard: what waits, what runs, what fails, what it costs.
 
 locals {
-  # metric, how its points of a minute become one, and the labels that split it
+  # title, metric, how the points of a minute are combined, and the labels that split it
   charts = [
     { title = "Jobs by outcome (10 min)", metric = "jobs_finished", aligner = "ALIGN_DELTA", reducer = "REDUCE_SUM", by = ["status"] },
     { title = "Errors by code (10 min)", metric = "jobs_finished", aligner = "ALIGN_DELTA", reducer = "REDUCE_SUM", by = ["code"] },
@@ -14,11 +14,11 @@ locals {
     { title = "Replicas running", metric = "replicas_running", aligner = "ALIGN_DELTA", reducer = "REDUCE_MEAN", by = [] },
     { title = "Dollars of GPUs in a tick", metric = "spend_added", aligner = "ALIGN_DELTA", reducer = "REDUCE_MEAN", by = [] },
     { title = "Dollars of GPUs today (UTC)", metric = "spend_today", aligner = "ALIGN_DELTA", reducer = "REDUCE_MEAN", by = [] },
-    { title = "Ticks in 10 min (10 is well)", metric = "ticks", aligner = "ALIGN_DELTA", reducer = "REDUCE_SUM", by = [] },
+    { title = "Ticks in 10 min (normal: 10)", metric = "ticks", aligner = "ALIGN_DELTA", reducer = "REDUCE_SUM", by = [] },
     { title = "Callbacks due in a tick", metric = "callbacks_due", aligner = "ALIGN_DELTA", reducer = "REDUCE_MEAN", by = [] },
   ]
 
-  # Cloud Run's own: what callers of the functions see.
+  # Cloud Run's own metrics: what callers of the functions see.
   service_charts = [
     { title = "Requests by status and function", type = "run.googleapis.com/request_count", aligner = "ALIGN_RATE", reducer = "REDUCE_SUM", by = ["resource.label.service_name", "metric.label.response_code_class"] },
     { title = "Latency p95 by function, ms", type = "run.googleapis.com/request_latencies", aligner = "ALIGN_PERCENTILE_95", reducer = "REDUCE_MAX", by = ["resource.label.service_name"] },
@@ -43,7 +43,7 @@ locals {
 }
 
 locals {
-  # Log metrics in PromQL: the name's signs other than letters and digits are underscores.
+  # The names of log metrics in PromQL: every character that is not a letter or a digit becomes an underscore.
   promql_prefix = "logging_googleapis_com:user_${replace(var.prefix, "-", "_")}_"
   usd_a_video   = "sum(increase(${local.promql_prefix}spend_added_sum{monitored_resource=\"cloud_run_revision\"}[1d])) / sum(increase(${local.promql_prefix}jobs_finished{monitored_resource=\"cloud_run_revision\",status=\"succeeded\"}[1d]))"
 }

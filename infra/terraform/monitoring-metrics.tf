@@ -1,7 +1,7 @@
-# Metrics from the functions' JSON log lines; tests hold each event and field against the code.
+# Metrics from the functions' JSON log lines; tests compare each event and field with the code.
 
 locals {
-  # field: a number that the line carries, kept as a distribution; without one, lines are counted. Labels have few values.
+  # field: a number in the line, kept as a distribution; null: lines are counted. Labels must have few values.
   log_metrics = {
     ticks              = { event = "tick_finished", field = null, labels = [] }
     jobs_finished      = { event = "job_finished", field = null, labels = ["status", "code"] }
@@ -31,7 +31,7 @@ resource "google_logging_metric" "events" {
     for label in each.value.labels : label => "EXTRACT(jsonPayload.${label})"
   }
 
-  # Google asks for buckets of a distribution; these reach from 0.01 to some 10 million. Means are exact in any.
+  # A distribution needs buckets; these reach from 0.01 to about 10 million. Means do not depend on them.
   dynamic "bucket_options" {
     for_each = each.value.field == null ? [] : [""]
 

@@ -1,7 +1,7 @@
-# What the next steps and other systems need to know; no secret.
+# What the next steps and other systems need. No output is a secret.
 
 output "api_urls" {
-  description = "Where apps call: the base URL with a domain, else one URL for each function; also the audiences of the apps' identity tokens."
+  description = "Addresses for apps: the base URL if there is a domain, and the URL of each function, which is also the audience of the apps' identity tokens."
   value = {
     base_url   = var.domain == null ? null : "https://${var.domain}"
     submit_job = local.origins.submit_job
@@ -10,7 +10,7 @@ output "api_urls" {
 }
 
 output "domain_address" {
-  description = "The address that the domain's A record must name; null without a domain."
+  description = "The IP address for the domain's A record; null without a domain."
   value       = one([for address in google_compute_global_address.front : address.address])
 }
 
@@ -20,7 +20,7 @@ output "functions_deployed" {
 }
 
 output "image_reader_email" {
-  description = "The account whose key Salad pulls the worker's image with."
+  description = "The account with whose key Salad pulls the worker's image."
   value       = google_service_account.image_reader.email
 }
 
@@ -35,11 +35,11 @@ output "service_accounts" {
 }
 
 output "webhook_url" {
-  description = "Where Salad sends its webhooks: what submit_job writes into each queue job."
+  description = "The address to which Salad sends its webhooks; submit_job writes it into each queue job."
   value       = "${local.public_base_url}/v1/webhooks/salad"
 }
 
 output "worker_repository" {
-  description = "Where the worker's image is pushed to."
+  description = "The repository to which the worker's image is pushed."
   value       = "${var.region}-docker.pkg.dev/${var.project_id}/${google_artifact_registry_repository.worker.repository_id}"
 }

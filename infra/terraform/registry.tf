@@ -1,13 +1,13 @@
-# Images: what the cloud builds of the functions, and the worker's, which Salad pulls.
+# The image registries: one for the functions, which the cloud builds, and one for the worker, which Salad pulls.
 
 resource "google_artifact_registry_repository" "functions" {
-  #checkov:skip=CKV_GCP_84:images hold no secret, and Google encrypts them; a key of our own is one more thing that can be lost
+  #checkov:skip=CKV_GCP_84:images hold no secret, and Google encrypts them; a key of our own could be lost
   location      = var.region
   repository_id = "${var.prefix}-functions"
-  description   = "Built by the cloud, one image a deploy"
+  description   = "Images of the functions, built by the cloud at each deploy"
   format        = "DOCKER"
 
-  # Every apply that changes a function builds an image; ten of each are enough to look back at.
+  # Every apply that changes a function builds an image; the last ten are kept.
   cleanup_policy_dry_run = false
 
   cleanup_policies {
@@ -32,13 +32,13 @@ resource "google_artifact_registry_repository" "functions" {
 }
 
 resource "google_artifact_registry_repository" "worker" {
-  #checkov:skip=CKV_GCP_84:images hold no secret, and Google encrypts them; a key of our own is one more thing that can be lost
+  #checkov:skip=CKV_GCP_84:images hold no secret, and Google encrypts them; a key of our own could be lost
   location      = var.region
   repository_id = "${var.prefix}-worker"
   description   = "The worker's image, pulled by Salad's nodes"
   format        = "DOCKER"
 
-  # A tag that could move would let two nodes of one group run different code.
+  # If a tag could be moved, two nodes of one group could run different code.
   docker_config {
     immutable_tags = true
   }

@@ -1,4 +1,4 @@
-# The tick's settings of scaling: the groups from the fleet file, the numbers from var.scaling.
+# The tick's settings for scaling: the groups come from the fleet file, the numbers from var.scaling.
 
 locals {
   fleet = yamldecode(file("${path.module}/${var.fleet_file}"))
@@ -8,7 +8,8 @@ locals {
   always_on     = sum(concat([0], [for group in local.fixed_groups : group.scaling.replicas]))
   least_scaled  = sum(concat([0], [for group in local.scaled_groups : group.scaling.min]))
 
-  # Two lists, since Terraform wants one type on both sides of a condition; the file's order is the order of preference.
+  # Merged from parts, since Terraform wants one type on both sides of a condition. The groups stay in the file's order,
+  # which is the order of preference.
   group_settings = [for group in local.fleet.groups : merge(
     { name = group.name, warm_seconds = group.scaling.warm_seconds },
     { for key, value in { fixed = true } : key => value if group.scaling.mode == "fixed" },
@@ -21,7 +22,7 @@ locals {
     ALWAYS_ON_MIN_REPLICAS_3060 = tostring(local.always_on)
   }
 
-  # What is null stays with the code's default, so it is left out.
+  # A null setting is left out, so that the code's default applies.
   scaling_settings = { for key, value in {
     SCALE_RULE                   = var.scaling.rule
     SCALE_PRESET                 = var.scaling.preset

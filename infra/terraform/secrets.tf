@@ -1,14 +1,14 @@
-# Containers of the secrets and who may read each. Values are added out of band (docs/deploy.md), so none is in the state.
+# The secrets and who may read each. Values are added by hand (docs/deploy.md), so none is in the state.
 
 locals {
   secrets = merge(
     {
       api_clients           = "API keys and callback secrets of the apps, as JSON"
       b2_read_app_key       = "B2 key that lists and reads the videos"
-      b2_retention_app_key  = "B2 key that also deletes them"
-      report_token_secrets  = "signs the workers' report tokens"
-      salad_api_key         = "Salad's REST API"
-      salad_webhook_secrets = "proves Salad's webhooks"
+      b2_retention_app_key  = "B2 key that also deletes the videos"
+      report_token_secrets  = "signs the report tokens of the workers"
+      salad_api_key         = "key of Salad's REST API"
+      salad_webhook_secrets = "verifies Salad's webhooks"
     },
     local.mints_keys ? { b2_mint_app_key = "B2 key that makes the storage keys of single jobs" } : {},
   )

@@ -1,4 +1,4 @@
-# One identity a function, one for the scheduler, one that builds, one that pulls the worker's image.
+# One account for each function, one for the scheduler, one for builds, one that pulls the worker's image.
 
 resource "google_service_account" "functions" {
   for_each = local.names
@@ -17,7 +17,7 @@ resource "google_service_account" "build" {
   display_name = "Builds the functions"
 }
 
-# Salad pulls with a key of this account, made by hand (docs/deploy.md), so that no key is in the state.
+# Salad pulls with a key of this account. It is made by hand (docs/deploy.md), so that no key is in the state.
 resource "google_service_account" "image_reader" {
   account_id   = "${var.prefix}-image-reader"
   display_name = "Pulls the worker's image"

@@ -28,6 +28,6 @@ resource "google_project_service" "services" {
 
   service = each.key
 
-  # Another system in the project may need it after we are gone.
+  # Another system in the project may still need it after a destroy.
   disable_on_destroy = false
 }

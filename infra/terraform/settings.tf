@@ -1,4 +1,4 @@
-# What each function finds in its environment: every setting of docs/environment.md, and which secret fills which.
+# Each function's environment: the settings of docs/environment.md, and the secrets behind them.
 
 locals {
   common_settings = {
@@ -55,7 +55,7 @@ locals {
     WAKE_JOB             = "projects/${var.project_id}/locations/${var.region}/jobs/${var.prefix}-tick"
   }
 
-  # The retention deletes files: only the tick's key may.
+  # Only the tick deletes old files, so only the tick gets the key that may delete.
   tick_secrets = { B2_APP_KEY = "b2_retention_app_key" }
 
   tick_settings = merge(

@@ -1,11 +1,11 @@
-# The functions' zips, as `make package` wrote them: a name that carries the hash makes a change deploy.
+# The functions' zips from `make package`. The name contains the hash, so a changed zip is deployed.
 
 locals {
   packages = { for key in keys(local.names) : key => "${path.module}/${var.packages_dir}/${key}.zip" }
 }
 
 resource "google_storage_bucket" "source" {
-  #checkov:skip=CKV_GCP_62:the zips are this repository's code; who deploys is in the audit log, who reads them is one account
+  #checkov:skip=CKV_GCP_62:the zips are this repository's code; the audit log has the deploys, and only one account reads the bucket
   name     = "${var.project_id}-${var.prefix}-functions"
   location = var.region
 
@@ -17,7 +17,7 @@ resource "google_storage_bucket" "source" {
     enabled = true
   }
 
-  # What a deploy replaced stays for a month, to roll back to.
+  # Replaced zips stay for 30 days, for a rollback.
   lifecycle_rule {
     action {
       type = "Delete"

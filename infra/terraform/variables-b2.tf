@@ -1,4 +1,4 @@
-# Where the finished videos lie, and the ids (not the secrets) of the keys that reach them.
+# The bucket of the finished videos, and the ids (not the secrets) of the keys for it.
 
 variable "b2" {
   description = "The bucket at Backblaze B2: its name, region and file host, the ids of three keys (rights: docs/environment.md), and the folder of the videos."
@@ -45,7 +45,7 @@ variable "b2" {
 }
 
 variable "worker_upload_keys" {
-  description = "`per_job`: each attempt is sent with a storage key for its own outputs; `node`: workers have a key in their own environment, which opens the bucket to whoever takes a node."
+  description = "`per_job`: each attempt gets a storage key for its own outputs only; `node`: workers have one key in their environment, so anybody who controls a node can write to the whole bucket."
   type        = string
   default     = "per_job"
   nullable    = false

@@ -1,19 +1,19 @@
-# What the functions are made from, who calls them, and what they answer with.
+# The packages, callers and answers of the functions.
 
 variable "api_invokers" {
-  description = "Who may call submit_job and job_status, as IAM members (apps' service accounts or groups); beside that, each app needs its API key."
+  description = "Who may call submit_job and job_status, as IAM members (apps' service accounts or groups). Each app also needs its API key."
   type        = list(string)
   default     = []
   nullable    = false
 
   validation {
     condition     = alltrue([for member in var.api_invokers : can(regex("^(serviceAccount|group|user|domain|principal|principalSet):.+", member))])
-    error_message = "Each of api_invokers must be an IAM member such as serviceAccount:app@project.iam.gserviceaccount.com; allUsers is not taken, because only the webhook is public."
+    error_message = "Each of api_invokers must be an IAM member such as serviceAccount:app@project.iam.gserviceaccount.com; allUsers is not allowed, because only the webhook is public."
   }
 }
 
 variable "output_lifetime_days" {
-  description = "How many days after its end a job's video can be fetched, 1 to 3650."
+  description = "How many days a job's video can be downloaded after the job finished, 1 to 3650."
   type        = number
   default     = 30
   nullable    = false
@@ -25,7 +25,7 @@ variable "output_lifetime_days" {
 }
 
 variable "output_url_mode" {
-  description = "`signed`: links presigned for an hour at each answer; `public`: plain file URLs of a public bucket."
+  description = "`signed`: every answer has a link that is presigned for an hour; `public`: plain file URLs of a public bucket."
   type        = string
   default     = "signed"
   nullable    = false
@@ -37,19 +37,19 @@ variable "output_url_mode" {
 }
 
 variable "packages_dir" {
-  description = "The folder with the four zips of `make package`; relative to this folder."
+  description = "The folder with the four zips of `make package`, relative to this folder."
   type        = string
   default     = "../../build"
   nullable    = false
 }
 
 variable "runtime" {
-  description = "The functions' Python: the one that CI tests beside 3.11."
+  description = "The functions' Python version; CI tests this version and 3.11."
   type        = string
   default     = "python313"
   nullable    = false
 
-  # python310 and older get no patches any more; python314 installs with another tool, which nobody tried here.
+  # python310 and older get no more patches; python314 installs packages with another tool, which is not tested here.
   validation {
     condition     = can(regex("^python31[1-3]$", var.runtime))
     error_message = "runtime must be python311, python312 or python313."
@@ -57,19 +57,19 @@ variable "runtime" {
 }
 
 variable "submit_max_instances" {
-  description = "How many instances of submit_job may run; they share 120 calls a minute to Salad (SUBMIT_MAX_INSTANCES)."
+  description = "The maximum number of instances of submit_job; they share 120 calls a minute to Salad (SUBMIT_MAX_INSTANCES)."
   type        = number
   default     = 10
   nullable    = false
 
   validation {
     condition     = var.submit_max_instances >= 1 && var.submit_max_instances <= 100 && floor(var.submit_max_instances) == var.submit_max_instances
-    error_message = "submit_max_instances must be a whole number from 1 to 100: with more, an instance has less than a call a minute."
+    error_message = "submit_max_instances must be a whole number from 1 to 100: with more, an instance has hardly more than one call a minute to Salad."
   }
 }
 
 variable "submit_min_instances" {
-  description = "How many instances of submit_job wait warm, paid for also when nobody calls; 1 spares the first app a cold start."
+  description = "The minimum number of instances of submit_job. They cost money also without requests; 1 avoids a cold start for the first request."
   type        = number
   default     = 0
   nullable    = false

@@ -1,7 +1,7 @@
-# Whom alerts tell, and from when on.
+# The recipients and the limits of the alerts.
 
 variable "alert_emails" {
-  description = "Addresses that every alert is sent to."
+  description = "E-mail addresses that receive every alert."
   type        = list(string)
   default     = []
   nullable    = false
@@ -13,7 +13,7 @@ variable "alert_emails" {
 }
 
 variable "alert_limits" {
-  description = "From when on an alert is raised: minutes of the oldest queued job, part of failed jobs in an hour, callbacks due in one tick, refused signatures in 10 minutes, dollars of GPUs a UTC day (with scaling.daily_budget_usd alone, since prices are read only then)."
+  description = "The limits above which an alert is raised: minutes that the oldest queued job waits, share of failed jobs in an hour, callbacks due in one tick, refused signatures in 10 minutes, dollars for GPUs in a UTC day (needs scaling.daily_budget_usd: prices are only read with it)."
   type = object({
     oldest_job_minutes = optional(number, 30)
     failure_ratio      = optional(number, 0.2)
@@ -31,7 +31,7 @@ variable "alert_limits" {
 }
 
 variable "notification_channels" {
-  description = "Existing notification channels (projects/P/notificationChannels/N) that every alert is sent to, such as a pager's."
+  description = "Existing notification channels (projects/P/notificationChannels/N) that receive every alert, such as a pager's."
   type        = list(string)
   default     = []
   nullable    = false
@@ -43,7 +43,7 @@ variable "notification_channels" {
 }
 
 variable "runbook_url" {
-  description = "Where docs/runbook.md can be read, for the links in alerts; null: alerts name the file in the repository."
+  description = "The address of docs/runbook.md, for the links in alerts; null: alerts name the file in the repository."
   type        = string
   default     = null
 

@@ -1,7 +1,7 @@
-# How the tick sizes the fleet; null leaves a setting to the code's default (docs/environment.md says what each does).
+# How the tick sets the fleet's size. docs/environment.md explains each setting; null means the code's default.
 
 variable "scaling" {
-  description = "The tick's rule and its numbers; the groups themselves stand in the fleet file."
+  description = "The tick's scaling rule and its numbers; the groups are in the fleet file."
   type = object({
     rule                   = optional(string, "drain")
     preset                 = optional(string, "balanced")
@@ -40,7 +40,7 @@ variable "scaling" {
 
   validation {
     condition     = var.scaling.max_replicas >= 0 && var.scaling.max_replicas <= 5000 && floor(var.scaling.max_replicas) == var.scaling.max_replicas
-    error_message = "scaling.max_replicas must be a whole number from 0 to 5000, the fixed replicas counted."
+    error_message = "scaling.max_replicas must be a whole number from 0 to 5000, including the fixed replicas."
   }
 
   validation {

@@ -13,13 +13,13 @@ variable "secret_adders" {
 }
 
 variable "secret_versions" {
-  description = "Secret -> number of the version that the functions read. Null before the first versions exist: everything but the functions is made."
+  description = "Secret -> number of the version that the functions read. Null until every secret has a version: then everything except the functions is created."
   type        = map(number)
   default     = null
 
   validation {
     condition     = var.secret_versions == null || alltrue([for version in values(coalesce(var.secret_versions, {})) : version >= 1 && floor(version) == version])
-    error_message = "Each of secret_versions must be the whole number of a version, as `gcloud secrets versions list` shows it; \"latest\" would change under running instances."
+    error_message = "Each of secret_versions must be the whole number of a version, as `gcloud secrets versions list` shows it; \"latest\" could change while instances run."
   }
 
   validation {

@@ -1,7 +1,7 @@
-# How the one public function becomes public; docs/deploy.md says which way fits which organisation policy.
+# How salad_webhook becomes public. docs/deploy.md says which way fits which organisation policy.
 
 variable "webhook_invokers" {
-  description = "With webhook_public_mode `front`: who calls salad_webhook in the public's place, as IAM members (the front's service account)."
+  description = "Only with webhook_public_mode `front`: who may call salad_webhook, as IAM members (the service account of the proxy in front)."
   type        = list(string)
   default     = []
   nullable    = false
@@ -18,7 +18,7 @@ variable "webhook_invokers" {
 }
 
 variable "webhook_public_mode" {
-  description = "`all_users`: allUsers may invoke it; where the organisation refuses that: `org_policy_exception` (lifts the rule in this project), `run_service` (a Cloud Run service without the invoker check), or `front` (only webhook_invokers may; something public stands before it)."
+  description = "`all_users`: allUsers may invoke salad_webhook. If an organisation policy forbids that: `org_policy_exception` (lifts the policy in this project), `run_service` (a Cloud Run service without the invoker check), or `front` (only webhook_invokers may invoke it, and your public proxy is in front of it)."
   type        = string
   default     = "all_users"
   nullable    = false
@@ -30,7 +30,7 @@ variable "webhook_public_mode" {
 }
 
 variable "webhook_public_origin" {
-  description = "With webhook_public_mode `front`: the origin under which Salad and the workers reach the front, such as https://hooks.example.com."
+  description = "Only with webhook_public_mode `front`: the origin of the proxy in front, as Salad and the workers reach it, such as https://hooks.example.com."
   type        = string
   default     = null
 

@@ -1,4 +1,4 @@
-# What one deployment chooses: project, places, protection. Files beside this one have the variables of each part.
+# Variables of the whole deployment: project, places, protection. The files variables-*.tf have those of each part.
 
 variable "backup_retention_days" {
   description = "How many days a daily backup of the database is kept, 1 to 98 (Firestore's limit)."
@@ -13,7 +13,7 @@ variable "backup_retention_days" {
 }
 
 variable "budget" {
-  description = "A monthly budget of the Google project (never of Salad or B2) that warns at 50, 90 and 100 %; needs rights on the billing account."
+  description = "A monthly budget of the Google project, without Salad and B2, that warns at 50, 90 and 100 %. It needs rights on the billing account."
   type = object({
     billing_account = string
     monthly_usd     = number
@@ -27,14 +27,14 @@ variable "budget" {
 }
 
 variable "deletion_protection" {
-  description = "Whether database, secrets and bucket refuse to be destroyed; set to false and apply before `terraform destroy`."
+  description = "Whether database, secrets and bucket are protected from being destroyed; set it to false and apply before `terraform destroy`."
   type        = bool
   default     = true
   nullable    = false
 }
 
 variable "domain" {
-  description = "Host name of the one base URL (an HTTPS load balancer in front of three functions); null: each function has its own URL alone."
+  description = "Host name of one base URL for three functions (an HTTPS load balancer); null: each function only has its own URL."
   type        = string
   default     = null
 
@@ -45,7 +45,7 @@ variable "domain" {
 }
 
 variable "firestore_location" {
-  description = "Where the database lies: a region or a multi-region (eur3, nam5); can never be changed. Null: the region of the functions."
+  description = "The location of the database: a region or a multi-region (eur3, nam5). It can never be changed. Null: the region of the functions."
   type        = string
   default     = null
 
@@ -56,14 +56,14 @@ variable "firestore_location" {
 }
 
 variable "fleet_file" {
-  description = "The file that describes queue and container groups at Salad, which `./ops fleet` applies; relative to this folder."
+  description = "The file of the queue and container groups at Salad, which `./ops fleet` applies; relative to this folder."
   type        = string
   default     = "../salad/fleet.yaml"
   nullable    = false
 }
 
 variable "labels" {
-  description = "Labels on every resource that takes them, beside `app`."
+  description = "Labels on every resource that can have labels, in addition to `app`."
   type        = map(string)
   default     = {}
   nullable    = false
@@ -75,7 +75,7 @@ variable "labels" {
 }
 
 variable "prefix" {
-  description = "First part of every resource's name; two deployments in one project need two."
+  description = "First part of every resource's name; two deployments in one project need different ones."
   type        = string
   default     = "avatar"
   nullable    = false
@@ -87,7 +87,7 @@ variable "prefix" {
 }
 
 variable "project_id" {
-  description = "The Google Cloud project; it exists already, with a billing account."
+  description = "The id of the Google Cloud project; it must exist and have a billing account."
   type        = string
   nullable    = false
 
@@ -97,24 +97,24 @@ variable "project_id" {
   }
 }
 
-# A variable, not a data source: that one asks two APIs which an empty project has not enabled.
+# A variable, not a data source: the data source calls two APIs that an empty project has not enabled.
 variable "project_number" {
-  description = "The project's number (`gcloud projects describe PROJECT --format='value(projectNumber)'`); stable URLs and secrets' full names are built from it."
+  description = "The project's number (`gcloud projects describe PROJECT --format='value(projectNumber)'`); the functions' URLs and the full names of secrets contain it."
   type        = string
   nullable    = false
 
   validation {
     condition     = can(regex("^[0-9]{6,20}$", var.project_number))
-    error_message = "project_number must be the project's number, digits alone; the id belongs in project_id."
+    error_message = "project_number must be the project's number, digits only; the id belongs in project_id."
   }
 }
 
 variable "region" {
-  description = "Where the functions and the scheduler's job run."
+  description = "The region of the functions and the scheduler's job."
   type        = string
   nullable    = false
 
-  # A list, because a misspelt region is otherwise found only after half of the apply. Cloud Run's regions of 2026.
+  # A list of Cloud Run's regions of 2026. Without it, a misspelt region would only be found in the middle of an apply.
   validation {
     condition = contains([
       "africa-south1", "asia-east1", "asia-east2", "asia-northeast1", "asia-northeast2", "asia-northeast3",

@@ -1,4 +1,4 @@
-# The versions that this root was written for, and where its state lies.
+# The versions that this root was written for, and the place of its state.
 
 terraform {
   required_version = ">= 1.11"
@@ -10,7 +10,7 @@ terraform {
     }
   }
 
-  # The bucket comes from `terraform init -backend-config=bucket=...` (docs/deploy.md): no two deployments share a state.
+  # `terraform init -backend-config=bucket=...` names the bucket (docs/deploy.md), so that deployments share no state.
   backend "gcs" {
     prefix = "avatar-jobs"
   }
@@ -21,7 +21,7 @@ provider "google" {
   region         = var.region
   default_labels = merge({ app = var.prefix }, var.labels)
 
-  # Calls of APIs that know no project, such as the billing budget's, are counted on ours.
+  # API calls that belong to no project, such as those for the billing budget, count on this project's quota.
   billing_project       = var.project_id
   user_project_override = true
 }

@@ -1,16 +1,16 @@
-# salad_webhook in public: who may invoke it, and the two ways round an organisation policy that need resources.
+# Makes salad_webhook public: who may invoke it, and the resources of two ways around an organisation policy.
 
 locals {
   webhook_is_run_service = var.webhook_public_mode == "run_service"
 
-  # The check that every caller must pass stands in the function: Salad's signature, or the token of one attempt.
+  # The function itself checks every caller: Salad's signature, or the token of one attempt.
   webhook_invokers = (
     contains(["all_users", "org_policy_exception"], var.webhook_public_mode) ? ["allUsers"]
     : var.webhook_invokers # none for run_service, which has no invoker check
   )
 }
 
-# Lets this project grant to members outside the organisation, allUsers among them.
+# Lets this project grant rights to members outside the organisation, including allUsers.
 resource "google_org_policy_policy" "webhook_exception" {
   count = var.webhook_public_mode == "org_policy_exception" ? 1 : 0
 
@@ -28,7 +28,8 @@ resource "google_org_policy_policy" "webhook_exception" {
   depends_on = [google_project_service.services]
 }
 
-# The same zip and settings as a Cloud Run service: only there can the invoker check be off, which needs no allUsers.
+# The same zip and settings as a Cloud Run service. Only there can the invoker check be switched off, and then no grant
+# to allUsers is needed.
 resource "google_cloud_run_v2_service" "webhook" {
   for_each = { for key, one in local.deployed : key => one if key == "salad_webhook" && local.webhook_is_run_service }
 

@@ -1,4 +1,4 @@
-# The bucket of the finished videos at Backblaze B2: optional, and a root of its own, so that its key is in no other state.
+# The bucket of the finished videos at Backblaze B2. Optional, and a separate root, so that no other state has its key.
 
 terraform {
   required_version = ">= 1.11"
@@ -11,7 +11,7 @@ terraform {
   }
 }
 
-# Reads B2_APPLICATION_KEY_ID and B2_APPLICATION_KEY of its environment: a key with writeBuckets, for this apply alone.
+# Reads B2_APPLICATION_KEY_ID and B2_APPLICATION_KEY from the environment: a key with writeBuckets, only for this apply.
 provider "b2" {}
 
 resource "b2_bucket" "videos" {
@@ -23,7 +23,7 @@ resource "b2_bucket" "videos" {
     algorithm = "AES256"
   }
 
-  # Removing a file hides its versions; what is hidden, and uploads that never ended, cost until they are gone.
+  # Removing a file only hides its versions. Hidden versions and unfinished uploads cost money until they are deleted.
   lifecycle_rules {
     file_name_prefix                                       = ""
     days_from_hiding_to_deleting                           = 1
@@ -31,4 +31,4 @@ resource "b2_bucket" "videos" {
   }
 }
 
-# No b2_application_key: its value would stand in the state in clear. Keys are made by hand (docs/deploy.md).
+# No b2_application_key: the state would contain its value in clear text. Keys are made by hand (docs/deploy.md).

@@ -1,4 +1,4 @@
-# What the other root asks for.
+# What the main root needs.
 
 output "bucket" {
   description = "The bucket's name."

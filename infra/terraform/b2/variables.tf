@@ -1,7 +1,7 @@
-# What one bucket chooses.
+# The settings of the bucket.
 
 variable "bucket" {
-  description = "The bucket's name, unique among all of B2's customers; `b2.bucket` of the other root."
+  description = "The bucket's name, unique among all customers of B2; it is `b2.bucket` of the main root."
   type        = string
   nullable    = false
 
@@ -12,7 +12,7 @@ variable "bucket" {
 }
 
 variable "is_public" {
-  description = "Whether anybody who knows a video's address may fetch it: only with output_url_mode = \"public\"."
+  description = "Whether anybody who knows a video's address may download it: only for output_url_mode = \"public\"."
   type        = bool
   default     = false
   nullable    = false

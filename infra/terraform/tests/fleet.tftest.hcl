@@ -1,4 +1,4 @@
-# The fleet file and the tick's settings agree, and a file that cannot work is refused before anything is made.
+# The tick's settings are those of the fleet file, and a file that cannot work is refused before anything is created.
 
 mock_provider "google" {}
 

@@ -1,4 +1,4 @@
-# Monitoring: each limit refuses what it is for, and alerts reach whom they should.
+# Monitoring: each limit refuses wrong values, and alerts reach their recipients.
 
 mock_provider "google" {}
 

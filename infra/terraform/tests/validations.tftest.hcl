@@ -1,4 +1,4 @@
-# Every validation of a variable refuses what it is for: one wrong variable a run, all others as in the example.
+# Every validation of a variable refuses a wrong value: each run has one wrong variable, all others as in the example.
 
 mock_provider "google" {}
 

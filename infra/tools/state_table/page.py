@@ -11,7 +11,8 @@ The state of an unfinished job is its status, its phase (`working` stands for ev
 dispatch of its newest attempt; the state of a finished job is its status and its callback. Where one event has several
 outcomes, the outcome depends on the time (whether a lease, a silence timer or a deadline has expired), on the attempt
 that the event belongs to, on a claim, or on a requested cancellation; the rules are in
-`functions/avatar_jobs/domain/job/`. "stays" means that the state stays the same; the fields of the job that change are in brackets.
+`functions/avatar_jobs/domain/job/`. "stays" means that the state stays the same; the fields that change are in
+brackets.
 """
 ORDER = ("queued", "running", "succeeded", "failed", "cancelled")
 FINISHED = ("succeeded", "failed", "cancelled")
