@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 
 from infra.ops.fleet.command import Surroundings, _transport, run
 from infra.ops.fleet.settings import Settings
-from tests.contract.salad_sim_driver import API_KEY, Simulator
 from tests.support.salad_fleet import SPEC, operation_of, text_of
+from tests.support.salad_sim import API_KEY, Simulator
 
 SECRETS = {"WORKER_TOKEN": "hunter2-in-the-environment", "REGISTRY_PASSWORD": "hunter2-of-the-registry"}
 WRITING = ("create_", "update_", "delete_", "start_", "stop_")

@@ -18,7 +18,7 @@ from b2sdk.v3.exception import (  # isort: skip
     NonExistentBucket,
     Unauthorized,
 )
-from tests.contract.b2_sim_server import APP_KEY, BUCKET, KEY_ID, RunningB2, running_b2_sim
+from tests.support.b2_sim import APP_KEY, BUCKET, KEY_ID, RunningB2, running_b2_sim
 
 NAME = "musetalk/outputs/job one+two.mp4"  # a blank and a plus: both have their own rule in B2's encoding
 

@@ -8,7 +8,7 @@ import pytest
 import requests
 from botocore.exceptions import ClientError
 
-from tests.contract.b2_sim_server import APP_KEY, BUCKET, KEY_ID, RunningB2, running_b2_sim
+from tests.support.b2_sim import APP_KEY, BUCKET, KEY_ID, RunningB2, running_b2_sim
 
 NAME = "musetalk/outputs/job one+two.mp4"
 CONTENT = bytes(range(256)) * 40

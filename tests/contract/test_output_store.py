@@ -17,8 +17,8 @@ from botocore.config import Config
 from avatar_jobs.adapters.b2_outputs import LINK_LIFETIME_SEC, MAX_VERSIONS, B2Outputs
 from avatar_jobs.domain.errors import ProviderError
 from avatar_jobs.ports.storage import OutputStore
-from tests.contract.b2_sim_server import APP_KEY, BUCKET, KEY_ID, REGION, running_b2_sim
 from tests.contract.moto_server import running_moto
+from tests.support.b2_sim import APP_KEY, BUCKET, KEY_ID, REGION, running_b2_sim
 from tests.support.presigned import opened
 from tests.support.scripted_server import Answer, ScriptedServer, scripted_server
 

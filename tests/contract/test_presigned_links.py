@@ -8,7 +8,7 @@ import pytest
 import requests
 
 from avatar_jobs.adapters.b2_outputs import LINK_LIFETIME_SEC, B2Outputs
-from tests.contract.b2_sim_server import APP_KEY, BUCKET, KEY_ID, REGION, RunningB2, running_b2_sim
+from tests.support.b2_sim import APP_KEY, BUCKET, KEY_ID, REGION, RunningB2, running_b2_sim
 from tests.support.presigned import LinkRefusedError, PresignedLink, opened
 
 NAME = "musetalk/outputs/job one+two=ü.mp4"

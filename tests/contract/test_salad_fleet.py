@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from tests.contract.salad_fleet_driver import SECRETS, Fleet, empty_project
-from tests.contract.salad_sim_driver import API_KEY, Simulator, group_body, simulator
 from tests.support.operators import ops
 from tests.support.salad_fleet import FIXED, document, group, text_of
+from tests.support.salad_sim import API_KEY, Simulator, group_body, simulator
 from tests.support.waiting import eventually
 
 PROBES = {"readiness": {"http": {"path": "/hc", "port": 8000}}}

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from tests.contract.salad_fleet_driver import Fleet, empty_project
-from tests.contract.salad_sim_driver import Simulator, simulator
 from tests.support.salad_fleet import document
+from tests.support.salad_sim import Simulator, simulator
 
 
 @pytest.fixture(scope="module")

@@ -26,7 +26,7 @@ from avatar_jobs.domain.errors import ProviderError
 from avatar_jobs.domain.salad import QueueJob
 from avatar_jobs.protocol.salad_job import read_job_page, read_queue_job
 from avatar_jobs.protocol.salad_queue import read_gpu_classes, read_queue, read_quotas
-from tests.contract.salad_sim_driver import API_KEY, NAMES, PROBE, Simulator, group_body, simulator
+from tests.support.salad_sim import API_KEY, NAMES, PROBE, Simulator, group_body, simulator
 from tests.support.waiting import eventually
 
 ORGANIZATION, PROJECT, QUEUE, GROUP = NAMES.values()

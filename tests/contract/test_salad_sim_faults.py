@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import requests
 
-from tests.contract.salad_sim_driver import Simulator, simulator
+from tests.support.salad_sim import Simulator, simulator
 
 
 @pytest.fixture(scope="module")

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.contract.salad_sim_driver import PROBE, Simulator, group_body, simulator
 from tests.support.processes import await_end, group_members, is_alive
+from tests.support.salad_sim import PROBE, Simulator, group_body, simulator
 from tests.support.waiting import eventually, never
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.contract.salad_sim_driver import PROBE, Receiver, Simulator, group_body, simulator
 from tests.support.processes import await_end
+from tests.support.salad_sim import PROBE, Receiver, Simulator, group_body, simulator
 from tests.support.waiting import eventually
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.contract.salad_sim_driver import PROBE, Simulator, group_body, simulator
+from tests.support.salad_sim import PROBE, Simulator, group_body, simulator
 from tests.support.waiting import eventually
 
 

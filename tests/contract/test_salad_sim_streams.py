@@ -7,8 +7,8 @@ from typing import Any
 import grpc
 import pytest
 
-from tests.contract.salad_sim_driver import Simulator, group_body, simulator
-from tests.contract.test_salad_sim_grpc import FakeQueueWorker, attempts, next_job, refusal
+from tests.support.salad_queue_worker import FakeQueueWorker, attempts, next_job, refusal
+from tests.support.salad_sim import Simulator, group_body, simulator
 from tests.support.waiting import eventually
 
 

@@ -9,7 +9,7 @@ import pytest
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
 from infra.local.salad_sim import spec
-from tests.contract.salad_sim_driver import Receiver, Simulator, simulator
+from tests.support.salad_sim import Receiver, Simulator, simulator
 from tests.support.waiting import eventually
 
 

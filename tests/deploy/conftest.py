@@ -7,6 +7,9 @@ from typing import Any
 import pytest
 
 from tests.deploy.terraform_root import PYTHON, TerraformRoot
+from tests.support.system import system
+
+__all__ = ["system"]  # a fixture
 
 # Every option on, so that each resource and each setting is in the plan.
 EVERY_OPTION: dict[str, Any] = {

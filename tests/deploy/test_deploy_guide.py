@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from infra.tools.package import FUNCTIONS, ROOT
-from tests.contract.salad_sim_driver import API_KEY, simulator
+from tests.support.salad_sim import API_KEY, simulator
 
 PAGE = (ROOT / "docs" / "deploy.md").read_text()
 

@@ -9,13 +9,11 @@ from typing import Any
 import pytest
 
 from infra.tools.package import ROOT
-from tests.functional.conftest import System, system
-from tests.functional.salad_side import file_stands, report, result, webhook
-from tests.functional.test_scaling import GROUPS, group, salad_has
 from tests.support.functions import API_KEY
+from tests.support.salad_side import file_stands, report, result, webhook
+from tests.support.scaling import GROUPS, group, salad_has
 from tests.support.scripted_server import Answer
-
-__all__ = ["system"]  # the fixture
+from tests.support.system import System
 
 METRICS = (ROOT / "infra" / "terraform" / "monitoring-metrics.tf").read_text()
 # One metric a line, as the file says and `terraform fmt` aligns.

@@ -10,8 +10,8 @@ from typing import Any
 
 import requests
 
-from tests.contract.b2_sim_server import APP_KEY, BUCKET, KEY_ID, RunningB2, running_b2_sim
-from tests.contract.salad_sim_driver import Simulator, group_body, simulator
+from tests.support.b2_sim import APP_KEY, BUCKET, KEY_ID, RunningB2, running_b2_sim
+from tests.support.salad_sim import Simulator, group_body, simulator
 from tests.support.scripted_server import Answer, ScriptedServer, scripted_server
 from tests.support.waiting import eventually
 

@@ -1,92 +1,67 @@
-"""The four functions on one SQLite store, with scripted servers where Salad, the bucket and an app stand."""
+"""Fixtures of the control plane: the four functions on one store, scaled, with a storage account, under operators."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+import io
+import json
+import os
+import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from unittest import mock
 
 import pytest
 
-from avatar_jobs.bootstrap import common
-from avatar_jobs.logs import JsonLog
-from avatar_jobs.ports.jobs import JobStore
-from avatar_jobs.settings import Environment
-from tests.support.fake_salad import FakeSalad
-from tests.support.functions import API_KEY, FunctionClient, Reply, variables
-from tests.support.openapi import OpenApiValidator
-from tests.support.scripted_server import Answer, ScriptedServer, scripted_server
+from infra.ops.jobs.command import run
+from tests.support.b2_sim import APP_KEY, BUCKET, KEY_ID, REGION, RunningB2, running_b2_sim
+from tests.support.operators import Command
+from tests.support.scaling import GROUPS, group, salad_has
+from tests.support.system import System, system
 
-
-class MovedClock:
-    """The system's clock, moved by tests instead of waited for."""
-
-    def __init__(self) -> None:
-        self.offset = timedelta(0)
-
-    def __call__(self) -> datetime:
-        """Now, as far as it was moved."""
-        return datetime.now(UTC) + self.offset
-
-
-@dataclass
-class System:
-    """The functions and their peers."""
-
-    environment: dict[str, str]
-    validator: OpenApiValidator
-    salad: FakeSalad
-    bucket: ScriptedServer
-    app: ScriptedServer
-    clock: "MovedClock"
-    loaded: dict[str, FunctionClient] = field(default_factory=dict)
-
-    def function(self, name: str) -> FunctionClient:
-        """One of the four functions, loaded once."""
-        if name not in self.loaded:
-            self.loaded[name] = FunctionClient(name, self.environment, self.validator)
-        return self.loaded[name]
-
-    def body(self, **changes: Any) -> dict[str, Any]:
-        """A request that is accepted."""
-        origin = self.app.url
-        return {"video_url": f"{origin}/face.mp4", "audio_url": f"{origin}/speech.wav", **changes}
-
-    def submit(self, json_body: Any = None, *, key: str = API_KEY, headers: Mapping[str, str] | None = None) -> Reply:
-        """POSTs a job."""
-        sent = {"X-Internal-API-Key": key, **(headers or {})}
-        return self.function("submit_job").call(
-            "POST", "/v1/avatar/jobs", json_body=self.body() if json_body is None else json_body, headers=sent
-        )
-
-    def read(self, job_id: str, *, key: str = API_KEY) -> Reply:
-        """GETs a job."""
-        return self.function("job_status").call("GET", f"/v1/avatar/jobs/{job_id}", headers={"X-Internal-API-Key": key})
-
-    def stores(self) -> common.Stores:
-        """The three ports of the store behind the functions."""
-        return common.open_stores(Environment(self.environment).store(), JsonLog("test"))
-
-    def store(self) -> JobStore:
-        """The jobs in the store behind the functions."""
-        return self.stores().jobs
-
-    def move_clock(self, seconds: float) -> None:
-        """Lets time pass for all functions."""
-        self.clock.offset += timedelta(seconds=seconds)
-
-    def tick(self) -> Reply:
-        """Runs one tick."""
-        return self.function("scale_tick").call("POST", "/tick")
+__all__ = ["system"]  # a fixture
 
 
 @pytest.fixture
-def system(tmp_path: Path, openapi: OpenApiValidator, monkeypatch: pytest.MonkeyPatch) -> Iterator[System]:
-    """A whole control plane whose Salad takes every job and whose bucket is empty."""
-    nothing = Answer(404, b"", {"Content-Type": "application/xml"})
-    clock = MovedClock()
-    monkeypatch.setattr(common, "utc_now", clock)
-    with FakeSalad() as salad, scripted_server(nothing) as bucket, scripted_server() as app:
-        store = {"STORE": "sqlite", "SQLITE_PATH": str(tmp_path / "jobs.sqlite")}
-        environment = variables(store=store, salad_url=salad.url, b2_url=bucket.url, base_url="http://127.0.0.1:9")
-        yield System(environment, openapi, salad, bucket, app, clock)
+def scaled(system: System) -> System:
+    """A control plane that scales one group beside a fixed one."""
+    system.environment |= {"SCALE_GROUPS": json.dumps(GROUPS)}
+    salad_has(system, 0, group("avatar-3060", 1), group("avatar-3080", 0))
+    return system
+
+
+@pytest.fixture
+def b2(tmp_path: Path) -> Iterator[RunningB2]:
+    """A storage account."""
+    with running_b2_sim(tmp_path / "b2") as running:
+        yield running
+
+
+@pytest.fixture
+def keyed(system: System, b2: RunningB2) -> System:
+    """The control plane with a key for each attempt."""
+    system.environment |= {
+        "WORKER_UPLOAD_KEYS": "per_job",
+        "B2_MINT_KEY_ID": KEY_ID,
+        "B2_MINT_APP_KEY": APP_KEY,
+        "B2_API_URL": b2.origin,
+        "B2_KEY_ID": KEY_ID,
+        "B2_APP_KEY": APP_KEY,
+        "B2_BUCKET_NAME": BUCKET,
+        "B2_S3_ENDPOINT": b2.origin,
+        "B2_REGION": REGION,
+    }
+    return system
+
+
+@pytest.fixture
+def jobs(system: System, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Command:
+    """Runs a command with nothing but the store's settings (and others by name); gives code, output, error output."""
+
+    def call(*arguments: str, answer: str = "", also: tuple[str, ...] = ()) -> tuple[int, str, str]:
+        wanted = {name: system.environment[name] for name in ("STORE", "SQLITE_PATH", *also)}
+        monkeypatch.setattr(sys, "stdin", io.StringIO(answer))
+        capsys.readouterr()
+        with mock.patch.dict(os.environ, wanted):
+            code = run(arguments)
+        written = capsys.readouterr()
+        return code, written.out, written.err
+
+    return call

@@ -8,8 +8,8 @@ import pytest
 from avatar_jobs.domain.errors import ApiError, ApiErrorCode, ProviderError
 from avatar_jobs.protocol.problem import HTTP_STATUS
 from avatar_jobs.settings import SettingsError
-from tests.functional.conftest import System
 from tests.support.functions import API_KEY, FunctionClient
+from tests.support.system import System
 
 
 def test_a_bug_is_a_500_without_a_traceback_and_is_logged_with_one(

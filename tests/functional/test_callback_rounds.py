@@ -10,9 +10,9 @@ from avatar_jobs.domain.job.model import JobError, JobErrorCode
 from avatar_jobs.domain.job.transition import transition
 from avatar_jobs.ports.jobs import StoredJob
 from avatar_jobs.services.callbacks.batch import PARALLEL, PARALLEL_A_HOST, CallbackBatch
-from tests.functional.conftest import System
-from tests.functional.salad_side import report
 from tests.support.factories import NOW, a_job, later
+from tests.support.salad_side import report
+from tests.support.system import System
 
 ERROR = JobError(code=JobErrorCode.MEDIA_CORRUPT, message="m", stage="s", retryable=False)
 

@@ -13,10 +13,10 @@ from standardwebhooks.webhooks import WebhookVerificationError as StandardRefusa
 from svix.webhooks import Webhook as SvixWebhook
 from svix.webhooks import WebhookVerificationError as SvixRefusal
 
-from tests.functional.conftest import System
-from tests.functional.salad_side import file_stands, result, webhook
 from tests.support.functions import API_KEY, CALLBACK_SECRET, CLIENTS
+from tests.support.salad_side import file_stands, result, webhook
 from tests.support.scripted_server import Answer, Received
+from tests.support.system import System
 
 NEW_SECRET = "whsec_" + base64.b64encode(b"the-secret-after-the-rotation-01").decode()
 Verify = Callable[[str, bytes, Mapping[str, str]], Any]

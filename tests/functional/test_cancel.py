@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
-from tests.functional.conftest import System
-from tests.functional.salad_side import file_stands, report, result, webhook
 from tests.support.fake_salad import SALAD_JOB_ID
 from tests.support.functions import API_KEY, OTHER_KEY, Reply
+from tests.support.salad_side import file_stands, report, result, webhook
 from tests.support.scripted_server import Answer
+from tests.support.system import System
 
 
 def cancel(system: System, job: dict[str, Any], *, key: str = API_KEY) -> Reply:

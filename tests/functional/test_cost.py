@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from avatar_jobs.adapters.sqlite_store import SqliteJobStore, SqliteSnapshotArchive, SqliteTickState
-from tests.functional.conftest import System
-from tests.functional.salad_side import file_stands, report, result, webhook
+from tests.support.salad_side import file_stands, report, result, webhook
+from tests.support.system import System
 
 
 def test_an_undisturbed_life_takes_one_salad_call_two_reads_and_seven_writes(

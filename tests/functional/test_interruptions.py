@@ -6,11 +6,10 @@ import pytest
 
 from avatar_jobs.adapters.sqlite_store import SqliteJobStore
 from avatar_jobs.domain.errors import StorageUnavailableError
-from tests.functional.conftest import System
-from tests.functional.salad_side import file_stands, result, webhook
-from tests.functional.test_tick import attempts_sent
 from tests.support.factories import a_job
+from tests.support.salad_side import attempts_sent, file_stands, result, webhook
 from tests.support.scripted_server import Answer
+from tests.support.system import System
 
 
 def refuse_writes(monkeypatch: pytest.MonkeyPatch, *job_ids: str) -> list[str]:

@@ -7,9 +7,9 @@ from urllib.parse import urlencode
 import pytest
 
 from avatar_jobs.services.intake import admission
-from tests.functional.conftest import System
-from tests.functional.salad_side import file_stands, result, webhook
 from tests.support.functions import API_KEY, OTHER_KEY, Reply
+from tests.support.salad_side import file_stands, result, webhook
+from tests.support.system import System
 
 
 def listed(system: System, *, key: str = API_KEY, **query: Any) -> Reply:

@@ -1,67 +1,19 @@
 """./ops jobs: what operators find, what they may change, and that the next tick does it."""
 
-import io
 import json
-import os
-import sys
-from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
-from unittest import mock
 
 import pytest
 
-from infra.ops.jobs.command import run
 from infra.ops.jobs.reading import PAGE
-from tests.functional.conftest import System
-from tests.functional.salad_side import file_stands, report, result, webhook
 from tests.support.factories import a_job, later
 from tests.support.functions import API_KEY, OTHER_KEY, WEBHOOK_SECRET
+from tests.support.operators import QUERY, Command, document, submitted, succeeded
+from tests.support.salad_side import report, webhook
 from tests.support.scripted_server import Answer
+from tests.support.system import System
 
 ROOT = Path(__file__).parents[2]
-QUERY = "X-Amz-Signature=0123456789abcdef"
-
-Command = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def jobs(system: System, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Command:
-    """Runs a command with nothing but the store's settings (and others by name); gives code, output, error output."""
-
-    def call(*arguments: str, answer: str = "", also: tuple[str, ...] = ()) -> tuple[int, str, str]:
-        wanted = {name: system.environment[name] for name in ("STORE", "SQLITE_PATH", *also)}
-        monkeypatch.setattr(sys, "stdin", io.StringIO(answer))
-        capsys.readouterr()
-        with mock.patch.dict(os.environ, wanted):
-            code = run(arguments)
-        written = capsys.readouterr()
-        return code, written.out, written.err
-
-    return call
-
-
-def document(jobs: Command, *arguments: str, also: tuple[str, ...] = ()) -> Any:
-    """The JSON document of a command that succeeds."""
-    code, out, _ = jobs(*arguments, "--json", also=also)
-    assert code == 0, out
-    return json.loads(out)
-
-
-def submitted(system: System, *, key: str = API_KEY, headers: Mapping[str, str] | None = None, **changes: Any) -> Any:
-    """A job with a callback and a signed video URL."""
-    body = system.body(webhook_url=f"{system.app.url}/done?token=of-the-app", **changes)
-    body["video_url"] += f"?{QUERY}"
-    return system.submit(body, key=key, headers=headers).json
-
-
-def succeeded(system: System) -> Any:
-    """A job that is done, its app told."""
-    job = submitted(system)
-    file_stands(system)
-    webhook(system, job, result(job))
-    assert system.read(job["id"]).json["webhook"]["state"] == "delivered"
-    return job
 
 
 def test_show_tells_what_is_stored_and_no_query_of_a_url_and_no_metadata(system: System, jobs: Command) -> None:

@@ -6,12 +6,9 @@ from unittest import mock
 
 import pytest
 
-from tests.functional.conftest import System
-from tests.functional.test_operator_commands import Command, document, jobs, submitted
-from tests.support.operators import ops
+from tests.support.operators import Command, document, ops, submitted
+from tests.support.system import System
 from tests.support.waiting import eventually
-
-__all__ = ["jobs"]  # the fixture
 
 
 def process(system: System, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:

@@ -6,11 +6,10 @@ from typing import Any
 import pytest
 
 from avatar_jobs.domain.job.model import RETENTION_SEC
-from tests.functional.conftest import System
-from tests.functional.salad_side import file_stands, report, result, webhook
-from tests.functional.test_tick import attempts_sent
 from tests.support.fake_salad import SALAD_JOB_ID, problem
+from tests.support.salad_side import attempts_sent, file_stands, report, result, webhook
 from tests.support.scripted_server import Answer
+from tests.support.system import System
 
 
 def running(system: System, **changes: Any) -> dict[str, Any]:

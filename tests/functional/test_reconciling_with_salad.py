@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from tests.contract.salad_sim_driver import NAMES, Simulator, group_body, simulator
-from tests.functional.conftest import System
 from tests.support import fake_worker
+from tests.support.salad_sim import NAMES, Simulator, group_body, simulator
 from tests.support.scripted_server import Answer, scripted_server
+from tests.support.system import System
 from tests.support.waiting import eventually
 
 UNKNOWN_SEC = 65  # a dispatch whose answer was lost is looked for after 60 s

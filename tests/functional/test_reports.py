@@ -3,9 +3,9 @@
 import pytest
 
 from avatar_jobs.protocol import signatures
-from tests.functional.conftest import System
-from tests.functional.salad_side import file_stands, report, result, webhook
 from tests.support.functions import TOKEN_SECRET
+from tests.support.salad_side import file_stands, report, result, webhook
+from tests.support.system import System
 
 
 def test_reports_move_status_phase_and_progress_and_say_what_time_is_left(system: System) -> None:

@@ -7,15 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.functional.conftest import System
-from tests.functional.test_operator_commands import Command, jobs, submitted, succeeded
-from tests.support.operators import ops
+from tests.support.operators import Command, ops, submitted, succeeded
+from tests.support.system import System
 
 ROOT = Path(__file__).parents[2]
 RUNBOOK = (ROOT / "docs" / "runbook.md").read_text()
 FLOWING = re.sub(r"\s+", " ", RUNBOOK)
-
-__all__ = ["jobs"]  # the fixture
 
 
 def commands() -> list[list[str]]:

@@ -7,62 +7,11 @@ from typing import Any
 import pytest
 
 from avatar_jobs.domain.errors import AvatarError
-from tests.functional.conftest import System
-from tests.functional.salad_side import report
 from tests.support.fake_salad import problem
-from tests.support.functions import API_KEY
+from tests.support.salad_side import report
+from tests.support.scaling import group, health, minute, patches, salad_has
 from tests.support.scripted_server import Answer
-
-GROUPS = [
-    {"name": "avatar-3060", "fixed": True, "warm_seconds": 60},
-    {"name": "avatar-3080", "min": 0, "max": 19, "warm_seconds": 45},
-]
-
-
-def group(name: str, replicas: int, running: int | None = None, **changes: Any) -> dict[str, Any]:
-    """A container group as `GET queue` shows it."""
-    running = replicas if running is None else running
-    counts = {
-        "allocating_count": replicas - running,
-        "creating_count": 0,
-        "running_count": running,
-        "stopping_count": 0,
-    }
-    state = {"status": "running", "instance_status_counts": counts}
-    resources = {"gpu_classes": ["class-3080"]}
-    container = {"resources": resources, "priority": "high"}
-    return {"name": name, "replicas": replicas, "current_state": state, "container": container, **changes}
-
-
-def salad_has(system: System, waiting: int | None, *groups: dict[str, Any]) -> None:
-    """What Salad tells of the queue from now on."""
-    told = {"name": "jobs", "current_queue_length": waiting, "container_groups": list(groups)}
-    system.salad.queue = Answer(200, json.dumps(told).encode())
-
-
-def patches(system: System) -> list[tuple[str, Any]]:
-    """The replicas that were asked for, in order."""
-    calls = [call for call in system.salad.received if call.method == "PATCH"]
-    return [(call.path.rsplit("/", 1)[1], json.loads(call.body)["replicas"]) for call in calls]
-
-
-def health(system: System) -> Any:
-    """GETs health."""
-    return system.function("job_status").call("GET", "/v1/avatar/health", headers={"X-Internal-API-Key": API_KEY}).json
-
-
-@pytest.fixture
-def scaled(system: System) -> System:
-    """A control plane that scales one group beside a fixed one."""
-    system.environment |= {"SCALE_GROUPS": json.dumps(GROUPS)}
-    salad_has(system, 0, group("avatar-3060", 1), group("avatar-3080", 0))
-    return system
-
-
-def minute(system: System) -> None:
-    """Lets a minute pass and ticks."""
-    system.move_clock(60)
-    assert system.tick().json["lease"] == "held"
+from tests.support.system import System
 
 
 def test_a_queue_raises_the_fleet_at_once_and_only_what_changes_is_sent(scaled: System) -> None:

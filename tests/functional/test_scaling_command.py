@@ -5,11 +5,9 @@ from pathlib import Path
 
 from PIL import Image
 
-from tests.functional.conftest import System
-from tests.functional.test_scaling import group, minute, salad_has, scaled
 from tests.support.operators import ops
-
-__all__ = ["scaled"]  # the fixture
+from tests.support.scaling import group, minute, salad_has
+from tests.support.system import System
 
 
 def explain(system: System, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.functional.conftest import System
+from tests.support.system import System
 
 
 @pytest.fixture(params=["nobody listens", "accepts and never answers"])

@@ -4,10 +4,10 @@ import json
 
 import pytest
 
-from tests.functional.conftest import System
 from tests.support.fake_salad import SALAD_JOB_ID
 from tests.support.functions import OTHER_KEY
 from tests.support.scripted_server import Answer
+from tests.support.system import System
 
 
 def test_an_accepted_job_is_sent_to_salad_once_with_our_ids_in_metadata_and_input(system: System) -> None:

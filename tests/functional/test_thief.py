@@ -3,7 +3,7 @@
 import base64
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,21 +19,12 @@ from standardwebhooks.webhooks import Webhook
 from infra.local.stack.environments import worker_environment
 from infra.local.stack.plan import Plan, choose_ports, draw_credentials
 from infra.local.stack.settings import read_settings
-from tests.contract.b2_sim_server import APP_KEY, BUCKET, KEY_ID, RunningB2, running_b2_sim
-from tests.functional.conftest import System
-from tests.functional.salad_side import report
-from tests.functional.test_upload_keys import end_the_job, key_maker, keyed, sent_input
+from tests.support.b2_sim import APP_KEY, BUCKET, KEY_ID, RunningB2
 from tests.support.functions import API_KEY, OTHER_KEY, PREFIX, WEBHOOK_SECRET, Reply
+from tests.support.salad_side import report
+from tests.support.system import System
+from tests.support.upload_keys import end_the_job, key_maker, sent_input
 from tests.support.waiting import eventually
-
-__all__ = ["keyed"]  # the fixture
-
-
-@pytest.fixture
-def b2(tmp_path: Path) -> Iterator[RunningB2]:
-    """A storage account."""
-    with running_b2_sim(tmp_path / "b2") as running:
-        yield running
 
 
 @dataclass

@@ -2,14 +2,9 @@
 
 import json
 
-from tests.functional.conftest import System
-from tests.functional.salad_side import file_stands, report, result, webhook
+from tests.support.salad_side import attempts_sent, file_stands, report, result, webhook
 from tests.support.scripted_server import Answer
-
-
-def attempts_sent(system: System) -> list[int]:
-    """The attempt number of every job that Salad was sent."""
-    return [json.loads(call.body)["metadata"]["attempt"] for call in system.salad.sent]
+from tests.support.system import System
 
 
 def test_a_tick_with_nothing_to_do_does_nothing(system: System) -> None:

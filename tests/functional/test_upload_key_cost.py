@@ -1,25 +1,14 @@
 """What a job's storage keys cost: two writes and one read after the end, and one call of B2 to make, one to delete."""
 
 from collections import Counter
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from avatar_jobs.adapters.sqlite_store import SqliteJobStore
-from tests.contract.b2_sim_server import RunningB2, running_b2_sim
-from tests.functional.conftest import System
-from tests.functional.test_upload_keys import end_the_job, job_keys, keyed
-
-__all__ = ["keyed"]  # the fixture
-
-
-@pytest.fixture
-def b2(tmp_path: Path) -> Iterator[RunningB2]:
-    """A storage account."""
-    with running_b2_sim(tmp_path / "b2") as running:
-        yield running
+from tests.support.b2_sim import RunningB2
+from tests.support.system import System
+from tests.support.upload_keys import end_the_job, job_keys
 
 
 def test_a_key_costs_one_call_to_make_and_one_to_delete_beside_the_authorization_of_an_instance(

@@ -2,7 +2,6 @@
 
 import logging
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,24 +11,15 @@ import requests
 from b2sdk.v3.exception import B2Error
 
 from avatar_jobs.domain.errors import ProviderError
-from tests.contract.b2_sim_server import APP_KEY, RunningB2, running_b2_sim
-from tests.functional.conftest import System
-from tests.functional.test_upload_keys import job_keys, key_maker, keyed
+from tests.support.b2_sim import APP_KEY, RunningB2, running_b2_sim
 from tests.support.fake_salad import problem
 from tests.support.functions import API_KEY
 from tests.support.scripted_server import Answer, scripted_server
+from tests.support.system import System
+from tests.support.upload_keys import job_keys, key_maker
 from tests.support.waiting import eventually
 
-__all__ = ["keyed"]  # the fixture
-
 JOB_ID = "0" * 32
-
-
-@pytest.fixture
-def b2(tmp_path: Path) -> Iterator[RunningB2]:
-    """A storage account."""
-    with running_b2_sim(tmp_path / "b2") as running:
-        yield running
 
 
 def test_a_key_ends_by_itself_at_its_time(b2: RunningB2) -> None:

@@ -2,71 +2,19 @@
 
 import json
 import time
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
 
 import pytest
 from b2sdk.v3.exception import B2Error
 
-from avatar_jobs.adapters.b2_upload_keys import B2UploadKeys
-from tests.contract.b2_sim_server import APP_KEY, BUCKET, KEY_ID, REGION, RunningB2, running_b2_sim
-from tests.functional.conftest import System
-from tests.functional.salad_side import SIZE, report, result, webhook
+from tests.support.b2_sim import APP_KEY, BUCKET, RunningB2
 from tests.support.fake_salad import problem
 from tests.support.functions import PREFIX
+from tests.support.salad_side import SIZE, result, webhook
 from tests.support.scripted_server import Answer
+from tests.support.system import System
+from tests.support.upload_keys import end_the_job, job_keys, sent_input
 
 EXPIRES_SEC = 3600 + 1800 + 900  # the default time-outs and 15 minutes
-
-
-@pytest.fixture
-def b2(tmp_path: Path) -> Iterator[RunningB2]:
-    """A storage account."""
-    with running_b2_sim(tmp_path / "b2") as running:
-        yield running
-
-
-@pytest.fixture
-def keyed(system: System, b2: RunningB2) -> System:
-    """The control plane with a key for each attempt."""
-    system.environment |= {
-        "WORKER_UPLOAD_KEYS": "per_job",
-        "B2_MINT_KEY_ID": KEY_ID,
-        "B2_MINT_APP_KEY": APP_KEY,
-        "B2_API_URL": b2.origin,
-        "B2_KEY_ID": KEY_ID,
-        "B2_APP_KEY": APP_KEY,
-        "B2_BUCKET_NAME": BUCKET,
-        "B2_S3_ENDPOINT": b2.origin,
-        "B2_REGION": REGION,
-    }
-    return system
-
-
-def key_maker(b2: RunningB2, mint_sec: float = 5.0, origin: str | None = None) -> B2UploadKeys:
-    """What makes the keys, without a function around it. origin: of another B2 than this one."""
-    return B2UploadKeys(
-        api_url=origin or b2.origin,
-        key_id=KEY_ID,
-        app_key=APP_KEY,
-        bucket=BUCKET,
-        prefix=PREFIX,
-        mint_sec=mint_sec,
-        revoke_sec=mint_sec,
-        clock=time.monotonic,
-    )
-
-
-def sent_input(system: System, number: int = -1) -> dict[str, Any]:
-    """What Salad was given."""
-    given: dict[str, Any] = json.loads(system.salad.sent[number].body)["input"]
-    return given
-
-
-def job_keys(b2: RunningB2) -> list[dict[str, Any]]:
-    """The account's keys but the first."""
-    return [key for key in b2.state()["keys"] if key["name"].startswith("avatar-")]
 
 
 def test_the_worker_gets_a_key_for_its_own_outputs_until_the_credentials_end(keyed: System, b2: RunningB2) -> None:
@@ -154,19 +102,6 @@ def test_a_lost_answer_keeps_its_key_since_a_worker_may_have_it(keyed: System, b
     assert stored is not None
     assert stored.job.upload_key_ids == tuple(key["id"] for key in job_keys(b2))
     assert len(stored.job.upload_key_ids) == 1
-
-
-def end_the_job(system: System) -> dict[str, Any]:
-    """A job that was sent, reported, and is cancelled by its app and its worker's silence."""
-    job: dict[str, Any] = system.submit().json
-    report(system, job)
-    system.function("job_status").call(
-        "DELETE", f"/v1/avatar/jobs/{job['id']}", headers={"X-Internal-API-Key": "key-of-studio-0123456789"}
-    )
-    system.salad.set_job("cancelled", job_id=job["id"], attempt=1)
-    system.tick()
-    assert system.read(job["id"]).json["status"] == "cancelled"
-    return job
 
 
 def test_the_key_dies_with_its_job(keyed: System, b2: RunningB2) -> None:

@@ -12,8 +12,8 @@ from avatar_jobs.adapters.scheduler_waker import SchedulerWaker
 from avatar_jobs.domain.errors import ProviderError
 from avatar_jobs.services.intake.tick_trigger import TickTrigger
 from infra.local.ports import reserved_port
-from tests.functional.conftest import System
 from tests.support.scripted_server import Answer, ScriptedServer, scripted_server
+from tests.support.system import System
 from tests.support.waiting import eventually
 
 JOB = "projects/p/locations/l/jobs/tick"

@@ -7,11 +7,11 @@ import pytest
 
 from avatar_jobs.domain.errors import PERMANENT_JOB_ERRORS, JobErrorCode
 from avatar_jobs.protocol import signatures
-from tests.functional.conftest import System
-from tests.functional.salad_side import file_stands, report, result, webhook
 from tests.support.fake_salad import SALAD_JOB_ID
 from tests.support.functions import BUCKET, CALLBACK_SECRET, PREFIX, WEBHOOK_SECRET
+from tests.support.salad_side import file_stands, report, result, webhook
 from tests.support.scripted_server import Answer
+from tests.support.system import System
 
 
 def test_a_verified_success_ends_the_job_with_link_metrics_and_signed_callback(system: System) -> None:

@@ -24,6 +24,8 @@ from gpu_worker.ports import StorageFault, StoredFile
 from gpu_worker.run.pipeline import Equipment, Limits
 from gpu_worker.run.run_job import JobRunner
 from gpu_worker.wire import UploadKey, read_job
+from tests.support.node_metadata import FakeMetadata
+from tests.support.worker_process import B2_KEYS, Process, Worker
 
 VERSIONS = {"gpu_worker": "0.1.0", "ffmpeg": "6.0"}
 ROOT = Path(__file__).parents[3]
@@ -287,3 +289,35 @@ def inspector(tmp_path) -> Inspector:
 def storage_fault():
     """Makes the fault that a storage raises."""
     return lambda is_final: StorageFault("refused", is_final=is_final)
+
+
+@pytest.fixture
+def start(tmp_path):
+    """Starts workers that end with the test."""
+    started = []
+
+    def begin(**settings):
+        started.append(Worker(tmp_path / "work", **settings))
+        return started[-1]
+
+    yield begin
+    for process in started:
+        process.close()
+
+
+@pytest.fixture
+def b2(tmp_path):
+    """A storage simulator; gives its origin."""
+    directory = tmp_path / "b2"
+    directory.mkdir()
+    process = Process("infra.local.b2_sim", B2_KEYS | {"DATA_DIR": str(directory)}, stream="stdout")
+    yield f"http://127.0.0.1:{process.event('b2_sim_ready')['port']}"
+    process.close()
+
+
+@pytest.fixture
+def metadata() -> Iterator[FakeMetadata]:
+    """The metadata service of one node."""
+    fake = FakeMetadata()
+    yield fake
+    fake.close()

@@ -1,5 +1,7 @@
 """What the tests of media share: an engine that counts, and the two ways in which a run may end."""
 
+import hashlib
+
 from gpu_worker.engines.preview import PreviewEngine
 from tests.functional.gpu_worker.clips_more import TOOLS
 from tests.functional.gpu_worker.verdict_table import TABLE
@@ -48,3 +50,28 @@ def assert_right(rig, inspector, answer, size, frames, audio_sec):
         assert [stream.get(f"color_{name}") for name in ("space", "transfer", "primaries", "range")] == [
             "bt709", "bt709", "bt709", "tv",
         ]  # fmt: skip
+
+
+def assert_promised(rig, inspector, answer, size, frames, audio_sec):
+    """Checks answer, stored file and sidecar against each other and the promise."""
+    assert (answer.http_status, answer.body["status"]) == (200, "ok"), (answer.body, rig.stream.getvalue())
+    streams = inspector.streams(rig.output())
+    video, audio = streams["video"], streams["audio"]
+    assert (int(video["nb_read_frames"]), video["r_frame_rate"], video["avg_frame_rate"]) == (frames, "25/1", "25/1")
+    assert (video["codec_name"], video["pix_fmt"]) == ("h264", "yuv420p")
+    assert (video["width"], video["height"]) == size
+    assert video.get("sample_aspect_ratio", "1:1") == "1:1"
+    assert abs(float(video["duration"]) - frames / 25) <= 0.04
+    assert (audio["codec_name"], audio["sample_rate"]) == ("aac", "48000")
+    assert abs(float(audio["duration"]) - audio_sec) <= 0.05
+    assert answer.body["output"] == {
+        "bucket": "bucket",
+        "key": "musetalk/outputs/job-1.mp4",
+        "size_bytes": len(rig.output()),
+        "sha1": hashlib.sha1(rig.output()).hexdigest(),
+        "duration_sec": frames / 25,
+        "width": size[0],
+        "height": size[1],
+        "fps": 25,
+        "frames": frames,
+    }

@@ -9,8 +9,8 @@ import pytest
 from botocore.config import Config
 
 from gpu_worker.run.pipeline import Limits
-from tests.contract.b2_sim_server import APP_KEY, BUCKET, KEY_ID, REGION, running_b2_sim
 from tests.functional.gpu_worker.media_checks import CountingEngine, assert_right, assert_verdict
+from tests.support.b2_sim import APP_KEY, BUCKET, KEY_ID, REGION, running_b2_sim
 
 HTML = b"<!doctype html><html><body>Sign in</body></html>"
 

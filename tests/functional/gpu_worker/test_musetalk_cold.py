@@ -16,8 +16,8 @@ from gpu_worker.engines.musetalk import cold
 from gpu_worker.engines.musetalk.cold import MuseTalkCold
 from gpu_worker.engines.musetalk.cold_run import ColdSettings
 from gpu_worker.engines.port import EngineNotAllowed, HopelessHardware
-from tests.functional.gpu_worker.conftest import TOOLS
-from tests.functional.gpu_worker.test_videos import assert_promised
+from tests.functional.gpu_worker.clips_more import TOOLS
+from tests.functional.gpu_worker.media_checks import assert_promised
 from tests.support.waiting import eventually
 
 FAKE = Path(__file__).parents[2] / "support" / "fake_musetalk"

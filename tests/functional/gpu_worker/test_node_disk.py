@@ -9,11 +9,9 @@ import pytest
 
 from gpu_worker.domain.failures import DiskFullError
 from gpu_worker.node.disk import require_free
-from tests.functional.gpu_worker.test_node_process import metadata
-from tests.functional.gpu_worker.test_process import B2_KEYS, b2, http, start
 from tests.support.waiting import eventually
+from tests.support.worker_process import B2_KEYS, http
 
-__all__ = ["b2", "metadata", "start"]  # fixtures
 KIB = 1024
 # From nothing to more than a run writes; where the disk fills up in between depends on the encoder.
 ROOM = [0, 8, 24, 48, 80, 120, 160, 200, 240, 280, 320, 360, 400, 450, 500, 600, 800, 1500]

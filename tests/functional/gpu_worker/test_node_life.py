@@ -5,12 +5,10 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from tests.functional.gpu_worker.test_node_process import fake_musetalk, metadata
-from tests.functional.gpu_worker.test_process import B2_KEYS, Process, b2, start
 from tests.support.processes import descendants, is_alive
 from tests.support.waiting import eventually
+from tests.support.worker_process import B2_KEYS, Process, fake_musetalk
 
-__all__ = ["b2", "metadata", "start"]  # fixtures
 GRACE_SEC = 8.0  # promised in docs/worker.md
 
 

@@ -1,81 +1,15 @@
 """Guards the worker as its node sees it: price, readiness, cure, giving up, drain, with real processes."""
 
-import json
 import os
-import shutil
 import signal
-import sys
 import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-import pytest
-
-from tests.functional.gpu_worker.test_process import B2_KEYS, b2, start, tools_of
 from tests.support.processes import descendants, is_alive
 from tests.support.waiting import eventually
-
-__all__ = ["b2", "start"]  # fixtures
-FAKE = Path(__file__).parents[2] / "support" / "fake_musetalk"
-
-
-class FakeMetadata:
-    """Salad's instance metadata service: remembers what it is told, and says ready as its probe of /hc last found."""
-
-    def __init__(self) -> None:
-        self.costs: list[int] = []
-        self.reasons: list[str] = []
-        self.headers: list[str | None] = []
-        self.is_ready = True
-        self.is_broken = False
-        fake = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def log_message(self, *_args):
-                """Keeps quiet."""
-
-            def do_GET(self):
-                self.reply(200, {"ready": fake.is_ready, "started": True})
-
-            def do_PUT(self):
-                fake.costs.append(self.body()["deletion_cost"])
-                self.reply(204, None)
-
-            def do_POST(self):
-                fake.reasons.append(self.body()["reason"])
-                self.reply(204, None)
-
-            def body(self):
-                return json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-
-            def reply(self, status, content):
-                fake.headers.append(self.headers.get("Metadata"))
-                data = json.dumps(content).encode() if content is not None else b""
-                self.send_response(500 if fake.is_broken else status)
-                self.send_header("Content-Length", str(len(data)))
-                self.end_headers()
-                self.wfile.write(data)
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05})
-        self._thread.start()
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
-
-
-@pytest.fixture
-def metadata() -> Iterator[FakeMetadata]:
-    """The metadata service of one node."""
-    fake = FakeMetadata()
-    yield fake
-    fake.close()
+from tests.support.worker_process import B2_KEYS, fake_musetalk, tools_of
 
 
 class Health(threading.Thread):
@@ -147,14 +81,6 @@ def test_a_cure_ends_when_salad_has_seen_it(start, metadata):
     eventually(lambda: worker.get("/hc")[0] == 503)
     metadata.is_ready = False  # as the probe finds it
     worker.event("readiness_cure_ended", outcome="seen")
-
-
-def fake_musetalk(tmp_path, fault) -> dict[str, str]:
-    """The settings of a worker whose MuseTalk fails so."""
-    checkout = tmp_path / "checkout"
-    shutil.copytree(FAKE, checkout)
-    (checkout / "fault").write_text(fault)
-    return {"ENGINE": "musetalk_cold", "MUSETALK_WORKDIR": str(checkout), "MUSETALK_PYTHON": sys.executable}
 
 
 def test_hopeless_hardware_is_given_back_and_takes_no_job_any_more(start, b2, rig, site, metadata, tmp_path):

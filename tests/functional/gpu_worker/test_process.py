@@ -1,125 +1,16 @@
 """Guards the worker as a process: start, refusals, HTTP answers, the real b2sdk, and how it ends."""
 
 import json
-import os
 import signal
 import socket
-import subprocess
-import sys
 import threading
-import time
-import urllib.error
-import urllib.request
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 
 from tests.support.processes import await_end
 from tests.support.waiting import eventually
-
-ROOT = Path(__file__).parents[3]
-B2_KEYS = {"B2_KEY_ID": "004key", "B2_APP_KEY": "app-key-secret", "B2_BUCKET_NAME": "avatar-outputs"}
-
-
-class Process:
-    """A child whose JSON lines on one stream are collected by a thread."""
-
-    def __init__(self, module, environment, stream="stderr"):
-        pipes = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, stream: subprocess.PIPE}
-        path = {"PATH": os.environ["PATH"]}
-        self.child = subprocess.Popen([sys.executable, "-m", module], cwd=ROOT, env=path | environment, **pipes)
-        self.lines = []
-        self._thread = threading.Thread(target=self._collect, args=(getattr(self.child, stream),))
-        self._thread.start()
-
-    def _collect(self, pipe):
-        with pipe:
-            for line in pipe:
-                self.lines.append(json.loads(line))
-
-    def event(self, name, **fields):
-        """Waits for an event with these fields."""
-        wanted = {"event": name} | fields
-
-        def found():
-            return [line for line in list(self.lines) if wanted.items() <= line.items()]
-
-        eventually(lambda: found() or self.child.poll() is not None)
-        assert found(), self.lines
-        return found()[0]
-
-    def close(self):
-        if self.child.poll() is None:
-            self.child.kill()
-        self.child.wait(10)
-        self._thread.join(10)
-
-
-class Worker(Process):
-    """A worker that listens."""
-
-    def __init__(self, work_dir, **settings):
-        super().__init__("gpu_worker", {"PORT": "0", "REHEARSAL_MODE": "true", "WORK_DIR": str(work_dir)} | settings)
-        self.url = f"http://127.0.0.1:{self.event('listening')['port']}"
-
-    def get(self, path):
-        """Gives status, body and seconds."""
-        begin = time.monotonic()
-        status, body = http("GET", f"{self.url}{path}")
-        return status, body, time.monotonic() - begin
-
-    def generate(self, job):
-        data = job if isinstance(job, bytes) else json.dumps(job).encode()
-        return http("POST", f"{self.url}/generate", data)
-
-
-def http(method, url, data=None):
-    request = urllib.request.Request(url, data, {"Content-Type": "application/json"}, method=method)
-    try:
-        with urllib.request.urlopen(request, timeout=60) as response:
-            return response.status, json.loads(response.read())
-    except urllib.error.HTTPError as error:
-        with error:
-            return error.code, json.loads(error.read())
-
-
-def tools_of(pid):
-    """Gives the process ids of the ffmpeg children of a process."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                parent = int((entry / "stat").read_text().rsplit(")", 1)[1].split()[1])
-                if parent == pid and b"ffmpeg" in (entry / "cmdline").read_bytes():
-                    found.append(int(entry.name))
-            except OSError:
-                continue
-    return found
-
-
-@pytest.fixture
-def start(tmp_path):
-    """Starts workers that end with the test."""
-    started = []
-
-    def begin(**settings):
-        started.append(Worker(tmp_path / "work", **settings))
-        return started[-1]
-
-    yield begin
-    for process in started:
-        process.close()
-
-
-@pytest.fixture
-def b2(tmp_path):
-    """A storage simulator; gives its origin."""
-    directory = tmp_path / "b2"
-    directory.mkdir()
-    process = Process("infra.local.b2_sim", B2_KEYS | {"DATA_DIR": str(directory)}, stream="stdout")
-    yield f"http://127.0.0.1:{process.event('b2_sim_ready')['port']}"
-    process.close()
+from tests.support.worker_process import B2_KEYS, Process, tools_of
 
 
 def test_a_job_goes_from_http_to_the_bucket_through_the_real_b2sdk(start, b2, rig, site):

@@ -9,7 +9,7 @@ import pytest
 
 from gpu_worker.engines.preview import PreviewEngine
 from gpu_worker.transfer.sidecar import as_record
-from tests.functional.gpu_worker.conftest import TOOLS
+from tests.functional.gpu_worker.clips_more import TOOLS
 
 MP4, SIDECAR = "musetalk/outputs/job-1.mp4", "musetalk/outputs/job-1.json"
 

@@ -4,10 +4,10 @@ import json
 from typing import Any
 
 from avatar_jobs.protocol import signatures
-from tests.functional.conftest import System
 from tests.support.fake_salad import SALAD_JOB_ID
 from tests.support.functions import BUCKET, PREFIX, TOKEN_SECRET, WEBHOOK_SECRET, Reply
 from tests.support.scripted_server import Answer
+from tests.support.system import System
 
 SIZE = 123_456
 
@@ -56,3 +56,8 @@ def file_stands(system: System, size: int = SIZE) -> None:
     """From now on the bucket has the file."""
     system.bucket.default = Answer(200, b"", {"Content-Type": "video/mp4"})
     system.bucket.default = Answer(200, b"x" * size, {"Content-Type": "video/mp4"})
+
+
+def attempts_sent(system: System) -> list[int]:
+    """The attempt number of every job that Salad was sent."""
+    return [json.loads(call.body)["metadata"]["attempt"] for call in system.salad.sent]
