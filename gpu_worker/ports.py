@@ -1,4 +1,4 @@
-"""The ports of a run: what it needs of object storage, and of the way to the control plane."""
+"""The ports of a run: object storage, and reports to the control plane."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,8 +10,8 @@ from gpu_worker.wire import ReportAnswer
 
 @dataclass(frozen=True)
 class StoredFile:
-    """What the storage says of a file. sha1: None where it does not know it; record: the text that was stored with it,
-    None when there was none."""
+    """A file as the storage describes it. sha1: None where the storage does not know it; record: the text that was
+    stored with the file, None when there is none."""
 
     size_bytes: int
     sha1: str | None
@@ -19,7 +19,7 @@ class StoredFile:
 
 
 class StorageFault(Exception):  # noqa: N818  a fault of the storage or the way to it
-    """A storage call failed. is_final: the key or the bucket is refused, which another node cannot mend."""
+    """A storage call that failed. is_final: the key or the bucket is refused, so another node would fail as well."""
 
     def __init__(self, what: str, *, is_final: bool) -> None:
         super().__init__(what)
@@ -28,7 +28,7 @@ class StorageFault(Exception):  # noqa: N818  a fault of the storage or the way 
 
 @dataclass(frozen=True)
 class NewFile:
-    """A local file and what it becomes. record: a short text that is stored with it and comes back with look_up."""
+    """A local file to be stored under a key. record: a short text that is stored with it, and that look_up returns."""
 
     path: Path
     key: str
@@ -39,7 +39,7 @@ class NewFile:
 
 
 class OutputStorage(Protocol):
-    """One bucket, reached with one key. Calls raise StorageFault."""
+    """One bucket, reached with one key. Each call raises StorageFault."""
 
     @property
     def bucket(self) -> str:
@@ -47,29 +47,29 @@ class OutputStorage(Protocol):
         ...
 
     def put(self, file: NewFile, on_bytes: Callable[[int], None]) -> StoredFile:
-        """Stores a file; gives what the storage said it stored."""
+        """Stores a file; returns the storage's description of it. on_bytes: called with the bytes sent so far."""
         ...
 
     def look_up(self, key: str) -> StoredFile | None:
-        """Gives what lies under a key, None when nothing does."""
+        """Returns the file under a key, None when there is none."""
         ...
 
     def file_url(self, key: str) -> str:
-        """Gives the plain download URL of a key."""
+        """Returns the plain download URL of a key."""
         ...
 
     def close(self) -> None:
-        """Gives connections and threads back, at once; no call comes afterwards."""
+        """Releases connections and threads without waiting; no call may follow."""
         ...
 
 
 class ReportFault(Exception):  # noqa: N818  a fault of the way, never of the run
-    """A report that did not arrive, or an answer that makes no sense."""
+    """A report that did not arrive, or whose answer cannot be read."""
 
 
 class SendReport(Protocol):
-    """Delivers one report; raises ReportFault."""
+    """Sends one report; raises ReportFault."""
 
     def __call__(self, report: dict[str, Any]) -> ReportAnswer:
-        """Sends it and gives the answer."""
+        """Sends the report and returns the answer."""
         ...

@@ -178,7 +178,7 @@ class Settings:
 
 
 def read_settings(environment: Mapping[str, str]) -> Settings:
-    """Gives the settings; an empty variable counts as not set. Raises SettingsError that names all faults at once."""
+    """Returns the settings; an empty variable counts as not set. Raises SettingsError that names all faults at once."""
     reader = _Reader(environment)
     work_dir = Path(reader.optional("WORK_DIR") or Path(tempfile.gettempdir(), "avatar-video-worker"))
     engine = reader.read("ENGINE", _as_engine)
@@ -304,5 +304,5 @@ def _read_musetalk(reader: _Reader, work_dir: Path, *, is_needed: bool) -> MuseT
 
 
 def process_environment() -> Mapping[str, str]:
-    """Gives the environment of this process."""
+    """Returns the environment of this process."""
     return os.environ

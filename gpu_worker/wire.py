@@ -209,7 +209,7 @@ def _refused(faults: list[str]) -> JobError:
 
 
 def identity_of(body: Any) -> tuple[str | None, int | None]:
-    """Gives job id and attempt of a body that may be anything, as far as they can be read."""
+    """Returns job id and attempt of a body that may be anything, as far as they can be read."""
     fields = body if isinstance(body, dict) else {}
     job_id, attempt = fields.get("job_id"), fields.get("attempt")
     is_name = isinstance(job_id, str) and NAME.fullmatch(job_id)

@@ -1,1 +1,1 @@
-"""What touches the outside: HTTP, ffmpeg, object storage, scratch space and logs."""
+"""Everything that reaches outside the process: HTTP, ffmpeg, processes, object storage, scratch space and logs."""

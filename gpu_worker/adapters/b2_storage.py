@@ -1,4 +1,4 @@
-"""Backblaze B2 as output storage, through b2sdk, with time limits and retries of our own choosing."""
+"""Backblaze B2 as output storage, through b2sdk, with time limits and a limit on the number of requests."""
 
 import threading
 from collections.abc import Callable
@@ -29,18 +29,18 @@ from gpu_worker.wire import UploadKey
 CONNECT_SEC = 10.0  # three SYN retransmissions; b2sdk's own limit is 46 s
 SOCKET_SEC = 60.0  # each wait on the socket; B2 answers a whole part only when it has stored it
 # b2sdk retries data 20 times with pauses of up to 64 s: more than a run has. Requests, all of one run together:
-# authorise, find the bucket, two uploads with an upload URL each, one look, and room for a few retries of each.
+# authorise, find the bucket, two uploads with an upload URL each, one look-up, and room for a few retries of each.
 MAX_REQUESTS = 25
-RECORD = "avatar-sidecar"  # the name of a file's record among B2's own headers of the file
+RECORD = "avatar-sidecar"  # the name under which B2 keeps a file's record in the file's info headers
 FINAL_ERRORS = (AccessDenied, InvalidAuthToken, Unauthorized, RestrictedBucket, NonExistentBucket)
 
 
 class _AbandonedError(B2Error):  # type: ignore[misc]  # b2sdk has no types
-    """Ends b2sdk's retries: errors of its own kind pass through them, and this one is never retried."""
+    """Ends b2sdk's retries: b2sdk passes its own kind of error on, and never retries this one."""
 
 
 class _BoundedSession(requests.Session):
-    """Bounds each request in time and all of them in number, and stops when the run does. No proxies."""
+    """A session that limits the time of each request and the number of all, and stops with the run. Uses no proxy."""
 
     def __init__(self, is_stopped: Callable[[], bool]) -> None:
         super().__init__()
@@ -59,6 +59,8 @@ class _BoundedSession(requests.Session):
 
 
 class _Listener(AbstractProgressListener):  # type: ignore[misc]  # b2sdk has no types
+    """Passes b2sdk's progress on to a callback."""
+
     def __init__(self, on_bytes: Callable[[int], None]) -> None:
         super().__init__()
         self._on_bytes = on_bytes
@@ -71,8 +73,11 @@ class _Listener(AbstractProgressListener):  # type: ignore[misc]  # b2sdk has no
 
 
 class B2Storage:
-    """One bucket. key: whose endpoint is set (b2sdk takes a realm's name or a URL); download_url: overrides the
-    account's download host; is_stopped: looked at before each request."""
+    """One bucket at B2, reached with one key.
+
+    key: its endpoint is a URL or the name of one of b2sdk's realms, None for production; download_url: used in place of
+    the account's download host; is_stopped: checked before each request.
+    """
 
     def __init__(self, key: UploadKey, download_url: str | None, is_stopped: Callable[[], bool]) -> None:
         self.bucket = key.bucket
@@ -89,7 +94,7 @@ class B2Storage:
         self._opened: Bucket | None = None
 
     def put(self, file: NewFile, on_bytes: Callable[[int], None]) -> StoredFile:
-        """See the port. B2 compares the SHA-1 itself and refuses what does not fit."""
+        """See the port. B2 compares the SHA-1 itself and refuses a file that does not match."""
         try:
             version = self._bucket().upload_local_file(
                 local_file=str(file.path),
@@ -118,8 +123,8 @@ class B2Storage:
         return f"{host.rstrip('/')}/file/{self.bucket}/{key}"
 
     def close(self) -> None:
-        """See the port. b2sdk keeps a thread for each upload until the garbage collector comes by; changing the size of
-        its pool is its one way to end them, and waits for an upload that hangs, so a thread of ours does that."""
+        """See the port. b2sdk keeps its upload threads until its objects are garbage-collected. Changing the size of its
+        pool is the only way to end them earlier; that call waits for an upload that hangs, so it runs in a thread."""
         uploads = self._api.services.upload_manager
         other_size = uploads.get_thread_pool_size() + 1
         threading.Thread(target=uploads.set_thread_pool_size, args=(other_size,), daemon=True).start()
@@ -134,9 +139,9 @@ class B2Storage:
 
 
 def _stored(version: Any) -> StoredFile:
-    """Reads size and SHA-1 of a file version; B2 knows the SHA-1 of a large file only as a note of the uploader."""
+    """Reads size and SHA-1 of a file version; of a large file, B2 has only the SHA-1 that the uploader stated."""
     sha1 = version.get_content_sha1()
-    info = {name.lower(): text for name, text in version.file_info.items()}  # header names: any case may come back
+    info = {name.lower(): text for name, text in version.file_info.items()}  # header names may come back in any case
     return StoredFile(int(version.size), str(sha1) if sha1 else None, info.get(RECORD))
 
 

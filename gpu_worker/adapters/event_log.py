@@ -1,4 +1,4 @@
-"""Writes one JSON line an event to a stream, and turns what libraries log into such lines."""
+"""The log: one JSON line for each event, also for what libraries log."""
 
 import json
 import logging
@@ -14,7 +14,7 @@ MAX_LIBRARY_TEXT = 500  # characters of a library's message; tracebacks and dump
 
 @dataclass(frozen=True)
 class EventLog:
-    """Writes events with the fields it was bound to. clock: gives the time in UTC. Safe between threads."""
+    """A log that adds its fields to every event. clock: returns the time in UTC. Safe between threads."""
 
     stream: TextIO
     clock: Callable[[], datetime]
@@ -22,7 +22,7 @@ class EventLog:
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def bind(self, **fields: Any) -> "EventLog":
-        """Gives a log that adds these fields to every event."""
+        """Returns a log that adds these fields to every event."""
         return EventLog(self.stream, self.clock, {**self.fields, **fields}, self.lock)
 
     def event(self, event: str, **fields: Any) -> None:
@@ -35,7 +35,7 @@ class EventLog:
 
 
 class LibraryLogHandler(logging.Handler):
-    """Passes what libraries log at WARNING and above on as `library_log` events, queries of URLs cut off."""
+    """A handler that writes what libraries log at WARNING and above as `library_log` events, without queries of URLs."""
 
     def __init__(self, log: EventLog) -> None:
         super().__init__(logging.WARNING)

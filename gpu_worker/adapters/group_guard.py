@@ -1,8 +1,8 @@
-"""Runs a command in this process's own group and takes the whole group down when its owner dies.
+"""A small program that runs a command in its own process group and kills the whole group when its owner dies.
 
 `python -I -S group_guard.py OWNER_FD COMMAND...`, started as the leader of a new session. OWNER_FD: the read end of a
-pipe whose other end only the owner holds, so that its end of file means that the owner is gone, however it ended. The
-parent-death signal alone would not do: it reaches the command, and not what the command has started itself.
+pipe whose other end only the owner has open, so that end of file means that the owner is gone, however it ended. The
+parent-death signal alone is not enough: it reaches the command, but not the processes that the command started.
 """
 
 import os
@@ -11,18 +11,18 @@ import signal
 import subprocess
 import sys
 
-KILLED = 128  # a command that a signal ended is told as 128 + signal, as shells do
+KILLED = 128  # a command that a signal ended gives the exit status 128 + signal, as in a shell
 
 
 def main() -> int:
-    """Gives the command's exit status; does not return when the owner is gone."""
+    """Returns the command's exit status; does not return when the owner is gone."""
     owner, command = int(sys.argv[1]), sys.argv[2:]
     os.set_inheritable(owner, False)
     wake_read, wake_write = os.pipe()
     for end in (wake_read, wake_write):
         os.set_blocking(end, False)
     signal.set_wakeup_fd(wake_write)
-    signal.signal(signal.SIGCHLD, lambda *_: None)  # only to be woken by it
+    signal.signal(signal.SIGCHLD, lambda *_: None)  # the signal only has to wake select
     child = subprocess.Popen(command)
     while child.poll() is None:
         ready, _, _ = select.select([owner, wake_read], [], [])

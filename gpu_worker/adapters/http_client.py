@@ -1,4 +1,4 @@
-"""An HTTP client that judges every address a name resolves to and connects to exactly the one it judged."""
+"""An HTTP client that checks every address a name resolves to, and connects to exactly the checked one."""
 
 import http.client
 import socket
@@ -16,17 +16,17 @@ from urllib3.response import BaseHTTPResponse, HTTPResponse
 from gpu_worker.domain.url_guard import JudgedUrl, judge_address
 
 RESOLVE_SEC = 10.0  # getaddrinfo has no time limit of its own; a resolver that is down answers after 5-30 s
-WATCH_SEC = 0.2  # how often a stop is looked for: well under the 5 s between reports, cheap for one thread
-CHUNK_BYTES = 64 * 1024  # one read; small enough that time and size limits are looked at often
+WATCH_SEC = 0.2  # how often the stop condition is checked: well under the 5 s between reports, cheap for one thread
+CHUNK_BYTES = 64 * 1024  # one read; small enough that time and size limits are checked often
 
 Resolve = Callable[[str, int], Sequence[str]]
 Dial = Callable[[str, int, float], socket.socket]
 
 
-class HttpFault(Exception):  # noqa: N818  a fault of the other side or the network, not of ours
-    """The exchange broke down: no address, refused, timed out, cut, or not HTTP.
+class HttpFault(Exception):  # noqa: N818  a fault of the other side or of the network
+    """An exchange that failed: no address, refused, timed out, cut, or not HTTP.
 
-    certificate: the other side's certificate was refused, which trying again does not mend.
+    certificate: the other side's certificate was refused, so that another try would fail as well.
     """
 
     def __init__(self, what: str, *, certificate: bool = False) -> None:
@@ -35,7 +35,7 @@ class HttpFault(Exception):  # noqa: N818  a fault of the other side or the netw
 
 
 def resolve_name(host: str, port: int) -> Sequence[str]:
-    """Gives every address of a host as text; raises OSError, TimeoutError after RESOLVE_SEC."""
+    """Returns every address of a host as text; raises OSError, TimeoutError after RESOLVE_SEC."""
     found: list[str] = []
     failed: list[OSError] = []
 
@@ -63,9 +63,9 @@ def dial_address(ip: str, port: int, timeout_sec: float) -> socket.socket:
 
 @dataclass(frozen=True)
 class HttpClient:
-    """Makes single exchanges: no redirects, no proxies, no connection kept, no retry.
+    """A client for single exchanges: no redirects, no proxies, no kept connections, no retries.
 
-    rehearsal: also allows loopback addresses; resolve, dial: how names and addresses become sockets;
+    rehearsal: also allows loopback addresses; resolve, dial: how names become addresses, and addresses sockets;
     tls: the context that verifies the other side's certificate and name.
     """
 
@@ -85,10 +85,10 @@ class HttpClient:
         socket_sec: float,
         stop: Callable[[], bool],
     ) -> Iterator[BaseHTTPResponse]:
-        """Sends one request and gives the response, its body unread.
+        """Sends one request and yields the response with its body unread.
 
-        socket_sec: limit for the connection and for each wait on the socket; stop: looked at all the time, true
-        breaks the exchange off. Raises UrlNotAllowed when an address is refused, else HttpFault.
+        socket_sec: limit for the connection and for each wait on the socket; stop: checked every WATCH_SEC, and True
+        ends the exchange. Raises UrlNotAllowed when an address is refused, else HttpFault.
         """
         connection = self._connection(url, socket_sec)
         done, broken_off = threading.Event(), threading.Event()
@@ -98,7 +98,7 @@ class HttpClient:
         try:
             response = _send(connection, method, url, headers, body)
             yield response
-            if broken_off.is_set():  # a body without a length then looks as if it had ended
+            if broken_off.is_set():  # a body without a length then looks complete
                 raise HttpFault("broken off")
         finally:
             done.set()
@@ -116,7 +116,7 @@ class HttpClient:
         return _JudgedConnection(open_judged, url.host, url.port, socket_sec)
 
     def _open(self, host: str, port: int, socket_sec: float) -> socket.socket:
-        """Resolves once, judges every address, then connects to the first that answers."""
+        """Resolves once, checks every address, then connects to the first that answers."""
         addresses = list(dict.fromkeys(self.resolve(host, port)))
         for address in addresses:
             judge_address(address, rehearsal=self.rehearsal)
@@ -130,7 +130,7 @@ class HttpClient:
 
 
 def read_chunks(response: BaseHTTPResponse) -> Iterator[bytes]:
-    """Gives a body's bytes as they come, undecoded, a chunk at a time; raises HttpFault."""
+    """Yields a body's bytes as they come, undecoded, a chunk at a time; raises HttpFault."""
     while True:
         try:
             chunk = response.read1(CHUNK_BYTES, decode_content=False)
@@ -142,12 +142,12 @@ def read_chunks(response: BaseHTTPResponse) -> Iterator[bytes]:
 
 
 def describe(error: Exception) -> str:
-    """Gives an error's kind and text, short enough for a log line."""
+    """Returns an error's kind and text, short enough for a log line."""
     return f"{type(error).__name__}: {error}"[:200]
 
 
 class _JudgedConnection(HTTPConnection):
-    """A plain connection whose socket comes from the judged opener and stays at hand to be broken off."""
+    """A plain connection that gets its socket from an opener, and keeps it so that it can be shut down."""
 
     def __init__(self, opener: Callable[[str, int], socket.socket], host: str, port: int, timeout: float) -> None:
         super().__init__(host, port, timeout=timeout)
@@ -205,12 +205,12 @@ def _send(
 
 
 def _break_off(connection: Any, stop: Callable[[], bool], done: threading.Event, broken_off: threading.Event) -> None:
-    """Shuts the socket down as soon as stop says so: also ends an answer that trickles in byte by byte."""
+    """Shuts the socket down as soon as stop returns True; this also ends an answer that arrives byte by byte."""
     while not done.wait(WATCH_SEC):
         if stop() and connection.opened is not None:
             broken_off.set()
             try:
                 connection.opened.shutdown(socket.SHUT_RDWR)
             except OSError:
-                return  # the other side was faster
+                return  # the other side has closed it already
             return

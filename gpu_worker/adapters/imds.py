@@ -1,44 +1,43 @@
-"""Talks to Salad's instance metadata service on behalf of this instance: its status, its deletion cost, its node."""
+"""Salad's instance metadata service: the status of this instance, its deletion cost, and a request for another node."""
 
 import json
 from typing import Any
 
 import urllib3
 
-# The service answers on the node itself. It is asked from threads of their own, and an answer that takes longer than
-# this would be late for what it is asked for.
+# The service runs on the node itself. It is called from separate threads; an answer after this time would be of no use.
 TIMEOUT_SEC = 2.0
 MAX_BODY = 64 * 1024  # bytes; an answer has a few hundred
-MAX_REASON = 1000  # characters that the service takes, and at least one
+MAX_REASON = 1000  # characters; the service accepts 1 to this many
 
 
 class ImdsFault(Exception):  # noqa: N818  a fault of the service or the way to it, never of a job
-    """A call that the service did not take; the message names the call and what came back."""
+    """A call that failed; the message names the call and the answer."""
 
 
 class Imds:
-    """One instance's service. uri: its base, without /v1."""
+    """The metadata service of one instance. uri: its base, without /v1."""
 
     def __init__(self, uri: str) -> None:
         self._base = f"{uri.rstrip('/')}/v1"
-        # urllib3 reads no proxy from the environment, and the service refuses what went through one
+        # urllib3 reads no proxy from the environment; the service refuses requests that came through a proxy
         self._http = urllib3.PoolManager(retries=False, timeout=urllib3.Timeout(total=TIMEOUT_SEC))
 
     def is_ready(self) -> bool:
-        """Gives whether Salad holds this instance for ready, by its readiness probe; raises ImdsFault."""
+        """Returns whether Salad's readiness probe counts this instance as ready; raises ImdsFault."""
         answer = self._call("GET", "status", 200, None)
         try:
             ready = json.loads(answer)["ready"]
         except (ValueError, KeyError, TypeError) as error:
-            raise ImdsFault("GET status: the answer does not say whether it is ready") from error
+            raise ImdsFault("GET status: the answer does not say whether the instance is ready") from error
         return ready is True
 
     def set_deletion_cost(self, cost: int) -> None:
-        """Says how costly it would be to delete this instance, 0-100000; raises ImdsFault."""
+        """Sets how costly it would be to delete this instance, 0-100000; raises ImdsFault."""
         self._call("PUT", "deletion-cost", 204, {"deletion_cost": cost})
 
     def reallocate(self, reason: str) -> None:
-        """Asks for another node, to which Salad will not come back for 48 hours; raises ImdsFault.
+        """Asks for another node; Salad then does not use this one for 48 hours. Raises ImdsFault.
 
         reason: any text; an empty one is replaced and a long one is cut, because the service refuses both.
         """
@@ -57,7 +56,7 @@ class Imds:
             try:
                 content = answer.read(MAX_BODY)
             finally:
-                answer.close()  # a kept connection would be a stale one by the next call, minutes later
+                answer.close()  # the next call comes minutes later, and a kept connection would be stale by then
         except (urllib3.exceptions.HTTPError, OSError) as error:
             raise ImdsFault(f"{method} {path}: {type(error).__name__}") from error
         if answer.status != expected:

@@ -1,4 +1,4 @@
-"""Finds ffmpeg and ffprobe and runs them: argument lists only, bounded in time and output, never left behind."""
+"""Finds ffmpeg and ffprobe and runs them: as argument lists, limited in time and output, and never left running."""
 
 import collections
 import importlib.util
@@ -19,16 +19,16 @@ from gpu_worker.adapters.memory import PeakMemory
 from gpu_worker.domain.control import RunControl
 
 WRAPPER = Path(__file__).with_name("die_with_parent.py")
-POLL_SEC = 0.05  # how often a running tool is looked at: the delay of a cancellation, and of a short tool's end
-STDERR_LINES = 20  # the end of what a tool says; the cause of a failure stands there
+POLL_SEC = 0.05  # how often a running tool is checked: the delay of a cancellation, and of noticing a tool's end
+STDERR_LINES = 20  # the end of a tool's messages, where the cause of a failure stands
 MAX_LINE = 300  # characters kept of one line
 FILTERS = ("zscale", "tonemap")  # turn HDR and other colours into BT.709; zscale needs a library that is optional
-MAX_VERSION = 60  # characters; distributions append their whole history
+MAX_VERSION = 60  # characters; some distributions append long version histories
 MAX_STDOUT = 4 * 1024 * 1024  # bytes; ffprobe's answer for one file has a few KB
 CHECK_SEC = 20.0  # the first start of a large static program from a cold disk takes seconds
 KILL_WAIT_SEC = 5.0  # the kernel ends a killed process at once unless it hangs in a driver
-# Decoders may open what the media names (playlists, references): only the very file, and only containers that
-# carry sound or pictures themselves. Demuxer names as ffmpeg 4-8 know them.
+# Some formats make the decoder open further files (playlists, references). Allowed is the file itself alone, in
+# containers that carry sound or pictures themselves. Names of demuxers in ffmpeg 4 to 8.
 CONTAINERS = (
     "mov,mp4,m4a,3gp,3g2,mj2",
     "matroska,webm",
@@ -43,7 +43,7 @@ class ToolsMissing(Exception):  # noqa: N818  the name says what is wrong
 
 
 class ToolFailure(Exception):  # noqa: N818  the caller decides whether it is an error of the media
-    """A tool ended with a bad status. tail: the last lines it wrote to standard error."""
+    """A tool that ended with a status other than 0. tail: the last lines it wrote to standard error."""
 
     def __init__(self, tool: str, status: int, tail: str) -> None:
         super().__init__(f"{tool} ended with {status}")
@@ -52,12 +52,12 @@ class ToolFailure(Exception):  # noqa: N818  the caller decides whether it is an
 
 
 class ToolTimeout(Exception):  # noqa: N818  the caller decides whether it is an error of the media
-    """A tool took longer than it may."""
+    """A tool that took longer than its limit."""
 
 
 @dataclass(frozen=True)
 class MediaTools:
-    """The two programs, as absolute paths."""
+    """The paths of the two programs, absolute."""
 
     ffmpeg: Path
     ffprobe: Path
@@ -65,7 +65,7 @@ class MediaTools:
 
 @dataclass(frozen=True)
 class ToolResult:
-    """What a tool wrote: standard output whole, the end of standard error."""
+    """What a tool wrote: the whole standard output and the end of standard error."""
 
     stdout: bytes
     tail: str
@@ -77,8 +77,8 @@ def find_tools(ffmpeg_path: str | None, ffprobe_path: str | None) -> MediaTools:
 
 
 def check_tools(tools: MediaTools) -> None:
-    """Runs each tool once, so that a broken one is noticed before a job is, and looks for the filters that not every
-    ffmpeg has; raises ToolsMissing."""
+    """Runs each tool once, so that a broken one is found before the first job, and checks for the filters that not
+    every ffmpeg has; raises ToolsMissing."""
     for tool in (tools.ffmpeg, tools.ffprobe):
         try:
             subprocess.run([str(tool), "-version"], check=True, capture_output=True, timeout=CHECK_SEC)
@@ -91,7 +91,7 @@ def check_tools(tools: MediaTools) -> None:
 
 
 def version_of(tool: Path) -> str:
-    """Gives a checked tool's own word for its version, such as `6.0-static`."""
+    """Returns the version that a checked tool prints, such as `6.0-static`."""
     first = subprocess.run([str(tool), "-version"], check=True, capture_output=True, timeout=CHECK_SEC).stdout
     found = re.match(rb"\S+ version (\S+)", first)
     return found[1].decode(errors="replace")[:MAX_VERSION] if found else "unknown"
@@ -114,7 +114,7 @@ def _find(name: str, setting: str, given: str | None) -> Path:
 
 @dataclass(frozen=True)
 class ToolRunner:
-    """Runs tools for one run: stops them with it, and samples memory while they work.
+    """Runs the tools of one run: stops them when the run stops, and samples memory while they work.
 
     Call it from a thread that outlives the tool: the kernel kills the tool when that thread ends.
     """
@@ -130,9 +130,9 @@ class ToolRunner:
     def convert(
         self, arguments: Sequence[str], limit_sec: float, on_frame: Callable[[int], None] | None = None
     ) -> ToolResult:
-        """Runs ffmpeg, never asking and never reading standard input; raises like probe.
+        """Runs ffmpeg without questions and without standard input; raises like probe.
 
-        on_frame: hears the number of video frames written so far.
+        on_frame: called with the number of video frames written so far.
         """
         fixed = [str(self.tools.ffmpeg), "-hide_banner", "-nostdin", "-y", "-nostats"]
         progress = ["-progress", "pipe:1"] if on_frame else []
@@ -168,11 +168,11 @@ class ToolRunner:
                 self.memory.sample(process.pid)
             self.control.check()
             if time.monotonic() > give_up:
-                raise ToolTimeout(f"{limit_sec:g} s were not enough")
+                raise ToolTimeout(f"it did not end within {limit_sec:g} s")
 
 
 class _Output:
-    """Keeps standard output, or reads frame counts from it when somebody wants to hear them."""
+    """Keeps standard output, or, when there is an on_frame, reads frame counts from it instead."""
 
     def __init__(self, on_frame: Callable[[int], None] | None) -> None:
         self._on_frame = on_frame

@@ -11,20 +11,20 @@ KIB = 1024
 
 
 def memory_bytes() -> int | None:
-    """Gives the smaller of the container's limit and the machine's memory; None where neither can be read."""
+    """Returns the smaller of the container's limit and the machine's memory; None where neither can be read."""
     found = [limit for limit in map(_limit, CGROUP_LIMITS) if limit is not None]
     total = _total()
     return min([*found, total] if total is not None else found, default=None)
 
 
 class PeakMemory:
-    """Remembers the largest sum it has seen, in KiB; None until anything could be read (only Linux has /proc)."""
+    """The largest memory that was sampled, in KiB; None until anything could be read (only Linux has /proc)."""
 
     def __init__(self) -> None:
         self.peak_kb: int | None = None
 
     def sample(self, *child_pids: int) -> None:
-        """Adds one observation of this process and its children; a child that is gone counts as nothing."""
+        """Samples this process and its children once; a child that is gone counts as 0."""
         own = _resident_kb(os.getpid())
         if own is not None:
             children = sum(_resident_kb(pid) or 0 for pid in child_pids)

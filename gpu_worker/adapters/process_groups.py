@@ -1,4 +1,4 @@
-"""Runs a long program in a process group of its own: its output line by line, bounded in time, ended as a whole."""
+"""Runs a long program in its own process group: passes its output on by lines, limits its time, ends it as a whole."""
 
 import os
 import re
@@ -14,19 +14,19 @@ from pathlib import Path
 from typing import IO
 
 GUARD = Path(__file__).with_name("group_guard.py")
-POLL_SEC = 0.1  # how often a silent program is looked at: the delay of a cancellation, far under the promised 5 s
-WATCH_SEC = 0.5  # how often memory and disk are looked at; a scan of /proc costs a millisecond
+POLL_SEC = 0.1  # how often a silent program is checked: the delay of a cancellation, which may take 5 s in all
+WATCH_SEC = 0.5  # how often memory and disk are sampled; a scan of /proc costs a millisecond
 READ_BYTES = 64 * 1024
 MAX_LINE = 2000  # characters of one line that are passed on; a progress bar's line has about a hundred
 KILL_WAIT_SEC = 4.0  # the kernel ends a killed process at once unless it hangs in a driver; a cancel has 5 s in all
 KILL_LOOK_SEC = 0.01
-KILLED = 128  # group_guard.py's way to tell a signal
+KILLED = 128  # group_guard.py adds this to the number of a signal
 LINE_END = re.compile(rb"[\r\n]")  # progress bars end their lines with a carriage return
 
 
 @dataclass(frozen=True)
 class Program:
-    """What to run. command: argument list, its first an absolute path; environment: all of it."""
+    """A program to run. command: the argument list, starting with an absolute path; environment: the whole of it."""
 
     command: Sequence[str]
     environment: Mapping[str, str]
@@ -35,8 +35,8 @@ class Program:
 
 @dataclass(frozen=True)
 class Ending:
-    """How a program ended. status: its exit status, None when it was ended for a limit; signal: what killed it from
-    outside, None when nothing did; limit: `time` or `stall` when it was ended for that."""
+    """How a program ended. status: its exit status, None when a limit or a signal ended it; signal: the one that killed
+    it from outside, else None; limit: `time` or `stall` when that limit ended it, else None."""
 
     status: int | None
     signal: int | None = None
@@ -45,11 +45,11 @@ class Ending:
 
 @dataclass(frozen=True)
 class Watch:
-    """What is looked at while a program runs.
+    """The callbacks for a running program.
 
-    check: raises when the run must stop; on_line: hears each line of both outputs, without its end; on_look: called
-    every WATCH_SEC with the group's process ids; sign_of_life: any value that changes while the program works although
-    it writes nothing.
+    check: raises when the run must stop; on_line: called with each line of both outputs, without its line end; on_look:
+    called every WATCH_SEC with the group's process ids; sign_of_life: returns any value that changes while the program
+    works, even when it prints nothing.
     """
 
     check: Callable[[], None]
@@ -60,8 +60,8 @@ class Watch:
 
 def run_group(program: Program, watch: Watch, *, limit_sec: float, stall_sec: float) -> Ending:
     """Runs a program to its end, or ends it: after limit_sec, after stall_sec without output or another sign of life,
-    or when check raises (which is passed on). Whatever happens, nothing of its process group is left when this returns.
-    Raises OSError when it cannot be started."""
+    or when check raises (this exception is passed on). In every case its whole process group is gone afterwards.
+    Raises OSError when the program cannot be started."""
     with _started(program) as process:
         if process.stdout is None:
             raise AssertionError("the output was asked for")
@@ -70,12 +70,12 @@ def run_group(program: Program, watch: Watch, *, limit_sec: float, stall_sec: fl
 
 
 def group_members(group: int) -> list[int]:
-    """Gives the process ids of a process group (proc(5): the fifth field of stat); empty where there is no /proc."""
+    """Returns the process ids of a process group (proc(5): the fifth field of stat); empty where there is no /proc."""
     found = []
     for entry in Path("/proc").glob("[0-9]*"):
         try:
             fields = (entry / "stat").read_text(errors="replace").rpartition(")")[2].split()
-        except OSError:  # it ended in between
+        except OSError:  # the process has ended in between
             continue
         if len(fields) > 2 and int(fields[2]) == group and fields[0] not in ("Z", "X"):
             found.append(int(entry.name))
@@ -89,7 +89,7 @@ def _follow(
     begin = alive_at = time.monotonic()
     last_sign, look_at = watch.sign_of_life(), begin
     while True:
-        is_over = _has_ended(process.pid)  # asked before the read: what it wrote last is then in the pipe
+        is_over = _has_ended(process.pid)  # asked before the read, so that its last output is in the pipe
         if lines.take(output):
             alive_at = time.monotonic()
         elif is_over:
@@ -118,7 +118,7 @@ class _Lines:
         self._rest = b""
 
     def take(self, output: IO[bytes]) -> bool:
-        """Reads what is there now; says whether there was anything."""
+        """Reads what is available now; returns whether there was anything."""
         data = output.read(READ_BYTES)
         if not data:
             return False
@@ -139,12 +139,12 @@ class _Lines:
 
 
 def _has_ended(pid: int) -> bool:
-    """Looks without collecting the process, so that its number stays its own until its group was killed."""
+    """Returns whether the process has ended, without reaping it: its id must not be reused before its group is killed."""
     return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT | os.WNOHANG) is not None
 
 
 def _ending(status: int) -> Ending:
-    """Reads the guard's exit status; a guard that was killed itself gives a negative one."""
+    """Translates the guard's exit status; it is negative when the guard itself was killed."""
     if status < 0:
         return Ending(None, signal=-status)
     return Ending(None, signal=status - KILLED) if status > KILLED else Ending(status)
@@ -180,12 +180,12 @@ def _started(program: Program) -> Iterator[subprocess.Popen[bytes]]:
 
 
 def _kill_group(process: subprocess.Popen[bytes]) -> int:
-    """Kills what is left of the group, before its leader is collected: until then the number is nobody else's. Gives
-    the leader's status."""
+    """Kills what is left of the group before its leader is reaped, because its id may be reused afterwards. Returns the
+    leader's status."""
     if process.returncode is not None:
         return process.returncode
     os.killpg(process.pid, signal.SIGKILL)
     give_up = time.monotonic() + KILL_WAIT_SEC
     while group_members(process.pid) and time.monotonic() < give_up:
-        time.sleep(KILL_LOOK_SEC)  # noqa: TID251  the kernel needs moments, and nothing tells when it is done
+        time.sleep(KILL_LOOK_SEC)  # noqa: TID251  nothing tells when the kernel is done, some milliseconds later
     return process.wait()

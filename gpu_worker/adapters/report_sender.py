@@ -1,4 +1,4 @@
-"""Delivers a run's reports over HTTP and reads the answers."""
+"""Sends a run's reports over HTTP and reads the answers."""
 
 import json
 import time
@@ -15,7 +15,7 @@ MAX_ANSWER = 16 * 1024  # bytes; the answer has two small fields
 
 
 class HttpReportSender:
-    """Posts reports of one run to its URL with its token."""
+    """Sends the reports of one run to its URL, with its token."""
 
     def __init__(self, client: HttpClient, url: str, token: str) -> None:
         self._client = client
@@ -23,7 +23,7 @@ class HttpReportSender:
         self._headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
 
     def __call__(self, report: dict[str, Any]) -> ReportAnswer:
-        """Sends one report; raises ReportFault when it is not answered with 200 and a sound body."""
+        """Sends one report; raises ReportFault unless the answer is a 200 with a valid body."""
         give_up = time.monotonic() + TOTAL_SEC
         try:
             url = judge_url(self._url, rehearsal=self._client.rehearsal)

@@ -1,4 +1,4 @@
-"""Hands out private scratch directories, one a run, and removes what was left behind."""
+"""Private scratch directories, one for each run, and the removal of those that were left behind."""
 
 import os
 import shutil
@@ -12,7 +12,7 @@ PREFIX = "run-"  # only directories with this prefix are ever removed: WORK_DIR 
 
 @contextmanager
 def run_directory(work_dir: Path) -> Iterator[Path]:
-    """Gives a new empty directory that only this user may enter; it is gone afterwards, whatever happens."""
+    """Yields a new empty directory that only this user may enter; it is removed afterwards, whatever happens."""
     work_dir.mkdir(parents=True, exist_ok=True)
     path = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-", dir=work_dir))
     try:
@@ -22,10 +22,10 @@ def run_directory(work_dir: Path) -> Iterator[Path]:
 
 
 def sweep(work_dir: Path) -> int:
-    """Removes the directories of runs whose process is gone, to be called at start; gives their number.
+    """Removes the directories of runs whose process is gone, and returns their number. Call it at the start.
 
-    Those of other live workers on the same machine stay. Our own process id cannot have a run yet: a directory
-    with it comes from before a restart, as in a container, where process ids repeat.
+    Directories of other live workers on the same machine stay. This process has no run yet, so a directory with its id
+    is left over from before a restart: in a container process ids repeat.
     """
     found = [path for path in work_dir.glob(f"{PREFIX}*-*") if path.is_dir() and not path.is_symlink()]
     left_behind = [path for path in found if not _is_in_use(path.name)]

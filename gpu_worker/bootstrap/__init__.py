@@ -1,1 +1,1 @@
-"""Puts the worker together, starts it and ends it; only here adapters are picked."""
+"""Builds the worker, starts it and stops it; adapters are chosen only here."""

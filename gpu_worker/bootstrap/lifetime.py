@@ -1,4 +1,4 @@
-"""Starts the worker's parts in their order, waits for the signal to end, and ends them within the grace."""
+"""The life of the process: starts the worker's parts in order, waits for the signal to stop, and stops them in time."""
 
 import os
 import signal
@@ -15,19 +15,19 @@ from gpu_worker.http.server import Server
 from gpu_worker.node.agent import NodeAgent
 from gpu_worker.run.run_slot import HOLD_SEC, RunSlot
 
-# After the drain: an interrupted run notices within a second, has 2 s for its last report and 1 s to join its thread.
+# After the drain: an interrupted run stops within a second, has 2 s for its last report and 1 s to join its thread.
 # With the default drain of 4 s this is 8 s; the rehearsal and container runtimes send SIGKILL after 10 s.
 WRAP_UP_SEC = 4.0
-ENGINE_SEC = 0.5  # of it for the engine, which is idle or about to be killed by then
-EXIT_LATE = 1  # the grace is over and something hangs; the kernel takes our children along
+ENGINE_SEC = 0.5  # of that for the engine, which is then idle or about to be killed
+EXIT_LATE = 1  # exit status when something hangs beyond the grace period; the kernel ends the children
 
 
 class _StoppedWhileStartingError(BaseException):
-    """Leaves the engine's start, which may take a minute; no `except Exception` on the way may swallow it."""
+    """Ends the engine's start, which may take a minute; a BaseException, so that no `except Exception` swallows it."""
 
 
 class StopSignal:
-    """Remembers SIGTERM and SIGINT; during a start it breaks that off. Make it in the main thread."""
+    """A handler that remembers SIGTERM and SIGINT, and ends a start in progress. Make it in the main thread."""
 
     def __init__(self) -> None:
         self._came = threading.Event()
@@ -36,11 +36,11 @@ class StopSignal:
             signal.signal(number, self._take)
 
     def wait(self) -> None:
-        """Returns when a signal has come."""
+        """Waits for a signal."""
         self._came.wait()
 
     def run_start(self, start: Callable[[], None]) -> bool:
-        """Runs start; gives False when a signal came before it was done."""
+        """Runs start; returns False when a signal came before it ended."""
         self._is_starting = True
         try:
             if not self._came.is_set():
@@ -54,14 +54,14 @@ class StopSignal:
     def _take(self, number: int, frame: FrameType | None) -> None:
         self._came.set()
         if self._is_starting:
-            self._is_starting = False  # a second signal must not break off the ending
+            self._is_starting = False  # a second signal must not interrupt the stop
             raise _StoppedWhileStartingError
 
 
 @dataclass(frozen=True)
 class Worker:
-    """The parts that live as long as the process. drain_sec: how long a run that stores its video may go on after
-    the signal to end."""
+    """The parts that live as long as the process. drain_sec: how long a run that stores its video may continue after
+    the signal to stop."""
 
     engine: Engine
     node_agent: NodeAgent
@@ -71,10 +71,10 @@ class Worker:
     log: EventLog
 
     def start(self, stop_signal: StopSignal) -> bool:
-        """Serves, then starts the engine, then takes jobs; gives False when a signal came meanwhile.
+        """Starts the server, then the engine, then accepts jobs; returns False when a signal came before that.
 
-        On hopeless hardware the node is given up and the worker serves on: /live 200, /hc 503. Raises
-        HopelessHardware where there is no Salad to ask, and EngineNotAllowed.
+        On hopeless hardware the node is given up and the server goes on: /live 200, /hc 503. Raises HopelessHardware
+        where there is no Salad to ask for another node, and EngineNotAllowed.
         """
         self.node_agent.on_given_up = lambda: self.run_slot.close(messages.REPLACED, HOLD_SEC)
         self.server.start()
@@ -89,7 +89,7 @@ class Worker:
         return True
 
     def stop(self) -> None:
-        """Ends everything within drain_sec + WRAP_UP_SEC; a run that stores its video may finish within drain_sec."""
+        """Stops everything within drain_sec + WRAP_UP_SEC; a run that stores its video may finish within drain_sec."""
         until = time.monotonic() + self.drain_sec + WRAP_UP_SEC
         guard = threading.Timer(self.drain_sec + WRAP_UP_SEC, self._end_late)
         guard.daemon = True

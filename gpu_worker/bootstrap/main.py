@@ -1,4 +1,4 @@
-"""Puts the worker together from its settings and runs it until it is told to stop; only here adapters are picked."""
+"""Builds the worker from its settings and runs it until it is told to stop; adapters are chosen only here."""
 
 import logging
 import os
@@ -35,11 +35,11 @@ from gpu_worker.run.run_slot import RunSlot
 from gpu_worker.settings import Settings, SettingsError, read_settings
 from gpu_worker.wire import JobInput, UploadKey
 
-EXIT_UNUSABLE = 2  # settings, tools or engine forbid a start: trying again would not help
+EXIT_UNUSABLE = 2  # settings, tools or engine forbid a start, and another try would not help
 
 
 def main(environment: Mapping[str, str]) -> int:
-    """Runs a worker; gives the exit status: 0 after SIGTERM or SIGINT, EXIT_UNUSABLE when it cannot start."""
+    """Runs a worker; returns the exit status: 0 after SIGTERM or SIGINT, EXIT_UNUSABLE when it cannot start."""
     log = EventLog(sys.stderr, lambda: datetime.now(UTC))  # noqa: TID251  the one place that hands out the clock
     logging.basicConfig(handlers=[LibraryLogHandler(log)], force=True)
     try:
@@ -48,7 +48,7 @@ def main(environment: Mapping[str, str]) -> int:
         check_tools(tools)
         engine = build_engine(settings, tools, environment)
         worker = build_worker(settings, tools, engine, log)
-        swept = sweep(settings.work_dir)  # before any job can have a directory
+        swept = sweep(settings.work_dir)  # before the first job can have a directory
         stop_signal = StopSignal()
         if worker.start(stop_signal):
             log.event("scratch_swept", directories=swept)
@@ -58,7 +58,7 @@ def main(environment: Mapping[str, str]) -> int:
         return EXIT_UNUSABLE
     log.event("stopping")
     worker.stop()
-    # a storage call that hangs sits in a thread of b2sdk's that an ordinary exit would wait for
+    # an ordinary exit would wait for b2sdk's threads, and a storage call may hang there
     os._exit(0)
 
 
@@ -69,7 +69,7 @@ def _serve(worker: Worker, stop_signal: StopSignal, tools: MediaTools, log: Even
 
 
 def build_worker(settings: Settings, tools: MediaTools, engine: Engine, log: EventLog) -> Worker:
-    """Joins engine, run slot, server and what the node is owed."""
+    """Builds the worker from engine, run slot, node agent and server."""
     imds = Imds(settings.metadata_uri) if settings.metadata_uri is not None else None
     node_agent = NodeAgent(imds, time.monotonic, engine.is_ready, settings.idle_cure_sec, log)
     runner = build_runner(settings, tools, engine, node_agent, log)
@@ -79,7 +79,7 @@ def build_worker(settings: Settings, tools: MediaTools, engine: Engine, log: Eve
 
 
 def build_engine(settings: Settings, tools: MediaTools, environment: Mapping[str, str]) -> Engine:
-    """Gives the engine that the settings name; environment: what its programs inherit a part of."""
+    """Returns the engine that the settings name; environment: its programs inherit a part of it."""
     musetalk = settings.musetalk
     if settings.engine == "preview" or musetalk.work_dir is None:
         return PreviewEngine(tools, settings.machine_id)
@@ -99,7 +99,7 @@ def build_engine(settings: Settings, tools: MediaTools, environment: Mapping[str
 def build_runner(
     settings: Settings, tools: MediaTools, engine: Engine, node_agent: NodeAgent, log: EventLog
 ) -> JobRunner:
-    """Wires what runs need."""
+    """Builds the runner of jobs with everything that runs need."""
     client = HttpClient(rehearsal=settings.rehearsal)
 
     def new_storage(key: UploadKey, is_stopped: Callable[[], bool]) -> OutputStorage:

@@ -1,4 +1,4 @@
-"""Tells a run when to stop: deadline, cancellation from the control plane, shutdown of the worker."""
+"""The stop switch of a run: its deadline, cancellation by the control plane, shutdown of the worker."""
 
 import threading
 from collections.abc import Callable
@@ -17,9 +17,9 @@ class StopReason(StrEnum):
 
 
 class RunControl:
-    """The stop switch and the clock of one run. Safe between threads.
+    """The stop switch and the deadline of one run. Safe between threads.
 
-    clock: monotonic seconds; timeout_sec: the time for this run, counted from now on.
+    clock: returns monotonic seconds; timeout_sec: the time for this run, counted from now.
     """
 
     def __init__(self, clock: Callable[[], float], timeout_sec: float) -> None:
@@ -30,7 +30,7 @@ class RunControl:
         self._stopped = threading.Event()
 
     def supersede(self) -> None:
-        """Stops the run because nobody wants it any more."""
+        """Stops the run because the control plane no longer wants it."""
         self._stop(StopReason.SUPERSEDED)
 
     def interrupt(self) -> None:
@@ -38,15 +38,15 @@ class RunControl:
         self._stop(StopReason.INTERRUPTED)
 
     def limit(self, remaining_sec: float) -> None:
-        """Takes the control plane's latest word on the seconds that are left; it never adds to the run's own time."""
+        """Sets the seconds that are left, as the control plane says; this never extends the run's own time."""
         self._deadline = min(self._own_deadline, self._clock() + remaining_sec)
 
     def remaining_sec(self) -> float:
-        """Gives the seconds that are left, never below 0."""
+        """Returns the seconds that are left, never below 0."""
         return max(0.0, self._deadline - self._clock())
 
     def stop_reason(self) -> StopReason | None:
-        """Gives why the run must stop now, or None while it may go on."""
+        """Returns why the run must stop now, or None while it may go on."""
         if self._flag is None and self._clock() >= self._deadline:
             return StopReason.DEADLINE
         return self._flag
@@ -62,11 +62,11 @@ class RunControl:
             raise JobError(ErrorCode.RUN_TIMEOUT, messages.RUN_TIMEOUT)
 
     def pause(self, seconds: float) -> None:
-        """Waits, at most until the run is stopped or out of time; raises like check."""
+        """Waits so many seconds, or until the run is stopped or out of time; raises like check."""
         self._stopped.wait(min(seconds, self.remaining_sec()))
         self.check()
 
     def _stop(self, reason: StopReason) -> None:
-        if self._flag is None:  # the first word counts: a superseded run stays superseded
+        if self._flag is None:  # the first reason counts: a superseded run stays superseded
             self._flag = reason
         self._stopped.set()

@@ -1,4 +1,4 @@
-"""The one exception type of a run that fails, with the closed list of codes that an app can meet."""
+"""The exceptions that end a run, with the closed list of codes that an app can meet."""
 
 from enum import StrEnum
 
@@ -8,7 +8,7 @@ MAX_MESSAGE = 500  # characters: enough for advice, small enough for every repor
 
 
 class ErrorCode(StrEnum):
-    """The codes a worker can give, a part of the closed list of a job's `error.code`."""
+    """The codes that a worker can give: a part of the closed list of a job's `error.code`."""
 
     INPUT_DOWNLOAD_FAILED = "input_download_failed"
     INPUT_URL_NOT_ALLOWED = "input_url_not_allowed"
@@ -32,7 +32,7 @@ class ErrorCode(StrEnum):
     INTERNAL = "internal"
 
 
-# Those that another node may do better at. `run_timeout` is not among them: the time of the job is spent everywhere.
+# Failures that another node may not have. `run_timeout` is not among them: the job's time is used up on every node.
 ANOTHER_NODE_MAY_HELP = frozenset(
     {
         ErrorCode.INPUT_DOWNLOAD_TIMEOUT,
@@ -47,13 +47,13 @@ ANOTHER_NODE_MAY_HELP = frozenset(
 
 
 class JobError(Exception):
-    """Why a run ends without a video.
+    """The failure of a run: it ends without a video.
 
-    message: what the app's developer should change, in one or two sentences without secrets;
-    stage: the phase it happened in, filled in by the run when the raiser leaves it out;
-    retryable: whether another node may do better, by the code unless given;
+    message: what the app's developer should change, a text of messages.py without secrets;
+    stage: the phase in which it happened, filled in by the run when it is None;
+    retryable: whether another node may succeed; None: as the code says;
     detail: for the log only, such as the last lines of a tool;
-    hopeless_node: this node will never make a video, whatever the job.
+    hopeless_node: this node can never make a video, whatever the job.
     """
 
     def __init__(
@@ -76,13 +76,13 @@ class JobError(Exception):
 
 
 class DiskFullError(JobError):
-    """A run that the node's disk had no room for: a fault of the node, which another one may not have."""
+    """The failure of a run for which the node's disk has no room; another node may have it."""
 
 
 def disk_is_full(detail: str = "") -> DiskFullError:
-    """Gives the failure of a node whose disk has no room left; detail: for the log, what was full."""
+    """Returns the failure of a run on a node whose disk is full; detail: for the log, what was full."""
     return DiskFullError(ErrorCode.INTERNAL, messages.DISK_FULL, retryable=True, detail=detail)
 
 
 class SupersededError(Exception):
-    """The control plane no longer wants this run: a newer one took over, or the job was cancelled or has ended."""
+    """The end of a run that is no longer wanted: a newer run took over, or the job was cancelled or has ended."""

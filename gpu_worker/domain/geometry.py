@@ -1,4 +1,4 @@
-"""Works out the output's size and the crop that leads there; pure arithmetic in exact fractions."""
+"""Calculates the size of the output and the crop of the source; arithmetic in exact fractions."""
 
 from dataclasses import dataclass
 from fractions import Fraction
@@ -15,7 +15,7 @@ RESOLUTIONS: dict[str, int | None] = {"480p": 480, "720p": 720, "1080p": 1080, "
 
 @dataclass(frozen=True)
 class Geometry:
-    """How a decoded, upright frame becomes an output frame.
+    """The crop and the scaling that turn a decoded, upright frame into an output frame.
 
     crop_*: the part to keep, in stored pixels of the upright frame (not square where the source's are not);
     width, height: the output's size in square pixels, both even.
@@ -30,7 +30,7 @@ class Geometry:
 
 
 def nearest_even(value: Fraction) -> int:
-    """Gives the even number nearest to value, the smaller one on a tie (never invents a pixel), at least 2."""
+    """Returns the even number nearest to value, the smaller one on a tie (so that no pixel is invented), at least 2."""
     half = value / 2
     below = half.numerator // half.denominator
     return max(2, 2 * (below if half - below <= Fraction(1, 2) else below + 1))
@@ -39,11 +39,11 @@ def nearest_even(value: Fraction) -> int:
 def plan_geometry(
     stored_width: int, stored_height: int, pixel_aspect: Fraction, aspect_ratio: str, resolution: str
 ) -> Geometry:
-    """Plans the centre crop and the output size.
+    """Returns the centre crop and the output size.
 
     stored_width, stored_height: pixels of the frame after rotation was applied; pixel_aspect: width of one stored
     pixel over its height; aspect_ratio, resolution: keys of ASPECT_RATIOS and RESOLUTIONS. `resolution` is the
-    output's short side and the long side is the nearest even number; `source` keeps what the crop leaves.
+    output's short side, and the long side is the nearest even number; `source` keeps the size that the crop leaves.
     """
     shown_width = stored_width * pixel_aspect
     shown_height = Fraction(stored_height)

@@ -1,4 +1,4 @@
-"""Keeps a run's phase, overall progress and the seconds spent in each phase."""
+"""The progress of a run: its phase, how much is done, and the seconds spent in each phase."""
 
 import threading
 from collections.abc import Callable
@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class Phase(StrEnum):
-    """What a run is doing, in the order in which it happens."""
+    """The phases of a run, in the order in which they happen."""
 
     STARTING = "starting"
     DOWNLOADING = "downloading"
@@ -18,8 +18,8 @@ class Phase(StrEnum):
     VERIFYING = "verifying"
 
 
-# Overall progress at the begin of each phase: rough shares of a run's wall time, so that a progress bar moves
-# evenly. Generating has the largest share because the GPU's work lies there.
+# Overall progress at the start of each phase: rough shares of a run's wall time, so that a progress bar moves evenly.
+# Generating has the largest share because it holds the GPU's work.
 BEGIN: dict[Phase, float] = {
     Phase.STARTING: 0.0,
     Phase.DOWNLOADING: 0.02,
@@ -34,7 +34,7 @@ ORDER = tuple(Phase)
 
 @dataclass(frozen=True)
 class ProgressSnapshot:
-    """Where a run stands. progress: 0.0-1.0 over the whole run; stage_times: seconds by phase so far."""
+    """The progress at one moment. progress: 0.0-1.0 of the whole run; stage_times: seconds by phase so far."""
 
     phase: Phase
     progress: float
@@ -42,25 +42,25 @@ class ProgressSnapshot:
 
 
 def overall_progress(phase: Phase, fraction: float) -> float:
-    """Gives the progress of the whole run from the part of a phase that is done (0-1; what lies outside is cut)."""
+    """Returns the progress of the whole run; fraction: the part of the phase that is done, limited to 0-1."""
     place = ORDER.index(phase)
     end = BEGIN[ORDER[place + 1]] if place + 1 < len(ORDER) else 1.0
     return round(BEGIN[phase] + (end - BEGIN[phase]) * min(1.0, max(0.0, fraction)), 4)
 
 
-def _nobody_listens() -> None:
-    """Stands in until somebody does."""
+def _no_listener() -> None:
+    """Does nothing, until on_phase is set."""
 
 
 class RunProgress:
-    """Follows one run; progress never falls. Safe between threads.
+    """The progress of one run; it never falls. Safe between threads.
 
-    clock: monotonic seconds; on_phase: called after each change of phase, in the thread that changed it.
+    clock: returns monotonic seconds; on_phase: called after each change of phase, in the thread that changed it.
     """
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self.on_phase: Callable[[], None] = _nobody_listens
+        self.on_phase: Callable[[], None] = _no_listener
         self._lock = threading.Lock()
         self._phase = Phase.STARTING
         self._progress = 0.0
@@ -68,7 +68,7 @@ class RunProgress:
         self._finished_phases: dict[str, float] = {}
 
     def enter(self, phase: Phase) -> None:
-        """Closes the current phase and opens another."""
+        """Ends the current phase and starts another."""
         with self._lock:
             self._finished_phases = self._times()
             self._phase, self._entered = phase, self._clock()
@@ -76,12 +76,12 @@ class RunProgress:
         self.on_phase()
 
     def advance(self, fraction: float) -> None:
-        """Says which part of the current phase is done, 0-1."""
+        """Sets which part of the current phase is done, 0-1."""
         with self._lock:
             self._progress = max(self._progress, overall_progress(self._phase, fraction))
 
     def snapshot(self) -> ProgressSnapshot:
-        """Gives where the run stands now."""
+        """Returns the progress as it is now."""
         with self._lock:
             return ProgressSnapshot(self._phase, self._progress, self._times())
 

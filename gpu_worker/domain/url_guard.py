@@ -1,4 +1,4 @@
-"""Judges URLs and addresses that come from outside: which of them this worker may connect to."""
+"""The rules for URLs and addresses from outside: which of them this worker may connect to."""
 
 import ipaddress
 import re
@@ -52,8 +52,8 @@ LOOPBACK_IPV4 = ipaddress.IPv4Network("127.0.0.0/8")
 LOOPBACK_IPV6 = ipaddress.IPv6Address("::1")
 
 
-class UrlNotAllowed(Exception):  # noqa: N818  the name that the shared tests know
-    """A URL or an address that this worker does not connect to; `reason` says which rule it breaks."""
+class UrlNotAllowed(Exception):  # noqa: N818  the name says what is wrong
+    """A URL or an address that this worker must not connect to; `reason` says which rule it breaks."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -62,8 +62,8 @@ class UrlNotAllowed(Exception):  # noqa: N818  the name that the shared tests kn
 
 @dataclass(frozen=True)
 class JudgedUrl:
-    """A URL that passed as text. host: a lower-case ASCII name or a plain address without brackets;
-    target: path and query as they go on the request line."""
+    """A URL whose text breaks no rule. host: a lower-case ASCII name, or a plain address without brackets;
+    target: path and query as they stand on the request line."""
 
     scheme: str
     host: str
@@ -72,21 +72,21 @@ class JudgedUrl:
 
     @property
     def authority(self) -> str:
-        """Gives the value of the Host header."""
+        """The value of the Host header."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         default = HTTPS_PORT if self.scheme == "https" else HTTP_PORT
         return host if self.port == default else f"{host}:{self.port}"
 
     @property
     def text(self) -> str:
-        """Gives the whole URL in its plain form, to resolve a redirect against."""
+        """The whole URL in its plain form, against which a redirect is resolved."""
         return f"{self.scheme}://{self.authority}{self.target}"
 
 
 def judge_url(url: str, *, rehearsal: bool) -> JudgedUrl:
-    """Judges the text of a URL; raises UrlNotAllowed.
+    """Checks the text of a URL and returns its parts; raises UrlNotAllowed.
 
-    rehearsal: also allows http, and loopback addresses and `localhost` on any port, nothing else.
+    rehearsal: also allows http, and loopback addresses and `localhost` on any port, and nothing else.
     """
     if not url or len(url) > MAX_URL:
         raise UrlNotAllowed(f"the URL must have 1-{MAX_URL} characters")
@@ -112,9 +112,9 @@ def judge_url(url: str, *, rehearsal: bool) -> JudgedUrl:
 
 
 def judge_address(ip: str, *, rehearsal: bool) -> None:
-    """Judges an address that a name resolved to; raises UrlNotAllowed.
+    """Checks an address that a name resolved to; raises UrlNotAllowed.
 
-    Addresses that carry an IPv4 address (mapped, compatible, 6to4, NAT64) are judged by it.
+    An address that carries an IPv4 address (mapped, compatible, 6to4, NAT64) is checked by that one.
     """
     try:
         address = ipaddress.ip_address(ip)
@@ -127,13 +127,13 @@ def judge_address(ip: str, *, rehearsal: bool) -> None:
 
 
 def redact_url(url: str) -> str:
-    """Gives scheme, host and path of a URL for a log line, without user, query and fragment."""
+    """Returns scheme, host and path of a URL for a log line, without user, query and fragment."""
     bare = re.split(r"[?#]", url, maxsplit=1)[0]
     return re.sub(r"//[^/@]*@", "//", bare)[:MAX_URL]
 
 
 def _judge_host(raw: str, *, rehearsal: bool) -> tuple[str, bool]:
-    """Gives the host's plain form and whether it is loopback that the rehearsal allows."""
+    """Returns the host's plain form, and whether it is a loopback host that the rehearsal allows."""
     host = unicodedata.normalize("NFKC", raw).translate(FULL_STOPS).lower()
     if host.endswith("."):
         host = host[:-1]
@@ -155,7 +155,7 @@ def _judge_host(raw: str, *, rehearsal: bool) -> tuple[str, bool]:
 
 
 def _parse_address(host: str) -> IPAddress | None:
-    """Reads an address in any notation that a resolver would take as one; None where it is a name."""
+    """Reads an address in any notation that a resolver accepts; returns None for a name."""
     if ":" in host:
         try:
             return ipaddress.IPv6Address("" if "%" in host else host)  # no zone ids: they name local interfaces
@@ -179,7 +179,7 @@ def _read_number(label: str) -> int:
 
 
 def _from_numbers(numbers: list[int]) -> ipaddress.IPv4Address:
-    """Reads 1-4 numbers like inet_aton: the last one fills all bytes that are left."""
+    """Reads 1-4 numbers as inet_aton does: the last one fills the remaining bytes."""
     *leading, last = numbers
     if any(number > 255 for number in leading) or last >= 256 ** (4 - len(leading)):
         raise UrlNotAllowed("the host is not a valid address")

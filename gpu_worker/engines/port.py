@@ -63,7 +63,7 @@ class Engine(Protocol):
         ...
 
     def is_ready(self) -> bool:
-        """Says whether a job can be taken; answers at once, also while a job runs."""
+        """Returns whether a job can be taken; answers at once, also while a job runs."""
         ...
 
     def render(self, inputs: PreparedInputs, runner: ToolRunner, progress: RunProgress) -> Rendered:

@@ -41,7 +41,7 @@ class PreviewEngine:
         self._ready = True
 
     def is_ready(self) -> bool:
-        """Says whether start has succeeded."""
+        """Returns whether start has succeeded."""
         return self._ready
 
     def stop(self) -> None:
@@ -82,7 +82,7 @@ def draw_mark(width: int, height: int) -> Image.Image:
 
 
 def turning_frame(inputs: PreparedInputs) -> int:
-    """Gives after how many frames the preview turns back: all of them, or as many as `reverse` may hold."""
+    """Returns after how many frames the preview turns back: all of them, or as many as `reverse` may hold."""
     frame_bytes = inputs.width * inputs.height * BYTES_PER_PIXEL
     return max(1, min(inputs.video_frames, int(REVERSE_BYTES // frame_bytes)))
 

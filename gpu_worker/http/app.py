@@ -1,4 +1,4 @@
-"""Translates HTTP into calls of the run slot: /generate, /hc and /live; the worker's only HTTP error boundary."""
+"""The WSGI application: /generate, /hc and /live; the only place that turns failures into HTTP answers."""
 
 import json
 from collections.abc import Callable
@@ -17,7 +17,7 @@ MAX_BODY = 256 * 1024  # bytes; an input has about 5 KB: two URLs of 2 KB, token
 
 
 def create_app(run_slot: RunSlot, is_ready: Callable[[], bool], engine_name: str, log: EventLog) -> Flask:
-    """Builds the WSGI application. is_ready: what the health check says, at once."""
+    """Builds the WSGI application. is_ready: returns at once whether the health check is positive."""
     app = Flask("gpu_worker", static_folder=None)
 
     @app.post("/generate")
@@ -45,7 +45,7 @@ def _generate(run_slot: RunSlot, log: EventLog) -> Answer:
         body = _read_body()
         job = read_job(body)
     except JobError as failure:
-        # 200 on purpose: Salad completes a job on 4xx as well, and only this body says what is wrong
+        # 200 on purpose: Salad completes a job on a 4xx as well, and this body says what is wrong
         job_id, attempt = identity_of(body)
         log.event("input_refused", job_id=job_id, attempt=attempt, reason=failure.message)
         return failure_answer(job_id, attempt, None, failure)
@@ -80,7 +80,7 @@ def _refused(reason: str) -> JobError:
 
 
 def _caller_watch() -> Callable[[], bool]:
-    """Gives a look at whether the caller has hung up; waitress offers it in the WSGI environment."""
+    """Returns waitress's function that says whether the caller has closed its connection."""
     watch: Callable[[], bool] | None = request.environ.get("waitress.client_disconnected")
     return watch if watch is not None else lambda: False
 

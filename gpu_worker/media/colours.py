@@ -30,7 +30,7 @@ class Colours:
 
     @property
     def is_hdr(self) -> bool:
-        """Says whether brightness must be mapped, because it goes beyond what SDR has."""
+        """Returns whether brightness must be mapped, because it goes beyond what SDR has."""
         return self.transfer in HDR_TRANSFERS
 
 
@@ -51,14 +51,14 @@ def read_colours(stream: Mapping[str, Any]) -> Colours:
 
 
 def is_unconvertible(stream: Mapping[str, Any]) -> bool:
-    """Says whether a stream is Dolby Vision without a base that others can show (profile 5): it would come out green
+    """Returns whether a stream is Dolby Vision without a base that others can show (profile 5): it would come out green
     and purple."""
     records = [data for data in stream.get("side_data_list", []) if "dv_profile" in data]
     return any(record.get("dv_bl_signal_compatibility_id") == 0 for record in records)
 
 
 def scaling_filters(colours: Colours, height: int, geometry: Geometry) -> str:
-    """Gives the filters that bring a cropped picture to the output's size and colours.
+    """Returns the filters that bring a cropped picture to the output's size and colours.
 
     height: of the source's picture, lines. The size comes first: tone mapping works on 12 bytes a pixel.
     """

@@ -47,7 +47,7 @@ class Stretch:
 
 
 def scan_video(runner: ToolRunner, source: Path, used_sec: float, announced_sec: float | None) -> Stretch | None:
-    """Decodes the part that is used, strictly; gives the intolerable damage; raises ToolFailure, ToolTimeout."""
+    """Decodes the part that is used, strictly; returns the intolerable damage; raises ToolFailure, ToolTimeout."""
     packets, decoded = _scan(runner, source, "v", used_sec, ["-vf", "scale=16:16:flags=neighbor"])
     end_sec = None if announced_sec is None else min(used_sec, announced_sec)
     return intolerable(video_damage(packets, decoded, end_sec))
@@ -61,7 +61,7 @@ def scan_audio(runner: ToolRunner, source: Path, used_sec: float, announced_sec:
 
 
 def intolerable(stretches: Sequence[Stretch]) -> Stretch | None:
-    """Gives the longest stretch when it is too long, or all of them together are; None when the file may pass."""
+    """Returns the longest stretch when it is too long, or all of them together are; None when the file may pass."""
     longest = max(stretches, key=lambda stretch: stretch.length_sec, default=None)
     if longest is None:
         return None
@@ -70,7 +70,7 @@ def intolerable(stretches: Sequence[Stretch]) -> Stretch | None:
 
 
 def video_damage(packets: Sequence[Unit], decoded: Sequence[Unit], end_sec: float | None) -> list[Stretch]:
-    """Gives what is lost of a picture track: pictures and all that depend on them, and times without any picture."""
+    """Returns what is lost of a picture track: pictures and all that depend on them, and times without any picture."""
     begins = sorted(unit.begin_sec for unit in decoded if unit.begin_sec is not None)
     steps = sorted(later - sooner for sooner, later in itertools.pairwise(begins))
     usual_step = steps[len(steps) // 2] if steps else 0.0
@@ -78,7 +78,7 @@ def video_damage(packets: Sequence[Unit], decoded: Sequence[Unit], end_sec: floa
 
 
 def holes(decoded: Sequence[Unit], usual_step: float, end_sec: float | None) -> list[Stretch]:
-    """Gives the times between decoded units, and after the last one up to end_sec, in which there is nothing.
+    """Returns the times between decoded units, and after the last one up to end_sec, in which there is nothing.
 
     usual_step: seconds that are no hole, for pictures, which stand until the next one.
     """
@@ -94,7 +94,7 @@ def holes(decoded: Sequence[Unit], usual_step: float, end_sec: float | None) -> 
 
 
 def merged(stretches: Sequence[Stretch]) -> list[Stretch]:
-    """Gives the same times without overlaps, in order."""
+    """Returns the same times without overlaps, in order."""
     found: list[Stretch] = []
     for stretch in sorted(stretches, key=lambda stretch: stretch.begin_sec):
         if found and stretch.begin_sec <= found[-1].end_sec + MATCH_SEC:

@@ -164,7 +164,7 @@ def _check_heard(runner: ToolRunner, source: Path, last_sec: float, facts: Audio
 
 
 def _measure(path: Path) -> tuple[int, int]:
-    """Gives a WAV's samples in each channel and its rate."""
+    """Returns a WAV's samples in each channel and its rate."""
     try:
         with wave.open(str(path), "rb") as file:
             return file.getnframes(), file.getframerate()

@@ -121,7 +121,7 @@ def _served_as(file: Downloaded) -> str:
 
 
 def _first_stream(answer: Mapping[str, Any], kind: str) -> Mapping[str, Any] | None:
-    """Gives the first real track of a kind: cover pictures are not videos."""
+    """Returns the first real track of a kind: cover pictures are not videos."""
     for stream in answer.get("streams", []):
         is_cover = stream.get("disposition", {}).get("attached_pic") == 1
         if stream.get("codec_type") == kind and not is_cover:

@@ -1,4 +1,4 @@
-"""Stage 5: looks at what the engine made as a stranger would, and lets only the promised video pass."""
+"""Stage 5: checks the file that the engine made, independently of the engine, against what was asked for."""
 
 import hashlib
 import json
@@ -14,14 +14,14 @@ from gpu_worker.domain.failures import ErrorCode, JobError
 from gpu_worker.media.frames import COUNT_SEC
 from gpu_worker.media.prepare import FPS
 
-AUDIO_TOLERANCE_SEC = 0.05  # the contract's; AAC works in frames of 21 ms
-AUDIO_RATE = 48_000  # Hz, the contract's
-MAX_ATOMS = 64  # top-level boxes of an MP4 that are looked at; ours have four
+AUDIO_TOLERANCE_SEC = 0.05  # AAC works in frames of 21 ms
+AUDIO_RATE = 48_000  # Hz
+MAX_ATOMS = 64  # top-level boxes of an MP4 that are read; ours have four
 
 
 @dataclass(frozen=True)
 class Expected:
-    """What the output must be. audio_sec: the voice track's length."""
+    """The properties that the output must have. audio_sec: the voice track's length."""
 
     width: int
     height: int
@@ -31,7 +31,7 @@ class Expected:
 
 @dataclass(frozen=True)
 class Output:
-    """A verified output file, as the answer describes it. duration_sec: of the video track."""
+    """A verified output file. duration_sec: of the video track."""
 
     path: Path
     size_bytes: int
@@ -43,7 +43,7 @@ class Output:
 
 
 def verify_output(runner: ToolRunner, path: Path, expected: Expected) -> Output:
-    """Gives the verified file; raises JobError output_verification_failed that names every deviation."""
+    """Returns the verified file; raises JobError output_verification_failed that names every deviation."""
     arguments = ["-v", "error", "-count_packets", "-show_streams", "-of", "json", "-i", str(path)]
     try:
         answer = json.loads(runner.probe(arguments, COUNT_SEC).stdout)
@@ -71,7 +71,7 @@ def verify_output(runner: ToolRunner, path: Path, expected: Expected) -> Output:
 
 
 def find_deviations(answer: Mapping[str, Any], expected: Expected) -> list[str]:
-    """Compares ffprobe's streams with what was promised; gives one sentence part a deviation, none when all is well."""
+    """Compares ffprobe's streams with what was asked for; returns one sentence part for each deviation."""
     videos = [stream for stream in answer.get("streams", []) if stream.get("codec_type") == "video"]
     audios = [stream for stream in answer.get("streams", []) if stream.get("codec_type") == "audio"]
     if len(videos) != 1 or len(audios) != 1:
@@ -94,7 +94,7 @@ def find_deviations(answer: Mapping[str, Any], expected: Expected) -> list[str]:
 
 
 def top_level_atoms(file: BinaryIO) -> list[str]:
-    """Gives the types of an MP4's top-level boxes in their order (ISO/IEC 14496-12, box header)."""
+    """Returns the types of an MP4's top-level boxes in their order (ISO/IEC 14496-12, box header)."""
     types: list[str] = []
     while len(types) < MAX_ATOMS:
         header = file.read(8)

@@ -1,1 +1,1 @@
-"""What the worker owes to the node it runs on and to Salad: none of it ever delays or costs a job."""
+"""The worker's dealings with its node and with Salad; nothing here delays a job or makes it fail."""

@@ -1,4 +1,4 @@
-"""Joins what the worker knows of itself (job, run, engine) with what it owes Salad: readiness, cost, giving up."""
+"""The agent that tells Salad about this instance: readiness, deletion cost, and the request for another node."""
 
 import threading
 from collections.abc import Callable
@@ -10,17 +10,17 @@ from gpu_worker.node.deletion_cost import DeletionCost, cost_of
 from gpu_worker.node.queue_watch import Curing, Observation, Watching, WatchState, outcome, step
 from gpu_worker.node.reallocation import Record, RunEnd, judge
 
-LOOK_SEC = 1.0  # between two looks at the idle time, and at the metadata service during a cure
-ANSWER_SEC = 1.0  # before the first call: the answer of the run goes out first, since Salad may end us at once
-ASK_AGAIN_SEC = 30.0  # an instance that is never ready costs money until the service has heard that it must go
-STORING = frozenset({Phase.UPLOADING, Phase.VERIFYING})  # the video exists: what is left is short and worth its time
+LOOK_SEC = 1.0  # between two checks of the idle time, and of the metadata service during a cure
+ANSWER_SEC = 1.0  # before the first call: the run's answer goes out first, since Salad may end this instance at once
+ASK_AGAIN_SEC = 30.0  # an instance that is never ready costs money until the service has accepted the request
+STORING = frozenset({Phase.UPLOADING, Phase.VERIFYING})  # the video exists, and the rest takes little time
 
 
 class NodeAgent:
-    """The worker as Salad sees it. Every method answers at once; what takes time has a thread of its own.
+    """The agent of this instance towards Salad. Every method returns at once; slow work has its own threads.
 
-    imds: None where there is no Salad; clock: monotonic seconds; is_engine_ready: whether the engine takes a job;
-    idle_cure_sec: how long without a job until the queue worker is thought wedged.
+    imds: None where there is no Salad; clock: returns monotonic seconds; is_engine_ready: whether the engine accepts a
+    job; idle_cure_sec: seconds without a job after which the queue worker is assumed to have stopped asking.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class NodeAgent:
         self._watch: WatchState = Watching(clock())
         self._is_stopping = False
         self._given_up: str | None = None
-        self.on_given_up: Callable[[], None] = _nobody_listens
+        self.on_given_up: Callable[[], None] = _no_listener
         self._stopped = threading.Event()
         self._cost = DeletionCost(imds.set_deletion_cost, self._cost_now, log) if imds is not None else None
 
@@ -55,7 +55,7 @@ class NodeAgent:
             threading.Thread(target=self._watch_queue, name="queue-watch", daemon=True).start()
 
     def stop(self) -> None:
-        """The worker ends: it is not ready from now on."""
+        """Marks the worker as stopping: it is not ready from now on."""
         self._is_stopping = True
         self._stopped.set()
         if self._cost is not None:
@@ -72,29 +72,29 @@ class NodeAgent:
         return self._jobs > 0 or (self._is_engine_ready() and isinstance(self._watch, Watching))
 
     def is_storing(self) -> bool:
-        """Says whether a run is putting its finished video into storage."""
+        """Returns whether a run is putting its finished video into storage."""
         progress = self._progress
         return progress is not None and progress.snapshot().phase in STORING
 
     def job_came(self) -> None:
-        """A job is in the run slot, running or waiting."""
+        """Called when a job enters the run slot, where it runs or waits."""
         with self._lock:
             self._jobs += 1
         self._refresh()
 
     def job_left(self) -> None:
-        """A job has its answer."""
+        """Called when a job has its answer."""
         with self._lock:
             self._jobs -= 1
             self._last_job = self._clock()
         self._refresh()
 
     def run_began(self, progress: RunProgress) -> None:
-        """A run has begun."""
+        """Called when a run has begun."""
         self._progress = progress
 
     def run_ended(self, job_id: str, end: RunEnd, why: str) -> None:
-        """A run has ended; gives the node up when that is one fault of it too many. why: its last words."""
+        """Called when a run has ended; gives the node up after too many faults. why: the run's last messages."""
         self._record, reason = judge(self._record, job_id, end, self._clock())
         if end is RunEnd.HOPELESS:
             reason = why
@@ -103,9 +103,9 @@ class NodeAgent:
         self._progress = None
 
     def give_up(self, reason: str) -> bool:
-        """Asks Salad once for another node and takes no job any more; an exit would only restart this one here.
+        """Asks Salad once for another node and accepts no more jobs; an exit would only restart the worker here.
 
-        Gives False, and nothing changes, where there is no metadata service: nobody would take the node away.
+        Returns False, and changes nothing, where there is no metadata service that could take the node away.
         """
         imds = self._imds
         self._log.event("node_hopeless", reason=reason, is_given_up=imds is not None)
@@ -170,5 +170,5 @@ class NodeAgent:
             return None
 
 
-def _nobody_listens() -> None:
-    """Stands in until the run slot does."""
+def _no_listener() -> None:
+    """Does nothing, until on_given_up is set."""

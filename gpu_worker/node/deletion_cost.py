@@ -1,4 +1,4 @@
-"""Tells Salad what it would lose by deleting this instance, so that scale-in takes an idle one instead."""
+"""Keeps Salad's deletion cost of this instance up to date, so that a scale-in removes idle instances first."""
 
 import threading
 from collections.abc import Callable
@@ -6,17 +6,17 @@ from collections.abc import Callable
 from gpu_worker.adapters.event_log import EventLog
 from gpu_worker.adapters.imds import ImdsFault
 
-IDLE_COST = 0  # what Salad assumes of an instance that never said anything
-BUSY_COST = 100  # any number over 0 would do; this one leaves room below for what is worth less than a job
-PROGRESS_COST = 100  # a job at its end adds this: of two busy instances the one that has done less goes first
-STEP = 0.1  # of a job's progress: ten calls a job say enough
-# How often progress is looked at, and how long a call that failed waits for its repetition. Scale-in is decided once a
-# minute, so that a value is never much older than the decision.
+IDLE_COST = 0  # what Salad assumes of an instance that has not set a cost
+BUSY_COST = 100  # any number over 0 would do; this one leaves room below for anything worth less than a job
+PROGRESS_COST = 100  # a job at its end adds this: of two busy instances the one that has done less is removed first
+STEP = 0.1  # of a job's progress: ten calls for each job are enough
+# How often progress is read, and when a failed call is repeated. Scale-in is decided once a minute, so that a value is
+# never much older than the decision.
 LOOK_SEC = 5.0
 
 
 def cost_of(is_busy: bool, progress: float) -> int:
-    """Gives the deletion cost; progress: 0.0-1.0 of the job in the run slot."""
+    """Returns the deletion cost; progress: 0.0-1.0 of the job in the run slot."""
     if not is_busy:
         return IDLE_COST
     steps = int(min(1.0, max(0.0, progress)) / STEP + 1e-9)  # 0.3 / 0.1 is a little less than 3
@@ -24,36 +24,36 @@ def cost_of(is_busy: bool, progress: float) -> int:
 
 
 class DeletionCost:
-    """Sets the cost from one thread, so that values never overtake each other and nobody waits for a call.
+    """A thread that sets the cost, so that values never overtake each other and no caller waits for a call.
 
-    send: sets a cost, raises ImdsFault; look: gives the cost that is right now.
+    send: sets a cost, raises ImdsFault; look: returns the right cost at this moment.
     """
 
     def __init__(self, send: Callable[[int], None], look: Callable[[], int], log: EventLog) -> None:
         self._send = send
         self._look = look
         self._log = log
-        self._told: int | None = None  # unknown at first: the container before this one may have died in mid-job
+        self._told: int | None = None  # unknown at first: an earlier container may have died during a job
         self._changed = threading.Event()
         self._stopped = False
         self._thread = threading.Thread(target=self._work, name="deletion-cost", daemon=True)
 
     def start(self) -> None:
-        """Starts the thread, which says at once what is right."""
+        """Starts the thread, which sets the cost at once."""
         self._thread.start()
 
     def refresh(self) -> None:
-        """Has the thread look at once; never waits."""
+        """Makes the thread check the cost at once; never waits."""
         self._changed.set()
 
     def stop(self) -> None:
-        """Ends the thread; the cost stays what it is."""
+        """Ends the thread; the cost stays as it is."""
         self._stopped = True
         self._changed.set()
 
     def _work(self) -> None:
         while not self._stopped:
-            self._changed.clear()  # before the look: a change during it is looked at again
+            self._changed.clear()  # before the check, so that a change during it leads to another one
             self._tell(self._look())
             self._changed.wait(LOOK_SEC)
 
@@ -63,7 +63,7 @@ class DeletionCost:
         try:
             self._send(cost)
         except ImdsFault as fault:
-            self._told = None  # it may have arrived or not
+            self._told = None  # the call may have had its effect or not
             self._log.event("imds_call_failed", operation="replace_deletion_cost", reason=str(fault), cost=cost)
         else:
             self._told = cost

@@ -1,4 +1,4 @@
-"""Tells a full disk from everything that it looks like: a tool that fails, a file cut short, a fault of our own."""
+"""Recognises a full disk, which otherwise looks like a failed tool, a damaged file or an internal error."""
 
 import errno
 import shutil
@@ -8,18 +8,18 @@ from pathlib import Path
 from gpu_worker.domain.failures import DiskFullError, ErrorCode, JobError, disk_is_full
 
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
-SAID = "No space left on device"  # the C library's words, with which ffmpeg ends
-# A run that fails with less than this left failed for it: encoders lose their last buffer without a word, and ffmpeg
-# may then end well. 64 KiB is one write of theirs.
+MESSAGE = "No space left on device"  # the C library's message, with which ffmpeg ends
+# A run that fails with less room than this failed because of it: encoders lose their last buffer without a message, and
+# ffmpeg may still end with 0. One of their writes has 64 KiB.
 NO_ROOM = 64 * 1024
-# What a file that was cut short by a full disk looks like to the stages after it.
-LOOKS_LIKE = frozenset(
+# How a file that a full disk cut short fails in the stages after it.
+SUSPECTS = frozenset(
     {ErrorCode.MEDIA_CORRUPT, ErrorCode.OUTPUT_VERIFICATION_FAILED, ErrorCode.INTERNAL, ErrorCode.GPU_FAULT}
 )
 
 
 def require_free(directory: Path, min_bytes: int) -> None:
-    """Returns when a directory's disk has that much room; raises DiskFullError."""
+    """Checks that a directory's disk has so much free room; raises DiskFullError."""
     directory.mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(directory).free
     if free < min_bytes:
@@ -27,15 +27,15 @@ def require_free(directory: Path, min_bytes: int) -> None:
 
 
 def explain(error: Exception, directory: Path) -> DiskFullError | None:
-    """Gives the failure of a full disk when that is what an error comes from, else None; call it before the run's
-    directory is emptied. directory: on the disk in question."""
+    """Returns the failure of a full disk when an error comes from one, else None; call it before the run's directory is
+    removed. directory: on the disk in question."""
     if isinstance(error, DiskFullError):
         return error
     if any(_says_full(one) for one in _chain(error)):
-        return disk_is_full(_words(error))
-    is_suspect = not isinstance(error, JobError) or error.code in LOOKS_LIKE
+        return disk_is_full(_detail(error))
+    is_suspect = not isinstance(error, JobError) or error.code in SUSPECTS
     if is_suspect and directory.exists() and shutil.disk_usage(directory).free < NO_ROOM:
-        return disk_is_full(_words(error))
+        return disk_is_full(_detail(error))
     return None
 
 
@@ -43,10 +43,10 @@ def _says_full(error: BaseException) -> bool:
     if isinstance(error, OSError):
         return error.errno in FULL
     text = error.detail if isinstance(error, JobError) else str(getattr(error, "tail", ""))
-    return SAID in text
+    return MESSAGE in text
 
 
-def _words(error: Exception) -> str:
+def _detail(error: Exception) -> str:
     detail = error.detail if isinstance(error, JobError) else ""
     return detail or f"{type(error).__name__}: {error}"
 

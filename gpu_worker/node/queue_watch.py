@@ -1,30 +1,30 @@
-"""Notices a queue worker that may have stopped asking for jobs, and cures it by a turn of the readiness.
+"""Recognises a queue worker that may have stopped asking for jobs, and restarts it by turning readiness off and on.
 
-Salad's queue worker stops for good when the queue answers NOT_FOUND to its stream; its process lives on, and only a
-readiness that goes and comes back starts it again. From here a queue without jobs looks the same, so the cure is due
-after a long time without a job, and costs an idle instance a quarter of a minute.
+Salad's queue worker stops asking for ever when the queue answers NOT_FOUND to its stream. Its process stays alive, and
+asks again only after readiness was lost and came back. From inside the container a queue without jobs looks the same,
+so this cure is due after a long time without a job; it costs an idle instance a quarter of a minute.
 """
 
 from dataclasses import dataclass
 
-# Between the turn of the metadata service and the end of the cure. The queue worker asks the service every 5 s: two of
-# its looks, and time for the second to be answered.
+# From the metadata service's first "not ready" to the end of the cure. The queue worker asks the service every 5 s: time
+# for two of its requests, and for the second answer.
 SEEN_SEC = 12.0
-# A probe turns after its period times its failure threshold, 30 s as Salad's examples set them. Where the service does
-# not say within this time that the instance is not ready there is no readiness probe, or no service.
+# A probe changes after its period times its failure threshold, 30 s in Salad's examples. Where the service does not say
+# "not ready" within this time, there is no readiness probe, or no service.
 UNSEEN_SEC = 120.0
 
 
 @dataclass(frozen=True)
 class Watching:
-    """Nothing is wrong. since: when there last was a sign of life, or a cure; monotonic seconds."""
+    """State: nothing is wrong. since: when the last job or the last cure ended, monotonic seconds."""
 
     since: float
 
 
 @dataclass(frozen=True)
 class Curing:
-    """The health check says not ready. began, seen: monotonic seconds; seen: when the service said so too."""
+    """State: the health check says not ready. began, seen: monotonic seconds; seen: when the service said so too."""
 
     began: float
     seen: float | None = None
@@ -35,8 +35,11 @@ WatchState = Watching | Curing
 
 @dataclass(frozen=True)
 class Observation:
-    """What is known. now, last_job: monotonic seconds, last_job: when a job was last in the run slot, now while one is;
-    is_able: whether the health check would say ready; told_ready: what the metadata service says, None if unknown."""
+    """The facts at one moment.
+
+    now, last_job: monotonic seconds; last_job: when a job was last in the run slot, equal to now while one is there;
+    is_able: whether the health check would say ready; told_ready: what the metadata service says, None if unknown.
+    """
 
     now: float
     last_job: float
@@ -45,8 +48,8 @@ class Observation:
 
 
 def step(state: WatchState, seen: Observation, idle_sec: float, seen_sec: float = SEEN_SEC) -> WatchState:
-    """Gives the next state; idle_sec: how long without a job is too long."""
-    if not seen.is_able:  # not ready for another reason: the queue worker gets its turn from that
+    """Returns the next state; idle_sec: how long without a job is too long."""
+    if not seen.is_able:  # not ready for another reason: that restarts the queue worker as well
         return Watching(seen.now)
     if isinstance(state, Watching):
         since = max(state.since, seen.last_job)
@@ -61,7 +64,7 @@ def step(state: WatchState, seen: Observation, idle_sec: float, seen_sec: float 
 
 
 def outcome(state: Curing, seen: Observation) -> str:
-    """Names a cure's end for the log: `seen`, `unseen`, `job` (one arrived) or `not_ready` (for another reason)."""
+    """Returns how a cure ended, for the log: `seen`, `unseen`, `job` (one arrived) or `not_ready` (another reason)."""
     if not seen.is_able:
         return "not_ready"
     if seen.last_job > state.began:

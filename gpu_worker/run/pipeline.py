@@ -179,7 +179,7 @@ class Pipeline:
     def _deliver(
         self, uploader: Uploader, name: str, inputs: sidecar.Inputs, made: _Made, memory: PeakMemory
     ) -> Answer:
-        """Uploads MP4 and sidecar and makes sure that they are there; gives the answer."""
+        """Uploads MP4 and sidecar and makes sure that they are there; returns the answer."""
         self._enter(Phase.UPLOADING)
         self._pass_gate()  # a newer run may have put its video there already
         stored = _stored(uploader.storage.bucket, f"{name}.mp4", made.output)

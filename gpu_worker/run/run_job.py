@@ -1,4 +1,4 @@
-"""Runs one job from its input to its answer, and gives every end of a run its meaning."""
+"""Runs one job from its input to its answer, and returns every end of a run its meaning."""
 
 import time
 from collections.abc import Callable
@@ -117,7 +117,7 @@ class JobRunner:
 
 
 def _as_failure(error: Exception, phase: str) -> JobError:
-    """Gives the failure with its stage; what is not a JobError becomes `internal`, its own words only in the log."""
+    """Returns the failure with its stage; what is not a JobError becomes `internal`, its own words only in the log."""
     if isinstance(error, JobError):
         failure = error
     else:
@@ -128,7 +128,7 @@ def _as_failure(error: Exception, phase: str) -> JobError:
 
 
 def _end_of(failure: JobError) -> RunEnd:
-    """Gives what a failure says about the node."""
+    """Returns what a failure says about the node."""
     if failure.hopeless_node:
         return RunEnd.HOPELESS
     if isinstance(failure, DiskFullError):

@@ -62,7 +62,7 @@ class RunSlot:
             self._changed.notify_all()
 
     def take(self, job: JobInput, is_caller_gone: Callable[[], bool]) -> Answer:
-        """Runs the job, or joins its run, or waits for its turn; gives the answer.
+        """Runs the job, or joins its run, or waits for its turn; returns the answer.
 
         A caller that has hung up gives up its turn; a run that has begun goes on, since the next request for the same
         job joins it. After close every request but those of the run in progress is answered 503 `worker_interrupted`.
@@ -89,7 +89,7 @@ class RunSlot:
                 self._current.control.interrupt()
 
     def wait_until_idle(self, wait_sec: float) -> bool:
-        """Waits up to wait_sec until no run is in progress; says whether none is."""
+        """Waits up to wait_sec until no run is in progress; returns whether none is."""
         with self._changed:
             return self._changed.wait_for(lambda: self._current is None, wait_sec)
 

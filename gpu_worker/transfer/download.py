@@ -85,7 +85,7 @@ class Downloader:
     def _exchange(
         self, source: Source, url: JudgedUrl, give_up: float, on_bytes: Callable[[int, int | None], None]
     ) -> Downloaded | str:
-        """Makes one request; gives the file, or where a redirect points to."""
+        """Makes one request; returns the file, or where a redirect points to."""
 
         def stop() -> bool:
             return self.control.stop_reason() is not None or time.monotonic() > give_up

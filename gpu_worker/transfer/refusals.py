@@ -39,13 +39,13 @@ HAS_EXPIRED = re.compile(rb"<Message>[^<]{0,40}expired", re.IGNORECASE)
 
 
 def explain_refusal(status: int, response: BaseHTTPResponse) -> str:
-    """Gives the advice for a 4xx (or another status without a file); reads a part of an XML body."""
+    """Returns the advice for a 4xx (or another status without a file); reads a part of an XML body."""
     is_xml = "xml" in response.headers.get("Content-Type", "").lower()
     return advise(status, _read_begin(response) if is_xml else b"")
 
 
 def advise(status: int, body: bytes) -> str:
-    """Gives the advice; body: the begin of an S3 error document, or nothing."""
+    """Returns the advice; body: the begin of an S3 error document, or nothing."""
     found = CODE.search(body)
     code = found[1].decode() if found else ""
     if code in ("AccessDenied", "InvalidRequest") and HAS_EXPIRED.search(body):

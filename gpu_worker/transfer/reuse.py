@@ -7,7 +7,7 @@ from gpu_worker.wire import JobInput
 
 
 def find_finished(uploader: Uploader, job: JobInput, video_key: str) -> Finished | None:
-    """Gives the finished video of this job, None when there is none that can be trusted.
+    """Returns the finished video of this job, None when there is none that can be trusted.
 
     A storage that is away now is no reason to stop: the upload will tell. One that refuses the key is, since no other
     node could deliver either: raises JobError upload_failed before any GPU time is spent.

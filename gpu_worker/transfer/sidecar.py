@@ -51,7 +51,7 @@ def describe(
     metrics: Metrics,
     versions: Mapping[str, str],
 ) -> dict[str, Any]:
-    """Gives the sidecar's content. versions: the engine's and the programs' by name."""
+    """Returns the sidecar's content. versions: the engine's and the programs' by name."""
     return {
         "schema_version": SCHEMA_VERSION,
         "job_id": job.job_id,
@@ -66,14 +66,14 @@ def describe(
 
 
 def as_record(content: Mapping[str, Any]) -> str | None:
-    """Gives the sidecar as one short text for the MP4's headers, None when it is too long for them."""
+    """Returns the sidecar as one short text for the MP4's headers, None when it is too long for them."""
     data = json.dumps(content, separators=(",", ":"), sort_keys=True).encode()
     text = base64.urlsafe_b64encode(zlib.compress(data, 9)).decode()  # nothing in it has to be escaped in a header
     return text if len(text) <= MAX_RECORD else None
 
 
 def read_record(text: str, job: JobInput, size_bytes: int, sha1: str | None) -> Finished | None:
-    """Gives the sidecar that came with an MP4 of this job, None unless it speaks of this job, of what was asked for,
+    """Returns the sidecar that came with an MP4 of this job, None unless it speaks of this job, of what was asked for,
     and of the file that lies there (size_bytes, and sha1 where the storage knows it)."""
     content = _unpack(text)
     if content is None:

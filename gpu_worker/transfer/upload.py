@@ -28,7 +28,7 @@ class Uploader:
     limit_sec: float
 
     def look_up(self, key: str) -> StoredFile | None:
-        """Gives what lies under a key, None when nothing does; raises like upload_video."""
+        """Returns what lies under a key, None when nothing does; raises like upload_video."""
         return self._call(lambda: self.storage.look_up(key), min(LOOK_SEC, self.limit_sec))
 
     def upload_video(self, output: Output, key: str, record: str | None, on_bytes: Callable[[int], None]) -> None:

@@ -32,7 +32,7 @@ class TimeLimits:
 
 
 def frames_bytes(inputs: PreparedInputs) -> int:
-    """Gives the memory that upstream needs for its arrays of frames."""
+    """Returns the memory that upstream needs for its arrays of frames."""
     raw = inputs.width * inputs.height * BYTES_PER_PIXEL
     return raw * inputs.video_frames + RESULT_BYTES * inputs.frames
 
@@ -57,13 +57,13 @@ def check_memory(inputs: PreparedInputs, memory_bytes: int | None) -> None:
 
 
 def disk_bytes(inputs: PreparedInputs) -> int:
-    """Gives the disk that upstream needs for its pictures."""
+    """Returns the disk that upstream needs for its pictures."""
     raw = inputs.width * inputs.height * BYTES_PER_PIXEL
     return int(raw * PNG_SHARE * (inputs.video_frames + inputs.frames))
 
 
 def time_limits(inputs: PreparedInputs, stall_sec: float) -> TimeLimits:
-    """Gives the limits; stall_sec: how long a working program may be silent beside what its frames explain."""
+    """Returns the limits; stall_sec: how long a working program may be silent beside what its frames explain."""
     size = max(1.0, inputs.width * inputs.height / PIXELS_720P)
     work = FRAME_SEC * size * (inputs.video_frames + inputs.frames)
     return TimeLimits(START_SEC + work, stall_sec + SILENT_FRAME_SEC * size * inputs.video_frames)

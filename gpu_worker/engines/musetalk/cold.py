@@ -52,7 +52,7 @@ class MuseTalkCold:
         self._ready = True
 
     def is_ready(self) -> bool:
-        """Says whether start has succeeded; a job in progress changes nothing."""
+        """Returns whether start has succeeded; a job in progress changes nothing."""
         return self._ready
 
     def stop(self) -> None:
@@ -60,7 +60,7 @@ class MuseTalkCold:
         self._ready = False
 
     def render(self, inputs: PreparedInputs, runner: ToolRunner, progress: RunProgress) -> Rendered:
-        """Runs the program once, trusts only the file that it left, and gives that file our sound; see the port."""
+        """Runs the program once, trusts only the file that it left, and returns that file our sound; see the port."""
         progress.enter(Phase.GENERATING)
         budget.check_memory(inputs, memory_bytes())
         with run_directory(self._settings.result_dir) as directory:

@@ -93,7 +93,7 @@ class ColdRun:
         raise failure
 
     def finish(self) -> Rendered:
-        """Gives the program's pictures our sound, at the place that outlives this run's directory."""
+        """Returns the program's pictures our sound, at the place that outlives this run's directory."""
         output = self._inputs.work_dir / "output.mp4"
         self._enter(Phase.ENCODING)
         try:

@@ -68,13 +68,13 @@ class Files:
 
 
 def task_yaml(files: Files) -> str:
-    """Gives the YAML of upstream's --inference_config for one task."""
+    """Returns the YAML of upstream's --inference_config for one task."""
     task = {"video_path": str(files.video), "audio_path": str(files.audio), "result_name": RESULT_NAME}
     return yaml.safe_dump({"task_0": task}, sort_keys=False)
 
 
 def arguments(python: Path, files: Files, *, batch_size: int, half_precision: bool) -> list[str]:
-    """Gives the argument list; paths of weights are relative to the checkout, which is the working directory."""
+    """Returns the argument list; paths of weights are relative to the checkout, which is the working directory."""
     return [
         *(str(python), "-m", "scripts.inference", "--version", "v15"),
         *("--inference_config", str(files.task), "--result_dir", str(files.results)),
@@ -86,12 +86,12 @@ def arguments(python: Path, files: Files, *, batch_size: int, half_precision: bo
 
 
 def passed_on(outer: Mapping[str, str]) -> dict[str, str]:
-    """Gives the part of the worker's environment that its programs get."""
+    """Returns the part of the worker's environment that its programs get."""
     return {name: value for name, value in outer.items() if name in PASSED_ON}
 
 
 def environment(outer: Mapping[str, str], files: Files) -> dict[str, str]:
-    """Gives the whole environment of the program; outer: the worker's, of which only PASSED_ON is kept."""
+    """Returns the whole environment of the program; outer: the worker's, of which only PASSED_ON is kept."""
     kept = passed_on(outer)
     return kept | {
         "PATH": f"{files.programs}:{kept.get('PATH', '/usr/bin:/bin')}",

@@ -33,7 +33,7 @@ def check_gpu(python: Path, environment: Mapping[str, str]) -> None:
 
 
 def judge_gpu(facts: Mapping[str, Any]) -> str | None:
-    """Gives why no video can be made on this GPU, None when one can; facts: what gpu_check.py prints. Pure."""
+    """Returns why no video can be made on this GPU, None when one can; facts: what gpu_check.py prints. Pure."""
     if not facts.get("cuda"):
         return "there is no GPU that CUDA can use"
     name, vram_mib = facts.get("name"), int(facts.get("vram_mib") or 0)

@@ -77,7 +77,7 @@ class Transcript:
             self.exits_early = True
 
     def progress(self) -> tuple[bool, float]:
-        """Gives whether the model's own work is over, and the part (0-1) that is done of what it is at: of all up to
+        """Returns whether the model's own work is over, and the part (0-1) that is done of what it is at: of all up to
         the end of the generation, or of blending and encoding."""
         if self.stage not in GENERATING:
             return True, self._fraction if self.stage is Stage.BLEND else 1.0
@@ -87,14 +87,14 @@ class Transcript:
         return False, begin + (end - begin) * self._fraction
 
     def generation_sec(self) -> float | None:
-        """Gives the time of upstream's inference loop alone, None when it was not passed: from the first batch to the
+        """Returns the time of upstream's inference loop alone, None when it was not passed: from the first batch to the
         last, without loading, landmarks, blending and encoding."""
         if Stage.GENERATE not in self._entered or Stage.BLEND not in self._entered:
             return None
         return round(self._entered[Stage.BLEND] - self._entered[Stage.GENERATE], 3)
 
     def stage_times(self, ended_at: float) -> dict[str, float]:
-        """Gives the seconds of each stage that was entered; the last one ends at ended_at."""
+        """Returns the seconds of each stage that was entered; the last one ends at ended_at."""
         begins = [*self._entered.items()]
         ends = [at for _, at in begins[1:]] + [ended_at]
         return {

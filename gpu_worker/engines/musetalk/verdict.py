@@ -24,7 +24,7 @@ NO_FACE_ANYWHERE = "division by zero"  # upstream's mean over the faces of all f
 
 
 def judge_ending(ending: Ending, transcript: Transcript) -> JobError | None:
-    """Gives why there can be no video, or None when the program says that it made one (which proves nothing yet)."""
+    """Returns why there can be no video, or None when the program says that it made one (which proves nothing yet)."""
     said = "\n".join(transcript.tail)
     return (
         _of_limits(ending, transcript, said)
@@ -49,7 +49,7 @@ def judge_video(frames: int, has_sound: bool, expected_frames: int, transcript: 
 
 
 def no_video(detail: str) -> JobError:
-    """Gives the verdict on a file that is missing, empty or cannot be read."""
+    """Returns the verdict on a file that is missing, empty or cannot be read."""
     return _unusable(messages.NO_VIDEO, detail)
 
 

@@ -17,7 +17,7 @@ from gpu_worker.domain.failures import ErrorCode, JobError
 from gpu_worker.node import disk
 from gpu_worker.node.deletion_cost import DeletionCost, cost_of
 from gpu_worker.node.queue_watch import SEEN_SEC, UNSEEN_SEC, Curing, Observation, Watching, outcome, step
-from gpu_worker.node.reallocation import DISK_TOO_SMALL, GPU_WINDOW_SEC, POISONED, Record, RunEnd, judge
+from gpu_worker.node.reallocation import DISK_TOO_SMALL, GPU_BROKEN, GPU_WINDOW_SEC, Record, RunEnd, judge
 from tests.support.waiting import eventually
 
 IDLE = 900.0
@@ -110,11 +110,11 @@ def test_no_order_of_observations_cures_while_a_job_is_there_or_for_ever(observa
 @pytest.mark.parametrize(
     ("ends", "reason"),
     [
-        ([("a", RunEnd.GPU_FAULT, 0), ("b", RunEnd.GPU_FAULT, 100)], POISONED),
+        ([("a", RunEnd.GPU_FAULT, 0), ("b", RunEnd.GPU_FAULT, 100)], GPU_BROKEN),
         ([("a", RunEnd.GPU_FAULT, 0), ("a", RunEnd.GPU_FAULT, 100)], None),
         ([("a", RunEnd.GPU_FAULT, 0), ("b", RunEnd.GPU_FAULT, GPU_WINDOW_SEC + 1)], None),
         ([("a", RunEnd.GPU_FAULT, 0), ("c", RunEnd.VIDEO, 50), ("b", RunEnd.GPU_FAULT, 100)], None),
-        ([("a", RunEnd.GPU_FAULT, 0), ("c", RunEnd.NOTHING, 50), ("b", RunEnd.GPU_FAULT, 100)], POISONED),
+        ([("a", RunEnd.GPU_FAULT, 0), ("c", RunEnd.NOTHING, 50), ("b", RunEnd.GPU_FAULT, 100)], GPU_BROKEN),
         ([("a", RunEnd.DISK_FULL, 0), ("b", RunEnd.DISK_FULL, 9000)], DISK_TOO_SMALL),
         ([("a", RunEnd.DISK_FULL, 0), ("a", RunEnd.DISK_FULL, 10)], None),
         ([("a", RunEnd.DISK_FULL, 0), ("b", RunEnd.GPU_FAULT, 10)], None),
