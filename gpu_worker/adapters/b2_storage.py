@@ -123,8 +123,8 @@ class B2Storage:
         return f"{host.rstrip('/')}/file/{self.bucket}/{key}"
 
     def close(self) -> None:
-        """See the port. b2sdk keeps its upload threads until its objects are garbage-collected. Changing the size of its
-        pool is the only way to end them earlier; that call waits for an upload that hangs, so it runs in a thread."""
+        """See the port. b2sdk keeps its upload threads until its objects are garbage-collected. Changing the size of
+        their pool is the only way to end them earlier; that call waits for a hanging upload, so it runs in a thread."""
         uploads = self._api.services.upload_manager
         other_size = uploads.get_thread_pool_size() + 1
         threading.Thread(target=uploads.set_thread_pool_size, args=(other_size,), daemon=True).start()

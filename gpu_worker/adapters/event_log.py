@@ -35,7 +35,7 @@ class EventLog:
 
 
 class LibraryLogHandler(logging.Handler):
-    """A handler that writes what libraries log at WARNING and above as `library_log` events, without queries of URLs."""
+    """A handler that writes what libraries log at WARNING and above as `library_log` events, URLs without queries."""
 
     def __init__(self, log: EventLog) -> None:
         super().__init__(logging.WARNING)

@@ -139,7 +139,7 @@ class _Lines:
 
 
 def _has_ended(pid: int) -> bool:
-    """Returns whether the process has ended, without reaping it: its id must not be reused before its group is killed."""
+    """Returns whether the process has ended, without reaping it: its id must stay its own until its group is killed."""
     return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT | os.WNOHANG) is not None
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import waitress
 
 ADDRESS = "127.0.0.1"  # the queue worker and the probes run in the same container
-# A request for a job keeps its thread until the job ends. The queue worker has one at a time. Requests of a queue worker
+# A request for a job keeps its thread until the job ends. A queue worker has one at a time. Requests of a queue worker
 # that was restarted stay until their closed connection is noticed; the probes need a free thread even then.
 THREADS = 16
 MAX_BODY = 1_000_000  # bytes; more than the application accepts, so that the application answers

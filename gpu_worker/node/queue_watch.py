@@ -7,8 +7,8 @@ so this cure is due after a long time without a job; it costs an idle instance a
 
 from dataclasses import dataclass
 
-# From the metadata service's first "not ready" to the end of the cure. The queue worker asks the service every 5 s: time
-# for two of its requests, and for the second answer.
+# From the metadata service's first "not ready" to the end of the cure. The queue worker asks it every 5 s: time for two
+# requests and the second answer.
 SEEN_SEC = 12.0
 # A probe changes after its period times its failure threshold, 30 s in Salad's examples. Where the service does not say
 # "not ready" within this time, there is no readiness probe, or no service.
