@@ -1,4 +1,4 @@
-"""The two closed lists of error codes, and the one base class of every error this package raises on purpose."""
+"""The two closed lists of error codes, and the errors of this package. AvatarError is the base of all of them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class JobErrorCode(StrEnum):
-    """Why a job failed: the closed list of `error.code` in a job."""
+    """The codes that say why a job failed: the closed list of `error.code` in a job."""
 
     INPUT_DOWNLOAD_FAILED = "input_download_failed"
     INPUT_URL_NOT_ALLOWED = "input_url_not_allowed"
@@ -33,7 +33,7 @@ class JobErrorCode(StrEnum):
 
     @property
     def retryable(self) -> bool:
-        """True when sending the same job again can succeed without a change by the app."""
+        """Returns whether the same job can succeed when the app submits it again unchanged."""
         return self not in PERMANENT_JOB_ERRORS
 
 
@@ -56,7 +56,7 @@ PERMANENT_JOB_ERRORS = frozenset(
 
 
 class ApiErrorCode(StrEnum):
-    """Why a request was refused: the closed list of `code` in a problem document."""
+    """The codes that say why a request was refused: the closed list of `code` in a problem document."""
 
     INVALID_JSON = "invalid_json"
     INVALID_IDEMPOTENCY_KEY = "invalid_idempotency_key"
@@ -79,12 +79,12 @@ class ApiErrorCode(StrEnum):
 
 
 class AvatarError(Exception):
-    """The base of every error that this package raises on purpose."""
+    """The base of every error class of this package."""
 
 
 @dataclass(frozen=True)
 class FieldError:
-    """One fault of one field: its JSON or query name, a code, and what to change."""
+    """One fault of one field. field: its JSON or query name; message: what to change."""
 
     field: str
     code: str
@@ -92,7 +92,11 @@ class FieldError:
 
 
 class ApiError(AvatarError):
-    """A request that gets a problem document: a code of the closed list, one sentence, the faults by field."""
+    """A refused request, answered with a problem document (protocol/problem.py).
+
+    detail: what happened and what to do; errors: the faults by field; retry_after_sec: when to try again; allow: the
+    methods that the path accepts, for method_not_allowed.
+    """
 
     def __init__(
         self,
@@ -111,23 +115,23 @@ class ApiError(AvatarError):
 
 
 class StorageUnavailableError(AvatarError):
-    """The job store gave no answer within its time; nothing half done is left behind."""
+    """The job store is unavailable. A change is stored completely or not at all."""
 
 
 class UrlNotAllowedError(AvatarError):
-    """A URL from outside that the guard refuses; the message says which rule and never repeats the query string."""
+    """A URL from outside that the URL guard refuses. The message names the broken rule and never repeats the URL."""
 
 
 class BadSignatureError(AvatarError):
-    """A signature, a token or one of their headers is missing, malformed, stale or wrong."""
+    """A signature, a token or a header that belongs to it is missing, malformed, expired or wrong."""
 
 
 class ProviderError(AvatarError):
     """A call to another system failed.
 
     status: its HTTP status, None when no answer came; retryable: whether the same call can succeed later;
-    may_have_happened: False only when it is certain that the call had no effect (refused connection, 4xx);
-    retry_after_sec: what the other side asked for, in seconds.
+    may_have_happened: False only when the call certainly had no effect (refused connection, 4xx); retry_after_sec: the
+    pause in seconds that the other system asked for.
     """
 
     def __init__(
@@ -147,4 +151,4 @@ class ProviderError(AvatarError):
 
 
 class SaladUnavailableError(AvatarError):
-    """Salad gave no usable answer, or the tick's share of calls is spent: a fault of the system, never of the job."""
+    """Salad gave no usable answer, or the tick has used its share of calls. It is never an error of the job."""

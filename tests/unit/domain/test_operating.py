@@ -100,7 +100,7 @@ def test_an_old_run_of_the_third_attempt_that_comes_back_calls_the_second_sendin
     ("events", "reason"),
     [
         ([ev.CancelRequested(at=later(2))], "cancellation"),
-        ([ev.ResultClaimed(at=later(2), result=a_claim(at=later(2)))], "looked for"),
+        ([ev.ResultClaimed(at=later(2), result=a_claim(at=later(2)))], "being verified"),
         ([ev.JobRefused(at=later(2), attempt=1, error=ERROR)], "submit it again"),
         ([report(75)], "sign of life"),
     ],

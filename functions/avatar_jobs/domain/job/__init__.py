@@ -1,1 +1,1 @@
-"""The life of a job: its model, its events, and the steps by which each event changes it."""
+"""A job: its model, the events that can happen to it, and the steps by which each event changes it."""

@@ -1,4 +1,4 @@
-"""The changes that several events share: timers, attempts, the next attempt, the end."""
+"""The changes that several events share: timers, attempts, the next attempt, the end of the job."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -17,16 +17,16 @@ from avatar_jobs.domain.job.model import (
     Timer,
 )
 
-# The request that ends a job makes the first callback try; the tick takes over if it died in between.
+# The request that ends a job makes the first callback try; the tick takes over if that process dies before it does.
 CALLBACK_LEASE = timedelta(seconds=30)
-# Enough for every event of three bad attempts; the record must stay small whatever workers report.
+# Enough for every event of three failed attempts; the record must stay small whatever workers report.
 TIMELINE_CAP = 60
-# The webhook of a job that just ended is on its way; only when it does not come, Salad is asked.
+# The webhook about a job that has just ended usually arrives within this time; if it does not, the tick asks Salad.
 CLEANUP_WAIT = timedelta(seconds=60)
 
 
 def with_timeline_entry(job: Job, at: datetime, event: str, detail: str = "") -> Job:
-    """The job with one more line in its timeline; beyond the cap the oldest lines after the first go."""
+    """Returns the job with one more timeline entry. Beyond TIMELINE_CAP the oldest ones but the first are dropped."""
     entry = TimelineEntry(at=at, event=event, attempt=job.attempt.number, detail=detail[:200])
     lines = (*job.timeline, entry)
     if len(lines) > TIMELINE_CAP:
@@ -35,35 +35,36 @@ def with_timeline_entry(job: Job, at: datetime, event: str, detail: str = "") ->
 
 
 def is_current(job: Job, event: ev.AttemptEvent, *states: DispatchState) -> bool:
-    """True when the event speaks of the newest attempt and, if states are given, finds it in one of them."""
+    """Returns whether the event belongs to the newest attempt and, if states are given, that attempt is in one."""
     attempt = job.attempt
     return attempt.number == event.attempt and (not states or attempt.dispatch in states)
 
 
 def with_attempt(job: Job, **changes: Any) -> tuple[Attempt, ...]:
+    """Returns the job's attempts with changes to the newest one."""
     return (*job.attempts[:-1], job.attempt.model_copy(update=changes))
 
 
 def timers_with(job: Job, **changes: datetime | None) -> dict[Timer, datetime]:
-    """The job's timers with some set and, where None is given, some removed."""
+    """Returns the job's timers with some set and, where None is given, some removed."""
     merged = {**job.timers, **{Timer(name): at for name, at in changes.items()}}
     return {name: at for name, at in merged.items() if at is not None}
 
 
 def deadline_of(job: Job) -> datetime:
-    """When an unfinished job must be over: the start deadline until the first sign of life, then the run deadline."""
+    """Returns when an unfinished job must be over: the start deadline until a run starts, then the run deadline."""
     if job.started_at is None:
         return job.created_at + timedelta(seconds=job.input.start_timeout_seconds)
     return job.started_at + timedelta(seconds=job.input.run_timeout_seconds)
 
 
 def unclosed_attempts(job: Job) -> list[Attempt]:
-    """The attempts whose job at Salad may still run or wait, as far as we know its id."""
+    """Returns the attempts whose Salad job has a known id and may still wait or run."""
     return [attempt for attempt in job.attempts if attempt.salad_job_id and not attempt.closed]
 
 
 def with_cleanup(job: Job, at: datetime) -> Job:
-    """Puts the job on the agenda while an attempt that nobody waits for may burn at Salad, and takes it off after."""
+    """Sets the cleanup timer while a superseded attempt may still be running at Salad; removes it afterwards."""
     current = 0 if job.status.is_terminal else job.attempt.number
     unwanted = [attempt for attempt in unclosed_attempts(job) if attempt.number != current]
     due = job.timers.get(Timer.CLEANUP, at + CLEANUP_WAIT) if unwanted else None
@@ -73,14 +74,14 @@ def with_cleanup(job: Job, at: datetime) -> Job:
 
 
 def with_revocation(job: Job, at: datetime) -> Job:
-    """Puts a job that is over on the agenda while it has storage keys."""
+    """Sets the revoke timer of a finished job while it has storage keys."""
     if not job.upload_key_ids or Timer.REVOKE in job.timers:
         return job
     return job.model_copy(update={"timers": timers_with(job, revoke=at)})
 
 
 def next_attempt(job: Job, at: datetime) -> Job:
-    """Plans the next attempt, due at once; the tick that claims it sends it."""
+    """Adds the next attempt, due at once; the next tick claims and sends it."""
     planned = Attempt(number=job.attempt.number + 1, dispatch=DispatchState.UNSENT, claimed_at=at, tries=0)
     changed = job.model_copy(
         update={
@@ -94,7 +95,7 @@ def next_attempt(job: Job, at: datetime) -> Job:
 
 
 def attempt_over(job: Job, at: datetime, error: JobError) -> Job:
-    """Another attempt while attempts and time remain, else the job failed with the last reported code."""
+    """Adds another attempt while attempts and time remain; otherwise ends the job with the last reported error."""
     time_remains = at < deadline_of(job)
     if job.cancel_requested_at:
         return finished(job, at, JobStatus.CANCELLED, None)
@@ -104,7 +105,7 @@ def attempt_over(job: Job, at: datetime, error: JobError) -> Job:
 
 
 def finished(job: Job, at: datetime, status: JobStatus, error: JobError | None) -> Job:
-    """Ends the job; the outbox entry for the app is part of the same write."""
+    """Ends the job. The same write stores the callback that the app is owed."""
     callback = None
     timers: dict[Timer, datetime] = {Timer.PURGE: at + timedelta(seconds=job.retention_sec)}
     if job.input.webhook_url:
@@ -128,7 +129,7 @@ def finished(job: Job, at: datetime, status: JobStatus, error: JobError | None) 
 
 
 def started(job: Job, at: datetime) -> Job:
-    """The job as running since its first sign of life, with the run deadline in place of the start deadline."""
+    """Returns the job as running since its first sign of life; the run deadline replaces the start deadline."""
     running = job.model_copy(update={"status": JobStatus.RUNNING, "started_at": job.started_at or at})
     run_deadline = job.timers.get(Timer.RUN_DEADLINE, deadline_of(running))
     timers = timers_with(job, dispatch=None, start_deadline=None, run_deadline=run_deadline)

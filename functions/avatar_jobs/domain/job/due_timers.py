@@ -4,8 +4,9 @@ from datetime import datetime
 
 from avatar_jobs.domain.job.model import Job, Timer
 
-# A claimed file is worth more than a deadline, and a job past its deadline must not be dispatched any more.
-# What needs Salad comes after what does not, so that a spent share of its calls holds up nothing else.
+# VERIFY comes before the deadlines: a finished video counts even if the deadline has passed. The deadlines come before
+# DISPATCH: a job past its deadline must not be sent. Timers that need Salad come after those that do not, so that they
+# hold up nothing else once the tick has used its share of Salad's calls.
 ORDER = (
     Timer.VERIFY,
     Timer.CALLBACK,

@@ -1,4 +1,4 @@
-"""Everything that can happen to a job, as plain values; transition.py says what each does in each state."""
+"""Everything that can happen to a job, as plain values; transition.py defines what each does in each state."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,26 +8,26 @@ from avatar_jobs.domain.job.model import ClaimedResult, JobError, Phase, Timer
 
 @dataclass(frozen=True, kw_only=True)
 class Event:
-    """Something that happened, and when (UTC) we learned of it."""
+    """Something that happened to a job. at: when this was learned, in UTC."""
 
     at: datetime
 
 
 @dataclass(frozen=True, kw_only=True)
 class AttemptEvent(Event):
-    """An event of one attempt, known by Salad's own metadata or by the report token, never by what a body says."""
+    """An event of one attempt. attempt: its number, from Salad's metadata or the report token, never from a body."""
 
     attempt: int
 
 
 @dataclass(frozen=True, kw_only=True)
 class DispatchClaimed(AttemptEvent):
-    """A tick is about to send an attempt that is certainly not at Salad."""
+    """A tick is about to send an attempt that Salad certainly does not have."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class DispatchSent(AttemptEvent):
-    """Salad answered 201 with its own job id; upload_key_id: the storage key that went with it, if one did."""
+    """Salad accepted the attempt. salad_job_id: its id at Salad; upload_key_id: the storage key that was sent along."""
 
     salad_job_id: str
     upload_key_id: str | None = None
@@ -35,8 +35,10 @@ class DispatchSent(AttemptEvent):
 
 @dataclass(frozen=True, kw_only=True)
 class DispatchUnsent(AttemptEvent):
-    """The call certainly had no effect; try again at retry_at. upload_key_id: a storage key that was made for it and
-    could not be deleted at once."""
+    """The call certainly had no effect.
+
+    retry_at: when to send again; upload_key_id: the storage key that was made for the call and could not be deleted.
+    """
 
     retry_at: datetime
     reason: str
@@ -45,7 +47,7 @@ class DispatchUnsent(AttemptEvent):
 
 @dataclass(frozen=True, kw_only=True)
 class DispatchUnknown(AttemptEvent):
-    """The answer was lost, or the sender never came back: Salad may or may not have the job, and its storage key."""
+    """The answer was lost or the sender died: Salad may or may not have the attempt and its storage key."""
 
     reason: str
     upload_key_id: str | None = None
@@ -53,12 +55,12 @@ class DispatchUnknown(AttemptEvent):
 
 @dataclass(frozen=True, kw_only=True)
 class DispatchLost(AttemptEvent):
-    """An unknown dispatch waited its time and nobody heard of it."""
+    """A dispatch with an unknown outcome was not found at Salad, and no report or webhook arrived in time."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunReported(AttemptEvent):
-    """A worker's report: seq grows within a run, progress is 0.0 to 1.0, error is what made this run end."""
+    """A worker's report. seq: grows within a run; progress: 0.0 to 1.0; error: why the run ended, else None."""
 
     run_id: str
     seq: int
@@ -69,33 +71,33 @@ class RunReported(AttemptEvent):
 
 @dataclass(frozen=True, kw_only=True)
 class ResultClaimed(Event):
-    """Salad says that an attempt finished and its body promises a file."""
+    """An attempt finished and its worker reported an output. The claimed output is recorded but not yet verified."""
 
     result: ClaimedResult
 
 
 @dataclass(frozen=True, kw_only=True)
 class VerificationClaimed(AttemptEvent):
-    """Somebody is about to look for the promised file; nobody else shall before `until`."""
+    """A process is about to verify the claimed output; no other one verifies it before `until`."""
 
     until: datetime
 
 
 @dataclass(frozen=True, kw_only=True)
 class OutputVerified(AttemptEvent):
-    """The promised file is there with the promised size."""
+    """The claimed file is in the storage and has the reported size."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class OutputAbsent(AttemptEvent):
-    """The storage answered, and the promised file is not there or has another size."""
+    """The storage answered: the claimed file is missing or has another size. detail: which of the two."""
 
     detail: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class AttemptFailed(AttemptEvent):
-    """A Salad job of an attempt is over without a result, and another one may do better."""
+    """An attempt's Salad job ended without a result, and another attempt may succeed."""
 
     error: JobError
     salad_job_id: str | None = None
@@ -103,40 +105,40 @@ class AttemptFailed(AttemptEvent):
 
 @dataclass(frozen=True, kw_only=True)
 class JobRefused(AttemptEvent):
-    """The worker found a fault of the job itself that no other node can mend."""
+    """The worker found an error in the job itself, with which every node would fail."""
 
     error: JobError
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunStopped(AttemptEvent):
-    """A worker answered that it stopped, because it was told to or found itself overtaken."""
+    """A worker answered that it stopped, because of a cancellation or because a newer run replaced it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class AttemptObserved(AttemptEvent):
-    """Salad was asked for an attempt's job and says that it is not over: pending, or running on a node."""
+    """Salad's answer about an attempt's job that is not over. running: it runs on a node; otherwise it is pending."""
 
     running: bool
 
 
 @dataclass(frozen=True, kw_only=True)
 class AttemptClosed(AttemptEvent):
-    """Salad's job of an attempt is over, whatever came of it."""
+    """An attempt's Salad job is over, with or without a result."""
 
     salad_job_id: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class KeysRevoked(Event):
-    """These storage keys of the job are deleted, or have expired."""
+    """Some of the job's storage keys were deleted or have expired."""
 
     key_ids: tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
 class TimerClaimed(Event):
-    """A tick is about to ask Salad because of a timer; the next look is not before `until`."""
+    """A tick is about to ask Salad because of a timer; the timer is not due again before `until`."""
 
     timer: Timer
     until: datetime
@@ -144,26 +146,26 @@ class TimerClaimed(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class CancelRequested(Event):
-    """The app asked for the end of its job."""
+    """The app, or an operator for it, asked for the end of the job."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class DeadlinePassed(Event):
-    """The job's start or run deadline went by."""
+    """The job's start or run deadline passed. timer: which of the two."""
 
     timer: Timer
 
 
 @dataclass(frozen=True, kw_only=True)
 class CallbackClaimed(Event):
-    """Somebody is about to call the app's webhook; nobody else shall before `until`."""
+    """A process is about to call the app's webhook; no other one calls it before `until`."""
 
     until: datetime
 
 
 @dataclass(frozen=True, kw_only=True)
 class CallbackTried(Event):
-    """The app's webhook was called: its HTTP status (None: no answer), and when to try next (None: never)."""
+    """The app's webhook was called. http_status: None if no answer came; next_attempt_at: None if no try follows."""
 
     delivered: bool
     http_status: int | None
@@ -172,9 +174,9 @@ class CallbackTried(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class RequeueRequested(Event):
-    """An operator wants a stuck job to be sent again."""
+    """An operator asked for a stuck job to be sent again."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class RedeliveryRequested(Event):
-    """An operator wants the callback of a finished job to be sent once more."""
+    """An operator asked for the callback of a finished job to be sent once more."""

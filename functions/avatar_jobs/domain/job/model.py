@@ -1,4 +1,4 @@
-"""The job: what is stored of one video from the request to the callback."""
+"""The job: everything that is stored about one video, from the request to the callback."""
 
 import re
 from datetime import datetime
@@ -11,22 +11,22 @@ from avatar_jobs.domain.errors import JobErrorCode
 
 SCHEMA_VERSION = 1  # readers accept this and the one before, so that old and new code run side by side in a deploy
 
-# Each attempt is one Salad job, which Salad itself runs up to 4 times; three of ours is twelve runs, enough for
-# any run of bad nodes and few enough that a poisoned input cannot burn GPUs for long.
+# Each attempt is one Salad job, which Salad itself runs up to 4 times. Three attempts are up to twelve runs: enough to
+# get past several bad nodes, few enough that an input that always fails does not use GPUs for long.
 MAX_ATTEMPTS = 3
 
-# The form of the ids that we draw; nothing else is ever looked up, so that an id is safe in a path and a file name.
+# The form of job ids. Other texts are never looked up, so an id is safe in a path and a file name.
 JOB_ID_FORM = re.compile(r"[A-Za-z0-9_-]{8,64}")
 
-Name = Annotated[str, Field(max_length=100)]  # a label from a worker: short, whatever a hostile node sends
-RETENTION_SEC = 30 * 86_400  # the contract's 30 days, when no setting says otherwise
+Name = Annotated[str, Field(max_length=100)]  # a label from a worker, kept short even if a hostile node sends it
+RETENTION_SEC = 30 * 86_400  # unless OUTPUT_LIFETIME_DAYS is set
 
 AspectRatio = Literal["9:16", "16:9", "1:1", "4:5", "source"]
 Resolution = Literal["480p", "720p", "1080p", "source"]
 
 
 class JobStatus(StrEnum):
-    """Where a job stands; the last three never change again."""
+    """The status of a job; the last three are final."""
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -36,7 +36,7 @@ class JobStatus(StrEnum):
 
     @property
     def is_terminal(self) -> bool:
-        """True when the job is over and only its callback and its clean-up are left."""
+        """Returns whether the job is over, so that only its callback and its cleanup are left."""
         return self in (JobStatus.SUCCEEDED, JobStatus.FAILED, JobStatus.CANCELLED)
 
 
@@ -57,7 +57,7 @@ class Phase(StrEnum):
 
 
 class DispatchState(StrEnum):
-    """What is known of the one `create_queue_job` call of an attempt."""
+    """What is known about the `create_queue_job` call of an attempt."""
 
     SENDING = "sending"  # claimed; the call may be under way
     SENT = "sent"  # Salad has the job
@@ -66,22 +66,22 @@ class DispatchState(StrEnum):
 
 
 class Timer(StrEnum):
-    """Why a job wants the tick's attention; a job carries at most one time for each."""
+    """The kinds of timers; a job has at most one due time for each."""
 
     DISPATCH = "dispatch"  # (re)send the current attempt, or judge a dispatch whose answer was lost
-    VERIFY = "verify"  # look whether the claimed file is there
-    SILENCE = "silence"  # ask Salad what became of a run that stopped reporting
-    CANCEL = "cancel"  # see to it that a job whose cancellation was requested ends
+    VERIFY = "verify"  # check whether the claimed file is in the storage
+    SILENCE = "silence"  # ask Salad about a run that stopped reporting
+    CANCEL = "cancel"  # end a job whose cancellation was requested
     START_DEADLINE = "start_deadline"
     RUN_DEADLINE = "run_deadline"
-    CLEANUP = "cleanup"  # see to it that no Salad job of ours is left burning
+    CLEANUP = "cleanup"  # end superseded attempts that may still run at Salad
     CALLBACK = "callback"  # try the app's webhook
-    REVOKE = "revoke"  # delete the storage keys of a job that is over
+    REVOKE = "revoke"  # delete the storage keys of a finished job
     PURGE = "purge"  # remove file and record
 
 
 class CallbackState(StrEnum):
-    """How the callback to the app stands."""
+    """The state of the callback to the app."""
 
     WAITING = "waiting"
     DELIVERED = "delivered"
@@ -96,7 +96,7 @@ class Frozen(BaseModel):
 
 
 class JobInput(Frozen):
-    """The request as it counts, time-outs in seconds. It has no defaults: SubmitBody has filled them in."""
+    """The request with its defaults filled in by SubmitBody; time-outs in seconds."""
 
     video_url: str
     audio_url: str
@@ -108,7 +108,7 @@ class JobInput(Frozen):
 
 
 class JobError(Frozen):
-    """Why a job failed, where, and whether sending it again can help."""
+    """Why a job failed, at which stage, and whether submitting it again can help."""
 
     code: JobErrorCode
     message: str
@@ -117,7 +117,7 @@ class JobError(Frozen):
 
 
 class Metrics(Frozen):
-    """What was measured of a run; what was not is None. Seconds, MiB (2^20 bytes), kB, US dollars."""
+    """The measurements of a run, in seconds, MiB (2^20 bytes), kB and US dollars; None: not measured."""
 
     model_config = ConfigDict(
         frozen=True, extra="ignore", allow_inf_nan=False
@@ -135,7 +135,7 @@ class Metrics(Frozen):
 
 
 class Output(Frozen):
-    """The finished file as the worker measured it: bytes, seconds, pixels, frames a second."""
+    """The finished file as the worker measured it, in bytes, seconds, pixels and frames per second."""
 
     model_config = ConfigDict(
         frozen=True, extra="ignore", allow_inf_nan=False
@@ -153,7 +153,7 @@ class Output(Frozen):
 
 
 class ClaimedResult(Frozen):
-    """A success that Salad reported and that nobody has checked yet."""
+    """An output that a worker reported. It is recorded but not yet verified."""
 
     attempt: int
     salad_job_id: str | None
@@ -163,22 +163,22 @@ class ClaimedResult(Frozen):
 
 
 class Attempt(Frozen):
-    """One dispatch of ours: one job at Salad, with the runs that reported from it (newest last)."""
+    """One attempt at a job: one job in Salad's queue. runs: the runs that reported from it, newest last."""
 
     number: int
     dispatch: DispatchState
     claimed_at: datetime
-    tries: int = 1  # how often this attempt was claimed; grows only while it stays unsent
+    tries: int = 1  # how often this attempt was claimed for sending
     salad_job_id: str | None = None
     runs: tuple[str, ...] = ()
     last_report_at: datetime | None = None  # of the current run
-    last_seq: int = -1  # of the current run: a report that was overtaken is ignored
-    last_error: JobError | None = None  # the last one that a run reported
-    closed: bool = False  # Salad's job of this attempt is known to be over: nothing of it can burn any more
+    last_seq: int = -1  # of the current run; reports with this number or a lower one are ignored
+    last_error: JobError | None = None  # the last error that a run reported
+    closed: bool = False  # its Salad job is over: this attempt can no longer use GPU time
 
 
 class Callback(Frozen):
-    """The outbox entry for the app's webhook; one id for all tries."""
+    """The callback that the app is owed. webhook_id: the same for all tries."""
 
     webhook_id: str
     state: CallbackState = CallbackState.WAITING
@@ -188,7 +188,7 @@ class Callback(Frozen):
 
 
 class TimelineEntry(Frozen):
-    """One line of the job's history for operators."""
+    """One entry of the job's history, for operators."""
 
     at: datetime
     event: str
@@ -214,10 +214,10 @@ class Job(Frozen):
     finished_at: datetime | None = None
     cancel_requested_at: datetime | None = None
     credentials_expire_at: datetime
-    retention_sec: int = RETENTION_SEC  # from the end until file and record are removed
+    retention_sec: int = RETENTION_SEC  # from the end of the job until its file and record are removed
     output_expires_at: datetime | None = None
     attempts: tuple[Attempt, ...]
-    upload_key_ids: tuple[str, ...] = ()  # the storage keys that were made for it and may still live
+    upload_key_ids: tuple[str, ...] = ()  # storage keys that were made for the job and may still be valid
     claimed_result: ClaimedResult | None = None
     output: Output | None = None
     metrics: Metrics | None = None
@@ -228,10 +228,10 @@ class Job(Frozen):
 
     @property
     def attempt(self) -> Attempt:
-        """The newest attempt; a job has one from its first breath."""
+        """Returns the newest attempt; every job has at least one."""
         return self.attempts[-1]
 
     @property
     def next_action_at(self) -> datetime | None:
-        """The earliest of the job's timers: when the tick must look at it again, or None when nothing is left to do."""
+        """Returns when the job's next timer is due, None when nothing is left to do."""
         return min(self.timers.values(), default=None)

@@ -1,4 +1,4 @@
-"""A new job as the one transaction of submit writes it: accepted, and its first dispatch claimed."""
+"""Makes a new job as the single transaction of submit_job writes it: accepted, with its first dispatch claimed."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -7,7 +7,7 @@ from avatar_jobs.domain.job.changes import with_timeline_entry
 from avatar_jobs.domain.job.model import RETENTION_SEC, Attempt, DispatchState, Job, JobInput, JobStatus, Phase, Timer
 from avatar_jobs.domain.job.on_dispatch import DISPATCH_CLAIM
 
-# Tokens and upload keys outlive the deadlines by this, so that a run that ends at its deadline can still report.
+# Report tokens and upload keys outlive the deadlines by this much, so that a run that ends at its deadline can report.
 CREDENTIALS_SLACK = timedelta(minutes=15)
 
 
@@ -23,7 +23,8 @@ def new_job(
     retention_sec: int = RETENTION_SEC,
 ) -> Job:
     """Returns a queued job whose first dispatch is claimed by the caller for DISPATCH_CLAIM from now."""
-    now = now.replace(microsecond=now.microsecond // 1000 * 1000)  # as it is shown, so that it can be filtered by
+    # Apps see milliseconds; a stored time of the same precision lets them filter by what they see.
+    now = now.replace(microsecond=now.microsecond // 1000 * 1000)
     start = timedelta(seconds=job_input.start_timeout_seconds)
     run = timedelta(seconds=job_input.run_timeout_seconds)
     job = Job(

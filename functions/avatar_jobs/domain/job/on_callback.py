@@ -1,4 +1,4 @@
-"""The outbox entry for the app's webhook; it lives on when the job is over."""
+"""What the callback events change: the app's callback of a finished job."""
 
 from avatar_jobs.domain.job import events as ev
 from avatar_jobs.domain.job.changes import timers_with, with_timeline_entry
@@ -6,14 +6,16 @@ from avatar_jobs.domain.job.model import CallbackState, Job, Timer
 
 
 def callback_claimed(job: Job, event: ev.CallbackClaimed) -> Job:
+    """Reserves the next try for one process until event.until."""
     due = job.timers.get(Timer.CALLBACK)
-    if job.callback is None or due is None or event.at < due:  # somebody else holds it, or it is over
+    if job.callback is None or due is None or event.at < due:  # another process has claimed it, or no try is left
         return job
     callback = job.callback.model_copy(update={"next_attempt_at": event.until})
     return job.model_copy(update={"callback": callback, "timers": timers_with(job, callback=event.until)})
 
 
 def callback_tried(job: Job, event: ev.CallbackTried) -> Job:
+    """Records a try and sets the callback timer for the next one, if there is one."""
     if job.callback is None or job.callback.state in (CallbackState.DELIVERED, CallbackState.FAILED):
         return job
     if event.delivered:

@@ -1,4 +1,4 @@
-"""Claim, send, and what the answer of `create_queue_job` (or its loss) means."""
+"""What the dispatch events change: an attempt is claimed, sent, not sent, or its answer is lost."""
 
 from datetime import datetime, timedelta
 
@@ -15,9 +15,9 @@ from avatar_jobs.domain.job.changes import (
 from avatar_jobs.domain.job.model import MAX_ATTEMPTS, DispatchState, Job, JobStatus, Phase, Timer
 from avatar_jobs.domain.upload_keys import with_key_id
 
-# A sender has one try of 4 s at Salad and 5 s at the store; after 30 s it is not coming back.
+# A sender needs at most 4 s for Salad and 5 s for the store; after 30 s it has died.
 DISPATCH_CLAIM = timedelta(seconds=30)
-# Time for a report or a webhook to tell that a dispatch with a lost answer did arrive.
+# How long a report or a webhook may take to prove that a dispatch with a lost answer did arrive.
 UNKNOWN_WAIT = timedelta(seconds=60)
 
 
@@ -50,7 +50,7 @@ def dispatch_unsent(job: Job, event: ev.DispatchUnsent) -> Job:
     known = with_key(job, event.upload_key_id)
     if not is_current(job, event, DispatchState.SENDING):
         return known
-    if job.cancel_requested_at and job.claimed_result is None:  # nothing is at Salad, and nothing goes there any more
+    if job.cancel_requested_at and job.claimed_result is None:  # Salad does not have the attempt
         return finished(known, event.at, JobStatus.CANCELLED, None)
     changed = known.model_copy(
         update={
@@ -74,8 +74,11 @@ def dispatch_unknown(job: Job, event: ev.DispatchUnknown) -> Job:
 
 
 def dispatch_lost(job: Job, event: ev.DispatchLost) -> Job:
-    """The next attempt while there is one; after that the last one again, because a Salad that is down ends no job
-    before its deadline, and a double is harmless by the run rule."""
+    """Plans the next attempt; after the last one sends the same attempt again.
+
+    An outage of Salad must not end a job before its deadline, and a second copy of an attempt is harmless: only the
+    newest run goes on (on_run.report_answer).
+    """
     if job.claimed_result or not is_current(job, event, DispatchState.UNKNOWN):
         return job
     if job.cancel_requested_at:
@@ -92,18 +95,21 @@ def dispatch_lost(job: Job, event: ev.DispatchLost) -> Job:
 
 
 def _unless_claimed(job: Job, at: datetime) -> datetime | None:
-    """The time of the next look at a dispatch; none while a claimed file may end the job (claims.py sets it then)."""
+    """Returns when the dispatch is checked next, None while a claimed output may end the job.
+
+    If that claim is dropped, on_result.py sets the timer again.
+    """
     return None if job.claimed_result else at
 
 
 def with_key(job: Job, key_id: str | None) -> Job:
-    """The job that knows one more key; the same when there is none, or it was known."""
+    """Returns the job with one more storage key; the same job when key_id is None or already known."""
     keys = with_key_id(job.upload_key_ids, key_id)
     return job if keys == job.upload_key_ids else job.model_copy(update={"upload_key_ids": keys})
 
 
 def late_key(job: Job, event: ev.DispatchSent | ev.DispatchUnsent | ev.DispatchUnknown) -> Job:
-    """A dispatch whose outcome comes after the job's end leaves a key to delete, and changes nothing else."""
+    """Records the storage key of a dispatch whose outcome arrives after the job's end, so that it is deleted."""
     known = with_key(job, event.upload_key_id)
     return job if known is job else with_revocation(known, event.at)
 

@@ -1,4 +1,4 @@
-"""What an operator may ask of a job: send a stuck one again, tell the app once more of a finished one."""
+"""What requests of apps and operators change: cancel a job, send a stuck one again, send a callback again."""
 
 from datetime import datetime
 
@@ -18,38 +18,38 @@ from avatar_jobs.domain.job.on_run import SILENT
 
 
 def cancel_requested(job: Job, event: ev.CancelRequested) -> Job:
-    """Nothing is dispatched afterwards. Cancelled at once when certainly nothing of the newest attempt is at Salad."""
+    """Records the request; nothing is dispatched afterwards. Ends the job at once if its newest attempt is unsent."""
     if job.cancel_requested_at:
         return job
     asked = with_timeline_entry(job.model_copy(update={"cancel_requested_at": event.at}), event.at, "cancel_requested")
-    if job.claimed_result:  # a verified success that arrives first wins
+    if job.claimed_result:  # if the claimed output is verified, the job succeeds
         return asked
     if job.attempt.dispatch is DispatchState.UNSENT:
         return finished(asked, event.at, JobStatus.CANCELLED, None)
-    # A dispatch under way, or one whose answer was lost, keeps its own timer: its outcome decides.
+    # A dispatch under way, or one with a lost answer, keeps its own timer: its outcome decides.
     due = event.at if job.attempt.dispatch is DispatchState.SENT else None
     return asked.model_copy(update={"phase": Phase.CANCELLING, "timers": timers_with(asked, cancel=due)})
 
 
 def requeue_refusal(job: Job, at: datetime) -> str | None:
-    """Returns why the job cannot be sent again now, one sentence for an operator; None when it can.
+    """Returns why the job cannot be sent again now, as one sentence for an operator; None when it can.
 
-    It can when nothing else would move it: certainly not at Salad, or nobody heard of its attempt for SILENT_S. An
-    attempt that reports, or whose sender still has its time, is left alone: a second one would only burn a GPU.
+    It can when nothing else moves it: Salad certainly does not have its attempt, or the attempt has been silent for
+    SILENT. An attempt that reports or is just being sent is left alone: a second copy would only waste GPU time.
     """
     if job.status.is_terminal:
         return f"The job is over ({job.status.value}) and never changes again; its app must submit it again."
     if job.cancel_requested_at:
-        return "Its cancellation was requested; nothing is dispatched afterwards."
+        return "Its cancellation was requested, so it is not sent again."
     if job.claimed_result:
-        return "A finished video is being looked for; that ends within 10 minutes, one way or the other."
+        return "Its video is being verified; wait up to 10 minutes for the outcome."
     if at >= deadline_of(job):
         return "Its deadline has passed; the next tick ends it, and its app must submit it again."
     return _busy(job.attempt, job.timers.get(Timer.DISPATCH), at)
 
 
 def _busy(attempt: Attempt, dispatch_due: datetime | None, at: datetime) -> str | None:
-    """Why the newest attempt is not stuck: somebody is at work on it, or was a moment ago."""
+    """Returns why the newest attempt is not stuck, None when it is."""
     if attempt.dispatch is DispatchState.UNSENT:
         return None
     if attempt.dispatch is not DispatchState.SENT:
@@ -58,20 +58,22 @@ def _busy(attempt: Attempt, dispatch_due: datetime | None, at: datetime) -> str 
     last_sign = attempt.last_report_at or attempt.claimed_at
     if at - last_sign >= SILENT:
         return None
-    return f"Its attempt gave a sign of life less than {SILENT.seconds} seconds ago."
+    return f"Its attempt gave a sign of life less than {SILENT.seconds} seconds ago; wait."
 
 
 def requeue_requested(job: Job, event: ev.RequeueRequested) -> Job:
-    """The next attempt; after the last one the same again, as after a lost dispatch: a double is harmless by the run
-    rule, and attempts never exceed their cap."""
+    """Plans the next attempt; after the last one sends the same attempt again, as after a lost dispatch.
+
+    So the attempts never exceed MAX_ATTEMPTS, and a second copy is harmless: only the newest run goes on.
+    """
     if requeue_refusal(job, event.at) or _is_due(job, event.at):
         return job
     asked = with_timeline_entry(job, event.at, "requeue_requested", job.attempt.salad_job_id or "")
-    if job.attempt.dispatch is DispatchState.UNSENT:  # certainly not at Salad: the same attempt, without its pause
+    if job.attempt.dispatch is DispatchState.UNSENT:  # Salad does not have it: send the same attempt without its pause
         return asked.model_copy(update={"timers": timers_with(job, dispatch=event.at)})
     if job.attempt.number < MAX_ATTEMPTS:
         return next_attempt(asked, event.at)
-    # Without its runs: should an old one come back to life, its report proves that nothing needs to be sent any more.
+    # The old runs are removed: if one of them reports again, it counts as a new run and nothing needs to be sent.
     again = Attempt(
         number=job.attempt.number,
         dispatch=DispatchState.UNSENT,
@@ -90,21 +92,22 @@ def requeue_requested(job: Job, event: ev.RequeueRequested) -> Job:
 
 
 def _is_due(job: Job, at: datetime) -> bool:
-    """True when the next tick sends the attempt anyway."""
+    """Returns whether the next tick sends the attempt anyway."""
     return job.attempt.dispatch is DispatchState.UNSENT and job.timers.get(Timer.DISPATCH, at) <= at
 
 
 def redelivery_refusal(job: Job) -> str | None:
-    """Returns why the callback cannot be sent again, one sentence for an operator; None when it can."""
+    """Returns why the callback cannot be sent again, as one sentence for an operator; None when it can."""
     if job.input.webhook_url is None:
-        return "The job has no webhook_url; there is nobody to call."
+        return "The job has no webhook_url, so it has no callback."
     if job.callback is None:
-        return f"The job is not over ({job.status.value}); its callback is sent at its end."
+        return f"The job is not over ({job.status.value}); its callback is sent when it ends."
     return None
 
 
 def redelivery_requested(job: Job, event: ev.RedeliveryRequested) -> Job:
-    """Due at once with the same webhook-id and the tries counted on; a used-up schedule gets one try more."""
+    """Makes the callback due at once, with the same webhook-id. The count of tries goes on; after the last one follows
+    one more."""
     if redelivery_refusal(job) or job.callback is None:
         return job
     due = job.timers.get(Timer.CALLBACK)

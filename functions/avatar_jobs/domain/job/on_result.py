@@ -1,4 +1,4 @@
-"""A claimed result: looked at, proved, or dropped."""
+"""What results change: a claimed output is recorded, verified or dropped; an error ends an attempt or the job."""
 
 from datetime import datetime, timedelta
 
@@ -16,18 +16,18 @@ from avatar_jobs.domain.job.changes import (
 )
 from avatar_jobs.domain.job.model import DispatchState, Job, JobError, JobStatus, Phase, Timer
 
-# The request that stores a claim also looks for the file; the tick takes over if it died in between.
+# The request that stores a claim also verifies it; the tick takes over if that process dies before it does.
 VERIFY_LEASE = timedelta(seconds=15)
-# How long a storage that does not answer may hold up a finished job.
+# How long a job waits for a storage that does not answer.
 CLAIM_LIFETIME = timedelta(minutes=10)
 
 
 def result_claimed(job: Job, event: ev.ResultClaimed) -> Job:
-    """A success of any attempt counts; the first claim is looked at before another one is taken."""
+    """Records the claimed output of any attempt; it is not yet verified. A job has one claim at a time."""
     if job.claimed_result or not 1 <= event.result.attempt <= job.attempt.number:
         return job
-    running = started(job, event.at)  # when no report came through, the claim is the first sign of life
-    if event.result.attempt == job.attempt.number:  # and proves that a dispatch with a lost answer did arrive
+    running = started(job, event.at)  # without any report the claim is the first sign of life
+    if event.result.attempt == job.attempt.number:  # even if the answer was lost, the dispatch arrived
         running = running.model_copy(update={"attempts": with_attempt(running, dispatch=DispatchState.SENT)})
     timers = timers_with(running, verify=event.at + VERIFY_LEASE, silence=None, cancel=None)
     changed = running.model_copy(update={"claimed_result": event.result, "phase": Phase.VERIFYING, "timers": timers})
@@ -39,16 +39,18 @@ def _claims(job: Job, event: ev.AttemptEvent) -> bool:
 
 
 def verification_claimed(job: Job, event: ev.VerificationClaimed) -> Job:
+    """Reserves the verification for one process; drops a claim that could not be verified for CLAIM_LIFETIME."""
     if not _claims(job, event) or job.claimed_result is None:
         return job
     if event.at < job.timers.get(Timer.VERIFY, event.at):
-        return job  # somebody else is looking
+        return job  # another process is verifying it
     if event.at >= job.claimed_result.claimed_at + CLAIM_LIFETIME:
         return _claim_dropped(job, event.at, texts.storage_unavailable(CLAIM_LIFETIME.seconds // 60))
     return job.model_copy(update={"timers": timers_with(job, verify=event.until)})
 
 
 def output_verified(job: Job, event: ev.OutputVerified) -> Job:
+    """Ends the job as succeeded with the claimed output."""
     if not _claims(job, event) or job.claimed_result is None:
         return job
     proved = job.model_copy(
@@ -63,11 +65,12 @@ def output_verified(job: Job, event: ev.OutputVerified) -> Job:
 
 
 def output_absent(job: Job, event: ev.OutputAbsent) -> Job:
+    """Drops the claim whose file is missing or has another size."""
     return _claim_dropped(job, event.at, event.detail) if _claims(job, event) else job
 
 
 def _claim_dropped(job: Job, at: datetime, detail: str) -> Job:
-    """A claim without a file is a failure of its attempt; the claim of an older attempt leaves the newest one alone."""
+    """Drops the claim. A claim of the newest attempt fails that attempt; one of an older attempt does not affect it."""
     claim = job.claimed_result
     resumed = job.model_copy(update={"claimed_result": None, "timers": timers_with(job, verify=None)})
     resumed = with_timeline_entry(resumed, at, "claim_dropped", detail)
@@ -83,7 +86,7 @@ def _claim_dropped(job: Job, at: datetime, detail: str) -> Job:
 
 
 def _resumed_timers(job: Job, at: datetime) -> dict[str, datetime | None]:
-    """The newest attempt's own timers went with the claim; now they are due."""
+    """Returns the newest attempt's timers, which the claim had removed; they are due now."""
     return {
         "dispatch": None if job.attempt.dispatch is DispatchState.SENT else at,
         "silence": at if job.attempt.runs else None,
@@ -92,7 +95,7 @@ def _resumed_timers(job: Job, at: datetime) -> dict[str, datetime | None]:
 
 
 def attempt_failed(job: Job, event: ev.AttemptFailed) -> Job:
-    """A doubled dispatch has two Salad jobs; the end of the one that we do not know as ours ends nothing."""
+    """Ends the attempt, unless the event belongs to a second Salad job of it, whose id differs from the stored one."""
     known = job.attempt.salad_job_id
     another = known is not None and event.salad_job_id is not None and known != event.salad_job_id
     if job.claimed_result or another or not is_current(job, event):
@@ -101,6 +104,7 @@ def attempt_failed(job: Job, event: ev.AttemptFailed) -> Job:
 
 
 def job_refused(job: Job, event: ev.JobRefused) -> Job:
+    """Ends the job as failed, or as cancelled if that was requested."""
     if job.claimed_result or not is_current(job, event):
         return job
     if job.cancel_requested_at:
@@ -109,7 +113,7 @@ def job_refused(job: Job, event: ev.JobRefused) -> Job:
 
 
 def run_stopped(job: Job, event: ev.RunStopped) -> Job:
-    """The confirmation that a cancelled job's worker stopped; of an overtaken run it is no news."""
+    """Ends a job whose cancellation was requested; otherwise a newer run replaced this one, which changes nothing."""
     if not is_current(job, event) or job.cancel_requested_at is None or job.claimed_result:
         return job
     return finished(job, event.at, JobStatus.CANCELLED, None)

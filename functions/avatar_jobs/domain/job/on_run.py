@@ -1,4 +1,4 @@
-"""Reports of runs, and the ends that Salad, a worker or the clock bring."""
+"""What a worker's report changes, and what the worker is answered."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -13,15 +13,16 @@ from avatar_jobs.domain.job.changes import (
 )
 from avatar_jobs.domain.job.model import DispatchState, Job, Phase, Timer
 
-# One report a 10 s is stored when nothing but the progress changed: reports are the store's main cost.
+# While only the progress changes, one report per 10 s is stored: reports are the main cost of the store.
 REPORT_STORE_INTERVAL = timedelta(seconds=10)
-# The contract's SILENT_S: a worker reports every 5 s, so a minute is a dozen lost reports in a row.
+# A worker reports every 5 s, so a minute without a report is a dozen lost reports in a row.
 SILENT = timedelta(seconds=60)
-# Runs remembered of one attempt. Salad makes at most 4; a stolen token must not be able to grow the record.
+# The most runs that are stored for one attempt. Salad makes at most 4; a stolen token must not make the record grow.
 MAX_RUNS = 16
 
 
 def run_reported(job: Job, event: ev.RunReported) -> Job:
+    """Applies a report of the newest attempt's newest run; a run that is not yet known becomes the newest."""
     if not is_current(job, event) or job.claimed_result:
         return job
     attempt = job.attempt
@@ -36,7 +37,7 @@ def run_reported(job: Job, event: ev.RunReported) -> Job:
 
 
 def _run_started(job: Job, event: ev.RunReported) -> Job:
-    """A run that nobody heard of before is the newest one, and its attempt is certainly at Salad."""
+    """Adds the newest run. Its report proves that Salad has the attempt."""
     runs = (*job.attempt.runs, event.run_id)
     attempts = with_attempt(job, dispatch=DispatchState.SENT, runs=runs, last_seq=-1)
     changed = started(job.model_copy(update={"attempts": attempts}), event.at)
@@ -44,13 +45,13 @@ def _run_started(job: Job, event: ev.RunReported) -> Job:
 
 
 def _report_stored(job: Job, event: ev.RunReported) -> Job:
-    """Every report puts the question off that silence asks; after the last one it is asked SILENT_S later."""
+    """Stores a report. Each report pushes the silence timer back by 60 s."""
     error = event.error or job.attempt.last_error
     changed = job.model_copy(
         update={
             "attempts": with_attempt(job, last_report_at=event.at, last_seq=event.seq, last_error=error),
             "phase": Phase.CANCELLING if job.cancel_requested_at else event.phase,
-            "progress": min(max(event.progress, 0.0), 0.99),  # 1.0 is for a verified success alone
+            "progress": min(max(event.progress, 0.0), 0.99),  # 1.0 is reserved for a verified output
             "timers": timers_with(job, silence=event.at + SILENT),
         }
     )
@@ -59,14 +60,17 @@ def _report_stored(job: Job, event: ev.RunReported) -> Job:
 
 @dataclass(frozen=True)
 class ReportAnswer:
-    """cancel: stop and answer `superseded`; remaining_seconds: until the run deadline, never negative."""
+    """The answer to a report.
+
+    cancel: the worker must stop and answer `superseded`; remaining_seconds: until the run deadline, never negative.
+    """
 
     cancel: bool
     remaining_seconds: int
 
 
 def report_answer(job: Job, *, attempt: int, run_id: str, now: datetime) -> ReportAnswer:
-    """Judges a run after its report was applied: only the newest run of the newest attempt of an open job goes on."""
+    """Returns the answer to a report that was applied. Only the newest run of the newest attempt goes on."""
     newest = job.attempt.number == attempt and job.attempt.runs[-1:] == (run_id,)
     go_on = newest and not job.status.is_terminal and job.cancel_requested_at is None
     deadline = job.timers.get(Timer.RUN_DEADLINE)

@@ -1,4 +1,4 @@
-"""What Salad says when it is asked for an attempt's job, and what that means for a job nobody hears of."""
+"""What Salad's answers about an attempt's job change, above all for an attempt that stopped reporting."""
 
 from datetime import datetime, timedelta
 
@@ -18,12 +18,12 @@ from avatar_jobs.domain.job.changes import (
 from avatar_jobs.domain.job.model import DispatchState, Job, JobError, JobStatus, Phase
 from avatar_jobs.domain.job.on_run import SILENT
 
-# A job that waits in Salad's queue for its next node is asked for now and then; its next run reports by itself.
+# How often Salad is asked about a job that waits in its queue for the next node. Its next run reports at once.
 PENDING_WAIT = timedelta(minutes=5)
 
 
 def attempt_observed(job: Job, event: ev.AttemptObserved) -> Job:
-    """Pending: Salad will run it again, wait. Running and silent: the node is lost, take another."""
+    """Waits while the attempt is pending; ends it if it runs but has been silent for SILENT: its node is lost."""
     if not is_current(job, event) or job.claimed_result:
         return job
     if job.cancel_requested_at:
@@ -31,7 +31,7 @@ def attempt_observed(job: Job, event: ev.AttemptObserved) -> Job:
     if not event.running:
         return _seen_pending(job, event.at)
     last_report_at = job.attempt.last_report_at
-    if last_report_at is None:  # its reports do not reach us; broken telemetry costs no video
+    if last_report_at is None:  # its reports do not arrive; it may still produce a video
         return job if job.started_at else _seen_running(job, event.at)
     if event.at - last_report_at < SILENT:
         return job
@@ -61,7 +61,7 @@ def _seen_pending(job: Job, at: datetime) -> Job:
 
 
 def _seen_while_cancelling(job: Job, event: ev.AttemptObserved, requested_at: datetime) -> Job:
-    """A worker that is told to stop answers within seconds; silence for SILENT_S means that nobody will."""
+    """Ends the job after SILENT without a report: a live worker confirms a cancellation within seconds."""
     last_sign = max(requested_at, job.attempt.last_report_at or requested_at)
     if event.at - last_sign >= SILENT:
         return finished(job, event.at, JobStatus.CANCELLED, None)
@@ -69,7 +69,10 @@ def _seen_while_cancelling(job: Job, event: ev.AttemptObserved, requested_at: da
 
 
 def attempt_closed(job: Job, event: ev.AttemptClosed) -> Job:
-    """Remembers that nothing of an attempt burns any more; a double of it that we do not know by its id is no news."""
+    """Records that an attempt's Salad job is over, so that it can no longer use GPU time.
+
+    A second Salad job of the attempt, whose id differs from the stored one, changes nothing.
+    """
     known = [attempt for attempt in job.attempts if attempt.number == event.attempt and not attempt.closed]
     if not known or known[0].salad_job_id not in (None, event.salad_job_id):
         return job

@@ -1,4 +1,4 @@
-"""What a due timer changes by itself: the claim of a reconciliation, and the deadlines of a job."""
+"""What due timers change: a tick reserves a question to Salad, or a deadline ends the job."""
 
 from avatar_jobs.domain import texts
 from avatar_jobs.domain.errors import JobErrorCode
@@ -9,7 +9,7 @@ from avatar_jobs.domain.job.on_result import CLAIM_LIFETIME, VERIFY_LEASE
 
 
 def timer_claimed(job: Job, event: ev.TimerClaimed) -> Job:
-    """Moves a due timer on before its look, so that a look that always fails cannot stand in the way."""
+    """Postpones a due timer before the tick asks Salad, so that a question that always fails does not block others."""
     due = job.timers.get(event.timer)
     if due is None or event.at < due:
         return job
@@ -17,9 +17,10 @@ def timer_claimed(job: Job, event: ev.TimerClaimed) -> Job:
 
 
 def deadline_passed(job: Job, event: ev.DeadlinePassed) -> Job:
+    """Ends the job at its deadline, unless a claimed output is still being verified."""
     if event.timer not in job.timers or event.at < deadline_of(job):
         return job
-    if job.claimed_result:  # a claim that waits for the storage is not cut off by a deadline
+    if job.claimed_result:  # a deadline does not end a job whose claim waits for the storage
         later = max(job.claimed_result.claimed_at + CLAIM_LIFETIME, event.at + VERIFY_LEASE)
         return job.model_copy(update={"timers": {**job.timers, event.timer: later}})
     if job.cancel_requested_at:

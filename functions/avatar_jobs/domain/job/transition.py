@@ -1,7 +1,7 @@
-"""The only place where a job changes: transition(job, event) -> job, pure and total.
+"""The only way in which a job changes: transition(job, event) -> job, a pure and total function.
 
-Any event in any state gives a job, never an exception; a terminal status never changes; an event that changes
-nothing returns the same object, so that a writer knows that there is nothing to store.
+Every event in every state returns a job and never raises. A terminal status never changes. An event that changes
+nothing returns the same object, so that the caller knows that there is nothing to store.
 """
 
 from collections.abc import Callable, Mapping
@@ -62,7 +62,7 @@ LIFE_HANDLERS: Mapping[type[ev.Event], Handler] = MappingProxyType(
 
 
 def transition(job: Job, event: ev.Event) -> Job:
-    """Returns the job after the event; the very same object when nothing changed. Never raises."""
+    """Returns the job after the event, the same object when nothing changed. Never raises."""
     handlers = OUTBOX_HANDLERS if job.status.is_terminal else LIFE_HANDLERS
     handler = handlers.get(type(event))
     return handler(job, event) if handler else job
