@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help demo local test check fmt fast e2e format lint types imports deployed deployed-tests suite package \
+.PHONY: help setup demo local test check fmt fast e2e format lint types imports deployed deployed-tests suite package \
 	state-table terraform-readme lock clean
 
 PYTHON ?= python3
@@ -48,6 +48,8 @@ $(DEPLOYED_VENV): functions/requirements.txt requirements-dev.txt | $(VENV)
 	@$(PYTHON_DEPLOYED) -m venv .venv-deployed >&2
 	@$(call install,.venv-deployed,functions/requirements.txt requirements-dev.txt)
 	@touch $@
+
+setup: $(VENV) ## set up .venv; the other make targets do it when they need it, ./ops does not
 
 demo: $(VENV) ## one job from request to callback on this machine (VIDEO= AUDIO= your own files, STORE=firestore)
 	@exec $(BIN)/python -m infra.local.demo $(if $(VIDEO),--video '$(VIDEO)') $(if $(AUDIO),--audio '$(AUDIO)')

@@ -47,7 +47,7 @@ def test_the_launcher_runs_the_python_of_venv_with_both_folders_of_modules(clone
 def test_without_venv_the_launcher_says_what_to_run(clone: Path) -> None:
     done = launched(clone, "jobs", "health")
     assert (done.returncode, done.stdout) == (2, "")
-    assert f"make -C '{clone}' .venv/.installed" in done.stderr
+    assert f"make -C '{clone}' setup" in done.stderr
 
 
 @pytest.mark.parametrize("area", AREAS)
