@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from infra.tools.package import ROOT
+from tests.support.events import events
 from tests.support.functions import API_KEY
 from tests.support.salad_side import file_stands, report, result, webhook
 from tests.support.scaling import GROUPS, group, salad_has
@@ -61,10 +62,8 @@ def lines(system: System, capfd: pytest.CaptureFixture[str]) -> Lines:
     """Event -> the lines that were written of it."""
     live(system)
     found: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
-    for text in capfd.readouterr().out.splitlines():
-        if text.startswith('{"severity"'):
-            line = json.loads(text)
-            found[line["event"]].append(line)
+    for event in events(capfd.readouterr().out):
+        found[event["event"]].append(event)
     return found
 
 

@@ -15,6 +15,7 @@ from standardwebhooks.webhooks import Webhook
 from tests.e2e.api import App
 from tests.e2e.rehearsals import Rehearsal, rehearsal
 from tests.support import fake_worker
+from tests.support.events import events
 from tests.support.openapi import OpenApiValidator
 from tests.support.scripted_server import Answer, ScriptedServer, scripted_server
 from tests.support.waiting import eventually
@@ -79,10 +80,8 @@ class Faulty:
         return [body for body in bodies if body["id"] == job_id]
 
     def log(self, event: str, **fields: Any) -> list[dict[str, Any]]:
-        """The log lines of an event with these fields."""
-        lines = [line for line in self.running.log.read_text().splitlines() if f'"{event}"' in line]
-        parsed = [json.loads(line) for line in lines if line.startswith("{")]
-        return [one for one in parsed if all(one.get(name) == value for name, value in fields.items())]
+        """The log events of this name with these fields."""
+        return events(self.running.log.read_text(), event, **fields)
 
     def salad(self, method: str, path: str) -> Any:
         """Calls Salad's REST API as an operator."""

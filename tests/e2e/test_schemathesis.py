@@ -4,7 +4,6 @@ It generates right and wrong requests from the document alone, in all its phases
 coverage of each constraint, random data, and sequences of calls along the links (submit, then read, then cancel).
 """
 
-import json
 import os
 import re
 import subprocess
@@ -19,6 +18,7 @@ import yaml
 
 from tests.e2e.api import App
 from tests.e2e.rehearsals import ROOT, rehearsal
+from tests.support.events import events
 from tests.support.openapi import DOCUMENT, OpenApiValidator
 from tests.support.scripted_server import scripted_server
 
@@ -107,13 +107,11 @@ def statuses(log: Path) -> dict[str, Counter[int]]:
     paths = yaml.safe_load(DOCUMENT.read_text())["paths"]
     patterns = {path: re.compile(re.sub(r"\{\w+\}", "[^/]+", path)) for path in sorted(paths)}
     found: dict[str, Counter[int]] = {f"{method} {path}": Counter() for path in paths for method in paths[path]}
-    for line in log.read_text().splitlines():
-        if '"gateway_request"' in line:
-            call = json.loads(line)
-            path = next((path for path, pattern in patterns.items() if pattern.fullmatch(call["path"])), None)
-            counter = found.get(f"{call['method'].lower()} {path}")
-            if counter is not None:
-                counter[call["status"]] += 1
+    for call in events(log.read_text(), "gateway_request"):
+        path = next((path for path, pattern in patterns.items() if pattern.fullmatch(call["path"])), None)
+        counter = found.get(f"{call['method'].lower()} {path}")
+        if counter is not None:
+            counter[call["status"]] += 1
     return found
 
 

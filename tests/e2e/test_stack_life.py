@@ -11,6 +11,7 @@ import pytest
 import requests
 
 from tests.e2e.rehearsals import LAUNCHER, ROOT, rehearsal
+from tests.support.events import events
 from tests.support.processes import await_end, command_of, descendants
 
 pytestmark = pytest.mark.e2e
@@ -68,7 +69,7 @@ def test_a_part_that_dies_ends_the_rehearsal_with_a_failure(tmp_path: Path, part
         os.kill(victim, signal.SIGKILL)
         assert running.process.wait(timeout=GONE_SEC) == 1
         await_end(pids, GONE_SEC)
-        assert '"event": "child_died"' in running.log.read_text()
+        assert events(running.log.read_text(), "child_died")
 
 
 def test_standard_output_carries_the_ready_line_alone_and_the_log_no_secret(tmp_path: Path) -> None:
@@ -100,7 +101,7 @@ def test_two_rehearsals_live_side_by_side_and_a_port_can_be_chosen(tmp_path: Pat
             check=False,
         )
     assert (third.returncode, third.stdout) == (1, "")
-    assert '"event": "gateway_port_taken"' in third.stderr
+    assert events(third.stderr, "gateway_port_taken")
 
 
 def test_wrong_settings_end_it_at_once_with_one_message() -> None:

@@ -8,6 +8,7 @@ import pytest
 from avatar_jobs.domain.errors import ApiError, ApiErrorCode, ProviderError
 from avatar_jobs.protocol.problem import HTTP_STATUS
 from avatar_jobs.settings import SettingsError
+from tests.support.events import events
 from tests.support.functions import API_KEY, FunctionClient
 from tests.support.system import System
 
@@ -25,8 +26,7 @@ def test_a_bug_is_a_500_without_a_traceback_and_is_logged_with_one(
 
     assert (reply.status, reply.json["code"]) == (500, "internal")
     assert b"secret inside" not in reply.body
-    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    (logged,) = [line for line in lines if line["event"] == "internal_error"]
+    (logged,) = events(capsys.readouterr().out, "internal_error")
     assert "ZeroDivisionError" in logged["traceback"]
     assert logged["request_id"] == reply.headers["X-Request-Id"]
 
@@ -59,7 +59,8 @@ def test_a_service_behind_us_that_is_away_is_a_503(system: System, capsys: pytes
     client.endpoint._answer = away
     reply = system.read("0" * 32)
     assert (reply.status, reply.json["code"], reply.headers["Retry-After"]) == (503, "upstream_unavailable", "5")
-    assert "the bucket is away" in capsys.readouterr().out
+    (logged,) = events(capsys.readouterr().out, "upstream_unavailable")
+    assert "the bucket is away" in logged["reason"]
 
 
 def test_several_keys_of_one_client_live_side_by_side(system: System) -> None:

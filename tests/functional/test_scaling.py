@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from avatar_jobs.domain.errors import AvatarError
+from tests.support.events import events
 from tests.support.fake_salad import problem
 from tests.support.salad_side import report
 from tests.support.scaling import group, health, minute, patches, salad_has
@@ -149,7 +150,7 @@ def test_past_the_daily_budget_the_scaled_groups_go_to_their_minimum(
     minute(scaled)  # 20 instances at 0.30 an hour: 0.10 a minute
     assert patches(scaled)[-1] == ("avatar-3080", 0)
     assert health(scaled)["scaling"]["groups"]["avatar-3080"]["reason"] == "daily budget spent"
-    assert '"daily_budget_spent"' in capfd.readouterr().out
+    assert events(capfd.readouterr().out, "daily_budget_spent")
     assert len([call for call in scaled.salad.received if call.path.endswith("gpu-classes")]) == 1, "once an hour"
     job = scaled.submit().json
     assert scaled.read(job["id"]).json["status"] == "queued", "jobs wait; their deadlines are theirs"
@@ -159,7 +160,7 @@ def test_ticks_that_were_missing_raise_an_alarm(scaled: System, capfd: pytest.Ca
     scaled.tick()
     scaled.move_clock(301)
     scaled.tick()
-    (line,) = [json.loads(one) for one in capfd.readouterr().out.splitlines() if '"ticks_missing"' in one]
+    (line,) = events(capfd.readouterr().out, "ticks_missing")
     assert (line["severity"], line["seconds"] > 300) == ("ERROR", True)
 
 
@@ -227,5 +228,5 @@ def test_a_fault_of_ours_in_the_decision_does_not_stop_what_jobs_wait_for(
     job = scaled.submit().json
     minute(scaled)
     assert scaled.read(job["id"]).json["phase"] == "dispatched"
-    assert '"scaling_broke"' in capfd.readouterr().out
+    assert len(events(capfd.readouterr().out, "scaling_broke")) == 1
     assert health(scaled)["last_tick_age_seconds"] < 5

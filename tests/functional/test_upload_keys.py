@@ -7,6 +7,7 @@ import pytest
 from b2sdk.v3.exception import B2Error
 
 from tests.support.b2_sim import APP_KEY, BUCKET, RunningB2
+from tests.support.events import events
 from tests.support.fake_salad import problem
 from tests.support.functions import PREFIX
 from tests.support.salad_side import SIZE, result, webhook
@@ -79,9 +80,11 @@ def test_a_refused_minting_key_is_an_alarm_and_uses_up_no_attempt(
         keyed.tick()
     assert keyed.read(job["id"]).json["attempt"] == 1
     assert keyed.salad.sent == []
-    alarms = [line for line in capfd.readouterr().out.splitlines() if '"upload_key_not_made"' in line]
+    written = capfd.readouterr().out
+    alarms = events(written, "upload_key_not_made")
     assert len(alarms) >= 2
-    assert all('"ERROR"' in line and "rotated-away" not in line for line in alarms)
+    assert {alarm["severity"] for alarm in alarms} == {"ERROR"}
+    assert "rotated-away" not in written
 
 
 def test_a_salad_that_refuses_piles_up_no_keys(keyed: System, b2: RunningB2) -> None:

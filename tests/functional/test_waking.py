@@ -12,6 +12,7 @@ from avatar_jobs.adapters.scheduler_waker import SchedulerWaker
 from avatar_jobs.domain.errors import ProviderError
 from avatar_jobs.services.intake.tick_trigger import TickTrigger
 from infra.local.ports import reserved_port
+from tests.support.events import events
 from tests.support.scripted_server import Answer, ScriptedServer, scripted_server
 from tests.support.system import System
 from tests.support.waiting import eventually
@@ -21,13 +22,13 @@ JOB = "projects/p/locations/l/jobs/tick"
 
 def said(capfd: pytest.CaptureFixture[str], event: str) -> None:
     """Waits until the event was logged: the call is made beside the request."""
-    told = []
+    written = []
 
-    def is_told() -> bool:
-        told.append(capfd.readouterr().out)
-        return f'"{event}"' in "".join(told)
+    def is_logged() -> bool:
+        written.append(capfd.readouterr().out)
+        return bool(events("".join(written), event))
 
-    eventually(is_told, what=event)
+    eventually(is_logged, what=event)
     for thread in threading.enumerate():
         if thread.name == "wake":
             thread.join(10)  # its line is seen before it is flushed, and the test's output ends with the test

@@ -15,6 +15,7 @@ from typing import Any
 import requests
 
 from infra.local.salad_sim import spec
+from tests.support.events import events
 from tests.support.waiting import eventually
 
 ROOT = Path(__file__).parent.parent.parent
@@ -119,9 +120,8 @@ class Simulator:
         return state
 
     def log(self, event: str) -> list[dict[str, Any]]:
-        """The simulator's log lines of an event, oldest first."""
-        parsed = [json.loads(line) for line in list(self._lines) if line.startswith("{")]
-        return [line for line in parsed if line["event"] == event]
+        """The simulator's log events of this name, oldest first."""
+        return events("".join(list(self._lines)), event)
 
     def submit(self, job_input: Any, **fields: Any) -> str:
         """Creates a job on the queue `jobs` and returns its id."""
@@ -192,7 +192,7 @@ def simulator(**environment: str) -> Iterator[Simulator]:
     reader.start()
     assert ready.wait(20), "the simulator did not start"
     try:
-        said = [json.loads(line) for line in lines if "salad_sim_ready" in line]
+        said = events("".join(lines), "salad_sim_ready")
         assert said, f"the simulator ended: {''.join(lines)}"
         running = Simulator(process, said[0]["port"], said[0]["grpc_port"], lines)
         try:

@@ -6,6 +6,7 @@ import json
 import pytest
 
 from tests.functional.gpu_worker.media_checks import assert_promised
+from tests.support.events import events
 
 MP4, SIDECAR = "musetalk/outputs/job-1.mp4", "musetalk/outputs/job-1.json"
 
@@ -131,7 +132,6 @@ def test_scratch_is_private_and_gone_afterwards(rig):
 def test_no_secret_is_logged(rig):
     rig.run(upload={"key_id": "k", "app_key": "job-key-secret", "bucket": "bucket", "prefix": "p/"})
     assert rig.storage.puts == ["p/job-1.mp4", "p/job-1.json"]
-    events = [json.loads(line) for line in rig.stream.getvalue().splitlines()]
-    assert {event["request_id"] for event in events} == {"request-1"}
+    assert {event["request_id"] for event in events(rig.stream.getvalue())} == {"request-1"}
     for secret in ("query-secret", "token-secret", "job-key-secret", "app-key-secret"):
         assert secret not in rig.stream.getvalue()

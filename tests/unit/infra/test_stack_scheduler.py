@@ -1,6 +1,5 @@
 """Shows that the scheduler keeps calling the tick, one call at a time, whatever a tick answers."""
 
-import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +9,7 @@ from queue import Queue
 import pytest
 
 from infra.local.stack.scheduler import Scheduler
+from tests.support.events import events
 
 
 @contextmanager
@@ -48,8 +48,7 @@ def test_ticks_go_on_after_failures_and_each_failure_is_logged(capsys: pytest.Ca
         seen = [calls.get(timeout=10) for _ in range(5)]
         scheduler.stop()
     assert seen == [("/tick", 1)] * 5
-    lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
-    assert [line["status"] for line in lines if line["event"] == "tick_failed"][:2] == [500, 503]
+    assert [event["status"] for event in events(capsys.readouterr().err, "tick_failed")][:2] == [500, 503]
 
 
 def test_after_stop_no_tick_is_sent(capsys: pytest.CaptureFixture[str]) -> None:
@@ -60,4 +59,4 @@ def test_after_stop_no_tick_is_sent(capsys: pytest.CaptureFixture[str]) -> None:
         scheduler.stop()
         scheduler.join(10)
         assert calls.empty()
-    assert "tick_failed" not in capsys.readouterr().err
+    assert events(capsys.readouterr().err, "tick_failed") == []
