@@ -52,7 +52,7 @@ def test_the_recorded_answer_of_a_success_is_read_as_a_promise(version: int) -> 
     meaning = worker_result.read_result(
         answer, job_id=answer["job_id"], attempt=1, bucket="avatar-outputs", key=answer["output"]["key"]
     )
-    assert isinstance(meaning, worker_result.Promised)
+    assert isinstance(meaning, worker_result.ClaimedSuccess)
     assert (meaning.output.frames, meaning.metrics.engine) == (74, "preview")
     assert meaning.metrics.stages is not None
     assert meaning.metrics.stages["generating"] > 0

@@ -1,1 +1,1 @@
-"""Decisions on plain data: no I/O, no environment, no clock, no randomness; stdlib and pydantic only."""
+"""Decisions on plain data: no I/O, no environment, no clock, no randomness; standard library and pydantic only."""

@@ -1,4 +1,4 @@
-"""Metrics for log lines; the cloud makes its charts of them. Unknown values are omitted, never logged as 0. Pure."""
+"""The metrics in log lines, which feed the dashboards. Unknown values are omitted, never logged as 0. Pure."""
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
@@ -67,4 +67,4 @@ def _wanted(groups: Mapping[str, Any], planned: Mapping[str, Any]) -> int:
 
 
 def _seconds(time: timedelta) -> float:
-    return max(0.0, round(time.total_seconds(), 3))  # the clocks of two instances may differ a little
+    return max(0.0, round(time.total_seconds(), 3))  # never negative: the clocks of two instances may differ a little

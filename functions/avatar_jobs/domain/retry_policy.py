@@ -1,16 +1,16 @@
-"""When to try again: pure delays; randomness comes in as a number from 0.0 to 1.0, nobody sleeps here."""
+"""Computes delays before the next try. Pure: the random number, from 0.0 to 1.0, is an argument."""
 
 from datetime import timedelta
 
-# Waits before the 2nd, 3rd, ... callback try, in seconds: an app that is down for a weekend still hears of its jobs.
+# Waits before the 2nd, 3rd, ... callback try, in seconds. An app that is down for a weekend still gets its callbacks.
 CALLBACK_SCHEDULE_SEC = (5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400)
-CALLBACK_RETRY_AFTER_CAP_SEC = 86_400  # an app may ask for a pause, not for forever
-JITTER_SHARE = 0.1  # of the wait, on top: many jobs that ended together do not call together
+CALLBACK_RETRY_AFTER_CAP_SEC = 86_400  # the longest pause that an app can ask for
+JITTER_SHARE = 0.1  # added to the wait, so that jobs that ended together do not all call at once
 
 DISPATCH_BASE_SEC = 5.0  # the tick's shortest period in the rehearsal; in the cloud the tick rounds up to its minute
-DISPATCH_CAP_SEC = 300.0  # five minutes: a Salad that came back finds its jobs soon
+DISPATCH_CAP_SEC = 300.0  # five minutes: after an outage of Salad jobs are sent again soon
 
-CONFLICT_BASE_SEC = 0.01  # a store conflict means that another writer was faster: try again at once, but apart
+CONFLICT_BASE_SEC = 0.01  # a conflict means that another writer was faster: the next try comes soon, at a random moment
 CONFLICT_CAP_SEC = 0.5
 
 
@@ -22,7 +22,7 @@ def with_jitter(wait_sec: float, jitter: float) -> timedelta:
 def callback_delay(tries: int, retry_after_sec: float | None, jitter: float) -> timedelta | None:
     """Returns the wait after the given number of failed tries, or None when the schedule is used up.
 
-    retry_after_sec: what the app asked for; it can only lengthen the wait, and not beyond a day.
+    retry_after_sec: the pause that the app asked for; it can only lengthen the wait, up to a day.
     """
     if tries > len(CALLBACK_SCHEDULE_SEC):
         return None

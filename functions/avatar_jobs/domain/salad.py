@@ -1,7 +1,7 @@
-"""What Salad's API tells, as plain values: the queue, its container groups and jobs, prices and quotas.
+"""The contents of Salad's answers as plain values: the queue, its container groups and jobs, prices and quotas.
 
-The adapter reads them once out of Salad's answers (protocol/salad_queue.py, protocol/salad_job.py). A count that is
-missing or absurd is None: unknown.
+The adapter makes them from Salad's answers (protocol/salad_queue.py, protocol/salad_job.py). A count that is missing or
+absurd is None: unknown.
 """
 
 from collections.abc import Mapping, Sequence
@@ -79,7 +79,7 @@ class QueueJob:
 
     @property
     def is_over(self) -> bool:
-        """True when Salad will not run the job any more."""
+        """Returns whether Salad will not run the job any more."""
         return self.status in ("succeeded", "failed", "cancelled")
 
 

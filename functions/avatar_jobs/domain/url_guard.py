@@ -1,7 +1,7 @@
-"""The one guard for URLs from outside: their text is judged at submit, their addresses where they are connected.
+"""Judges URLs from outside: their text when a job is submitted, their addresses when a connection is made.
 
-A name can resolve to anything, and to something else a second later, so judging the text is only the first half:
-whoever connects resolves once, judges every address with judge_address, and connects to the address it judged.
+A name can resolve to any address, and to another one a second later, so judging the text is not enough. The code that
+connects must resolve the name once, judge every address with judge_address, and connect to an address it has judged.
 """
 
 import ipaddress
@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from avatar_jobs.domain import texts
 from avatar_jobs.domain.errors import UrlNotAllowedError
 
-MAX_URL_LENGTH = 2048  # the contract's limit; also Salad's for a webhook
+MAX_URL_LENGTH = 2048  # also Salad's limit for a webhook URL
 HTTPS_PORT = 443
 PRIVATE_SUFFIXES = ("internal", "local", "localhost")
 # The well-known prefix that carries an IPv4 address in its last 32 bits (RFC 6052).
@@ -28,7 +28,7 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 @dataclass(frozen=True)
 class JudgedUrl:
-    """A URL whose text is acceptable: its scheme, its host in lower case without brackets, its port."""
+    """A URL whose text is acceptable. host: in lower case, without brackets."""
 
     scheme: str
     host: str
@@ -36,9 +36,9 @@ class JudgedUrl:
 
 
 def judge_url(url: str, *, rehearsal: bool) -> JudgedUrl:
-    """Judges the text of a URL. Raises UrlNotAllowedError with a sentence that says what to change.
+    """Judges the text of a URL and returns its parts. Raises UrlNotAllowedError, which says what to change.
 
-    rehearsal: also http, and loopback hosts on any port.
+    rehearsal: also allows http, and loopback hosts on any port.
     """
     if len(url) > MAX_URL_LENGTH:
         raise UrlNotAllowedError(texts.url_too_long(MAX_URL_LENGTH))
@@ -102,7 +102,7 @@ def judge_address(address: str, *, rehearsal: bool) -> None:
 
 
 def _unwrapped(address: Address) -> Address:
-    """The IPv4 address inside an IPv6 one that a gateway would connect to; else the address itself."""
+    """Returns the IPv4 address inside an IPv6 one that a gateway would connect to, else the address itself."""
     if isinstance(address, ipaddress.IPv4Address):
         return address
     if address.scope_id is not None:

@@ -1,1 +1,1 @@
-"""The HTTP boundary: the web adapter and the routes of the four functions."""
+"""The HTTP boundary: web.py answers requests, routes/ holds the routes of the four functions."""

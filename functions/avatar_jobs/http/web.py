@@ -1,4 +1,4 @@
-"""The HTTP boundary: request -> route -> authentication -> handler -> JSON or problem+json; the only error boundary."""
+"""The HTTP boundary: finds the route, authenticates the client, calls the handler, renders its reply or its error."""
 
 import hashlib
 import hmac
@@ -19,17 +19,20 @@ from avatar_jobs.protocol.requests import TOKEN_FORM
 
 API_KEY_HEADER = "X-Internal-API-Key"
 REQUEST_ID_HEADER = "X-Request-Id"
-JSON_BODY_LIMIT = 64 * 1024  # the contract's
-# A refused body is read to its end, so that the client reads our answer instead of a reset connection; Cloud Run
-# lets at most 32 MiB through.
+JSON_BODY_LIMIT = 64 * 1024  # for the bodies of apps and workers
+# A refused body is read to its end, so that the client gets the answer instead of a reset connection. Cloud Run lets at
+# most 32 MiB through.
 DRAIN_LIMIT = 33 * 1024 * 1024
 READ_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True)
 class Call:
-    """One request as a handler sees it: header names in lower case, path parameters by name, the query's pairs in
-    their order, the raw body."""
+    """One request as a handler gets it.
+
+    params: the path's parameters by name; headers: by name in lower case; body: the raw bytes; query: pairs in their
+    order.
+    """
 
     request_id: str
     client: str
@@ -41,7 +44,7 @@ class Call:
 
 @dataclass(frozen=True)
 class Reply:
-    """A handler's answer; body None sends none."""
+    """A handler's answer. body: JSON values, None for an answer without a body."""
 
     status: int
     body: Mapping[str, Any] | None = None
@@ -50,8 +53,11 @@ class Reply:
 
 @dataclass(frozen=True)
 class Route:
-    """One method on one path (with {name} for a path parameter). client_only: needs an API key; json_body: the body
-    must call itself JSON; body_limit: in bytes."""
+    """One method on one path and its handler.
+
+    path: with {name} for a parameter; client_only: needs an API key; json_body: needs the content type
+    application/json; body_limit: in bytes.
+    """
 
     method: str
     path: str
@@ -68,13 +74,13 @@ class Route:
 
 
 class ApiKeys:
-    """Which client each API key names; keys are compared as digests, all of them, in constant time."""
+    """The API keys and their clients. A key is compared with all of them as digests, in constant time."""
 
     def __init__(self, keys: Mapping[str, Sequence[str]]) -> None:
         self._digests = [(_digest(key), client) for client, client_keys in keys.items() for key in client_keys]
 
     def client_of(self, key: str) -> str | None:
-        """Returns the client that a key names, or None."""
+        """Returns the client that a key belongs to, None for an unknown key."""
         given, found = _digest(key), None
         for digest, client in self._digests:
             if hmac.compare_digest(digest, given):
@@ -87,7 +93,7 @@ def _digest(key: str) -> bytes:
 
 
 class Endpoint:
-    """One function's HTTP surface. draw_id: draws a request id where the caller brings none."""
+    """The HTTP side of one function. draw_id: makes a request id for a request without one."""
 
     def __init__(
         self, *, routes: Sequence[Route], api_keys: ApiKeys, log: EventLog, draw_id: Callable[[], str]
@@ -98,7 +104,7 @@ class Endpoint:
         self._draw_id = draw_id
 
     def __call__(self, request: Request) -> Response:
-        """Answers one request, whatever happens inside."""
+        """Answers one request. Never raises: every error becomes a problem document."""
         given = request.headers.get(REQUEST_ID_HEADER)
         request_id = given if given is not None and TOKEN_FORM.fullmatch(given) else self._draw_id()
         try:
@@ -116,12 +122,12 @@ class Endpoint:
         except StorageUnavailableError as error:
             self._log("storage_unavailable", level="error", request_id=request_id, reason=str(error))
             response = _failure(ApiErrorCode.STORAGE_UNAVAILABLE, texts.STORE_UNAVAILABLE, request_id)
-        except Exception:  # noqa: BLE001  the one boundary: a bug of ours must not reach a client as a traceback
+        except Exception:  # noqa: BLE001  the only error boundary: no client may see a traceback
             self._log("internal_error", level="error", request_id=request_id, traceback=traceback.format_exc())
             response = _failure(ApiErrorCode.INTERNAL, texts.INTERNAL, request_id)
         _drain(request)
         response.headers[REQUEST_ID_HEADER] = request_id
-        response.headers["Cache-Control"] = "no-store"  # answers hold signed links and other people's jobs
+        response.headers["Cache-Control"] = "no-store"  # answers contain signed links and the jobs of one client
         return response
 
     def _answer(self, request: Request, request_id: str) -> Reply:
@@ -167,7 +173,7 @@ def _read_body(request: Request, route: Route) -> bytes:
 
 
 def _drain(request: Request) -> None:
-    """Reads what is left of a refused body, up to DRAIN_LIMIT bytes."""
+    """Reads the rest of a refused body, up to DRAIN_LIMIT bytes."""
     if request.content_length is not None and request.content_length > DRAIN_LIMIT:
         return
     request.max_content_length = DRAIN_LIMIT

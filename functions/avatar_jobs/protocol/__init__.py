@@ -1,1 +1,4 @@
-"""Formats that others read or write: requests, signatures, Salad jobs, worker messages, stored records. No I/O."""
+"""Formats that other programs read or write: requests, problems, signatures, Salad jobs, worker messages, records.
+
+No I/O.
+"""

@@ -1,4 +1,4 @@
-"""Reading what other systems answer: pauses they ask for, and the short reason inside an error page."""
+"""Reads answers of other systems: the pause that they ask for, and the reason in an error body."""
 
 import json
 import re
@@ -25,7 +25,7 @@ def retry_after_sec(value: str | None, now: datetime) -> float | None:
 
 
 def error_reason(body: bytes, content_type: str) -> str:
-    """Returns a short reason out of an error body: a problem's detail or title, or what kind of page it is."""
+    """Returns the reason in an error body: a problem's detail or title; for other bodies, what kind of body it is."""
     if "html" in content_type.lower() or body.lstrip()[:1] == b"<":
         return "an HTML page"
     try:

@@ -1,4 +1,4 @@
-"""Page tokens: where the next page begins, signed so that nobody can make one up or use another client's."""
+"""Page tokens: where the next page begins, signed so that a client can neither forge one nor use another client's."""
 
 import base64
 import binascii
@@ -19,14 +19,16 @@ def _signature(secret: str, scope: str, payload: bytes) -> bytes:
 
 
 def page_token(secret: str, scope: str, position: Position) -> str:
-    """Returns the token of the page behind a position. scope: client and filters, which must be the same next time."""
+    """Returns the token of the page after a position. scope: client and filters, which must be the same next time."""
     payload = json.dumps([position[0].isoformat(), position[1]], separators=(",", ":")).encode()
     return base64.urlsafe_b64encode(_signature(secret, scope, payload) + payload).decode().rstrip("=")
 
 
 def position_of(secrets: Sequence[str], scope: str, token: str) -> Position:
-    """Returns the position in a token. Raises ApiError validation_error for any token that we did not make for this
-    client and these filters."""
+    """Returns the position in a token.
+
+    Raises ApiError validation_error for a token that page_token did not make with one of the secrets and this scope.
+    """
     try:
         raw = base64.b64decode(token.encode("ascii") + b"=" * (-len(token) % 4), altchars=b"-_", validate=True)
         given, payload = raw[:32], raw[32:]

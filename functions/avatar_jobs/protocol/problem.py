@@ -74,17 +74,17 @@ def render(error: ApiError, request_id: str) -> Problem:
 
 
 def service_failure(code: ApiErrorCode, what_happened: str) -> ApiError:
-    """Returns the error of a failure that is not the client's fault: the client is asked to try again."""
+    """Returns the ApiError for a failure of the service; it tells the client when to send the request again."""
     return ApiError(code, texts.with_retry(what_happened, RETRY_AFTER_SEC), retry_after_sec=RETRY_AFTER_SEC)
 
 
 def fault(field: str, code: str, message: str) -> ApiError:
-    """Returns the 422 for one fault of one field of a body or a query."""
+    """Returns the ApiError (422) for one fault of a body's field or a query's parameter."""
     return _validation_error([FieldError(field[:MAX_FIELD_LENGTH], code, message)])
 
 
 def faults(errors: Sequence[ErrorDetails]) -> ApiError:
-    """Returns the 422 for what pydantic found; its code is url_not_allowed when nothing but URLs is at fault."""
+    """Returns the ApiError (422) for pydantic's errors; its code is url_not_allowed when only URLs are at fault."""
     return _validation_error([_field_error(error) for error in errors])
 
 

@@ -14,7 +14,7 @@ from avatar_jobs.domain.job.model import AspectRatio, JobInput, JobStatus, Resol
 from avatar_jobs.domain.url_guard import MAX_URL_LENGTH, judge_url
 from avatar_jobs.protocol import problem
 
-MAX_METADATA_KEYS = 16  # a reference and a few labels; Salad itself allows 20
+MAX_METADATA_KEYS = 16  # enough for a reference and a few labels; Salad allows 20
 MAX_METADATA_BYTES = 4096
 MIN_TIMEOUT_SEC, MAX_TIMEOUT_SEC = 10, 86_400
 DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE = 20, 100
@@ -29,7 +29,7 @@ Timeout = Annotated[int, Field(ge=MIN_TIMEOUT_SEC, le=MAX_TIMEOUT_SEC)]
 
 
 class SubmitBody(BaseModel):
-    """The body of `POST /v1/avatar/jobs`. Validate with context {"rehearsal": bool}; time-outs in seconds."""
+    """The body of `POST /v1/avatar/jobs`, time-outs in seconds. Validation needs the context {"rehearsal": bool}."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -62,12 +62,12 @@ class SubmitBody(BaseModel):
         return metadata
 
     def job_input(self) -> JobInput:
-        """The request as it counts, without metadata."""
+        """Returns the request with its defaults, without metadata."""
         return JobInput(**self.model_dump(exclude={"metadata"}))
 
 
 class ListQuery(BaseModel):
-    """The query of `GET /v1/avatar/jobs`; times carry an offset, most simply a Z."""
+    """The query of `GET /v1/avatar/jobs`. Times need an offset, for example Z."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

@@ -1,4 +1,4 @@
-"""Reads queue jobs as Salad describes them, in a webhook or in an answer of its API."""
+"""Reads Salad's queue jobs, from a webhook or from an answer of its API."""
 
 import json
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ class _Metadata(BaseModel):
 
 
 class _Document(BaseModel):
-    """A queue job, whoever created it."""
+    """A queue job, no matter which program created it."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -39,7 +39,7 @@ class _OwnDocument(_Document):
 def read_webhook(body: bytes) -> SaladJob | None:
     """Reads the body of an authentic webhook. Returns None when it is not about one of our jobs.
 
-    It never raises: the body carries what a worker answered, and an error would make Salad send it again.
+    Never raises: the body contains a worker's answer, and an error would make Salad send the same webhook again.
     """
     try:
         document = json.loads(body)

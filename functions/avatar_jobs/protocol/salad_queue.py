@@ -1,6 +1,6 @@
 """Reads Salad's answers about the queue, its container groups, GPU classes and quotas.
 
-No answer makes a reader fail: what is missing, of another type or absurd is left out or becomes unknown (None).
+The readers never fail: a value that is missing, absurd or of another type is left out or becomes None (unknown).
 """
 
 from collections import Counter

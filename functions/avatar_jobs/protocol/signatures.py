@@ -1,6 +1,6 @@
-"""Standard Webhooks signatures (ours to the apps, Salad's to us) and the report tokens of single attempts.
+"""Signs callbacks to apps, verifies Salad's webhooks (both by Standard Webhooks), makes and checks report tokens.
 
-Facts: the Standard Webhooks specification (https://www.standardwebhooks.com): HMAC-SHA256 over "id.timestamp.body",
+The Standard Webhooks specification (https://www.standardwebhooks.com): HMAC-SHA256 over "id.timestamp.body",
 headers webhook-id, webhook-timestamp (seconds), webhook-signature ("v1,<base64>", several separated by a space).
 """
 
@@ -15,12 +15,12 @@ from avatar_jobs.domain import texts
 from avatar_jobs.domain.errors import BadSignatureError
 
 SECRET_PREFIX = "whsec_"  # noqa: S105  the specification's prefix, not a secret
-TOLERANCE_SEC = 300  # both ways: the specification's and Salad's five minutes
-TOKEN_PREFIX = "rt1"  # noqa: S105  version of the report token's form
+TOLERANCE_SEC = 300  # into the past and the future; the specification and Salad both say five minutes
+TOKEN_PREFIX = "rt1"  # noqa: S105  the version of the token's form, not a secret
 
 
 def secret_bytes(secret: str) -> bytes:
-    """Returns the key behind `whsec_<base64>` (the prefix may be missing). Raises ValueError when it is not base64."""
+    """Returns the key in `whsec_<base64>` (the prefix may be missing). Raises ValueError when it is not base64."""
     try:
         return base64.b64decode(secret.removeprefix(SECRET_PREFIX), validate=True)
     except binascii.Error as error:
@@ -45,7 +45,7 @@ def signed_headers(secrets: Sequence[str], message_id: str, now: datetime, body:
 
 
 def verify(secrets: Sequence[str], headers: Mapping[str, str], body: bytes, now: datetime) -> str:
-    """Returns the message id of an authentic message. Raises BadSignatureError for anything else.
+    """Returns the id of an authentic message. Raises BadSignatureError for every other message.
 
     headers: looked up by lower-case name; body: the raw bytes, before any parsing.
     """
@@ -66,13 +66,13 @@ def verify(secrets: Sequence[str], headers: Mapping[str, str], body: bytes, now:
 
 
 def report_token(secret: str, job_id: str, attempt: int) -> str:
-    """Returns the bearer token that lets a worker report on this one attempt of this one job, and nothing else."""
+    """Returns the bearer token with which a worker can report on this attempt of this job, and do nothing else."""
     digest = hmac.new(secret.encode(), f"report:{job_id}:{attempt}".encode(), hashlib.sha256).digest()
     return f"{TOKEN_PREFIX}.{attempt}.{base64.urlsafe_b64encode(digest).decode().rstrip('=')}"
 
 
 def attempt_of_token(secrets: Sequence[str], job_id: str, authorization: str) -> int:
-    """Returns the attempt that an `Authorization: Bearer` header proves. Raises BadSignatureError for anything else."""
+    """Returns the attempt of the token in an `Authorization: Bearer` header. Raises BadSignatureError if it is bad."""
     token = authorization.removeprefix("Bearer ")
     parts = token.split(".")
     if (

@@ -1,4 +1,4 @@
-"""The fleet's stored form as JSON values: what a tick keeps for the next one, and what it archives. Pure."""
+"""The stored form of the fleet as JSON values: what a tick stores for the next one, and what it archives. Pure."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,15 +10,15 @@ from avatar_jobs.domain.scaling.model import HISTORY_SEC, Plan, Snapshot
 from avatar_jobs.domain.scaling.observe import valid_count
 from avatar_jobs.domain.scaling.spend import Spend
 
-# How many snapshots are kept: the newest DENSE ones, for the hold, and before them one a minute, for the means and the
-# stuck rule. So a tick every 5 s, as in the rehearsal, still sees an hour.
+# How many snapshots are kept: the newest DENSE ones for the hold, and older ones, one a minute, for the means and the
+# stuck rule. So even a tick that runs every 5 s, as in the rehearsal, sees the last hour.
 DENSE, SPARSE = 60, 60
 SPARSE_SEC = HISTORY_SEC / SPARSE
 
 
 @dataclass(frozen=True)
 class FleetMemory:
-    """What the last tick left. spend: None when unknown; quota: the organisation's replicas, None when unknown."""
+    """What the last tick stored. spend: None when unknown; quota: the organisation's replicas, None when unknown."""
 
     snapshots: Sequence[Snapshot]
     spend: Spend | None
@@ -84,7 +84,7 @@ def snapshots_to_keep(history: Sequence[Snapshot]) -> list[dict[str, Any]]:
 
 
 def scaling_record(plan: Plan, rule: str, outcome: Outcome, *, observe_only: bool) -> dict[str, Any]:
-    """Returns a decision and what became of it, for health, logs and the archive."""
+    """Returns a decision and its outcome, for the health endpoint, logs and the archive."""
     return {
         "rule": rule,
         "reason": plan.reason,
@@ -122,7 +122,7 @@ def fleet_record(
 
 
 def read_memory(fleet: Mapping[str, Any]) -> FleetMemory:
-    """Reads what the last tick stored; what cannot be read is left out, as before the first tick."""
+    """Returns what the last tick stored. What cannot be read is left out, as if no tick had run yet."""
     return FleetMemory(
         snapshots=_snapshots(fleet.get("snapshots")),
         spend=_spend(fleet.get("spend")),
@@ -138,7 +138,7 @@ def archive_record(
     scaling: Mapping[str, Any] | None,
     spend: Spend | None,
 ) -> dict[str, Any]:
-    """Returns what is archived of one tick for analysis. None: unknown."""
+    """Returns what one tick archives for analysis. None: unknown."""
     return {
         **to_record(snapshot),
         "queued_jobs": queued_jobs,
@@ -170,7 +170,7 @@ def last_set_record(last: Mapping[str, LastSet]) -> dict[str, Any]:
 
 
 def last_set_of(record: Any) -> dict[str, LastSet]:
-    """Reads what the groups were last set to; an unreadable entry is left out, as if the group had never been set."""
+    """Returns what the groups were last set to. An unreadable entry is left out, as if the group had never been set."""
     found = {}
     for name, one in record.items() if isinstance(record, dict) else ():
         replicas = valid_count(one.get("replicas")) if isinstance(one, dict) else None

@@ -1,7 +1,7 @@
 """The stored form of a job: a few indexed columns, and the whole job as JSON text.
 
-JSON text, because Firestore refuses what JSON allows (nested arrays, odd keys, big integers) and because what apps
-and workers say is never queried. Both stores share this form, so that they cannot drift apart.
+The job is JSON text because Firestore refuses some JSON (nested arrays, unusual keys, big integers) and because its
+fields are never queried. Both stores use this form, so that they cannot differ.
 """
 
 from datetime import datetime, timedelta
@@ -12,12 +12,12 @@ from pydantic import ValidationError
 from avatar_jobs.domain.errors import StorageUnavailableError
 from avatar_jobs.domain.job.model import SCHEMA_VERSION, Job
 
-# The store's own clean-up of a finished job: a backstop behind the purge, which ends the retention.
+# The store itself removes a finished job this long after its retention; normally the purge has removed it before.
 PURGE_BACKSTOP = timedelta(days=15)
 
 
 class JobColumns(TypedDict):
-    """What the stores keep of a job; the times are aware datetimes or None."""
+    """The columns of a stored job; its times are aware datetimes or None."""
 
     client: str
     status: str
@@ -28,7 +28,7 @@ class JobColumns(TypedDict):
 
 
 def to_columns(job: Job) -> JobColumns:
-    """Returns the stored form. expires_at is the time-to-live field: None until the job is over."""
+    """Returns the stored form of a job. expires_at, the time-to-live field, is None until the job is over."""
     return {
         "client": job.client,
         "status": job.status.value,
@@ -40,7 +40,7 @@ def to_columns(job: Job) -> JobColumns:
 
 
 def readable(body: str) -> Job | None:
-    """The job in a body, or None when this release cannot read it: one such record must not stop all others."""
+    """Returns the job in a body, None when this release cannot read it: one such record must not stop the others."""
     try:
         return from_body(body)
     except (StorageUnavailableError, ValidationError):
@@ -54,11 +54,11 @@ def _expires_at(job: Job) -> datetime | None:
 
 
 def from_body(body: str) -> Job:
-    """Reads a stored job of this schema version or the one before. Raises StorageUnavailableError for a newer one.
+    """Returns a stored job of this schema version or the one before. Raises StorageUnavailableError for a newer one.
 
-    A newer record means that a newer release writes beside this one; that release will serve it.
+    A newer record means that a newer release is being deployed; that release can read it.
     """
-    job = Job.model_validate_json(body)  # version 1 is the first: there is no older form to lift yet
+    job = Job.model_validate_json(body)  # version 1 is the first, so there is no older form to convert yet
     if job.schema_version > SCHEMA_VERSION:
         raise StorageUnavailableError(
             f"the record has schema version {job.schema_version}, this release knows {SCHEMA_VERSION}"

@@ -1,4 +1,4 @@
-"""Parses a request body the strict way: what two parsers could read differently is refused."""
+"""Parses request bodies strictly: JSON that two parsers could read differently is refused."""
 
 import json
 import math
@@ -7,12 +7,15 @@ from typing import Any, NoReturn
 from avatar_jobs.domain import texts
 from avatar_jobs.domain.errors import ApiError, ApiErrorCode
 
-MAX_DEPTH = 32  # deeper nesting is an attack on a parser, not a request
+MAX_DEPTH = 32  # no real request nests deeper; very deep nesting can crash a parser
 
 
 def parse_json(body: bytes) -> Any:
-    """Returns the parsed body. Raises ApiError invalid_json, also for what is not UTF-8, for duplicate names, NaN,
-    numbers out of range, lone surrogates and nesting over MAX_DEPTH."""
+    """Returns the parsed body.
+
+    Raises ApiError invalid_json, also for a body that is not UTF-8, duplicate names, NaN, numbers out of range, lone
+    surrogates and nesting over MAX_DEPTH.
+    """
     try:
         value = json.loads(
             body.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=_finite

@@ -1,13 +1,13 @@
-"""Times as the contract writes them: UTC, milliseconds, a Z."""
+"""The text form of times in every answer and message: UTC, milliseconds, Z."""
 
 from datetime import UTC, datetime
 
 
 def to_text(moment: datetime) -> str:
-    """Returns `YYYY-MM-DDTHH:MM:SS.mmmZ`; moment must be aware."""
+    """Returns `YYYY-MM-DDTHH:MM:SS.mmmZ`. moment: an aware datetime."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
 
 
 def to_optional_text(moment: datetime | None) -> str | None:
-    """The same for a moment that may not have come."""
+    """Returns the same, None when moment is None."""
     return to_text(moment) if moment else None

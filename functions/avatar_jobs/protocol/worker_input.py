@@ -1,4 +1,4 @@
-"""What we send to the worker through Salad: the `input` and `metadata` of a queue job."""
+"""The `input` and `metadata` of a queue job: what a worker gets through Salad."""
 
 from typing import Any
 
@@ -6,18 +6,18 @@ from avatar_jobs.domain.job.model import Job
 from avatar_jobs.domain.upload_keys import UploadKey
 from avatar_jobs.protocol.times import to_text
 
-SCHEMA_VERSION = 1  # of the worker's wire; workers accept this and the one before
+SCHEMA_VERSION = 1  # workers accept this version and the one before
 
 
 def queue_metadata(job: Job) -> dict[str, Any]:
-    """Salad's `metadata`: how an attempt is known again in a webhook or a list."""
+    """Returns the `metadata`, by which an attempt is recognized in a webhook or a list."""
     return {"job_id": job.id, "attempt": job.attempt.number, "request_id": job.request_id}
 
 
 def worker_input(job: Job, *, report_url: str, report_token: str, upload: UploadKey | None) -> dict[str, Any]:
-    """Salad's `input`: all that a worker needs for this attempt, and nothing that opens anything else.
+    """Returns the `input`: what a worker needs for this attempt, without access to anything else.
 
-    upload: the key for this job's outputs; None where workers have a key of their own.
+    upload: the key for this job's outputs; None if the workers have a key in their environment.
     """
     return {
         "schema_version": SCHEMA_VERSION,
@@ -30,6 +30,16 @@ def worker_input(job: Job, *, report_url: str, report_token: str, upload: Upload
         "report_token": report_token,
         "run_timeout_seconds": job.input.run_timeout_seconds,
         "expires_at": to_text(job.credentials_expire_at),
-        "upload": upload.as_wire() if upload else None,
+        "upload": _upload(upload) if upload else None,
         "params": {},
+    }
+
+
+def _upload(key: UploadKey) -> dict[str, Any]:
+    return {
+        "endpoint": key.endpoint,
+        "key_id": key.key_id,
+        "app_key": key.app_key,
+        "bucket": key.bucket,
+        "prefix": key.prefix,
     }

@@ -1,4 +1,4 @@
-"""What a finished Salad job's output means: the body tells, never Salad's own status."""
+"""Reads the worker's answer in the output of a Salad job. The answer decides, not Salad's status of the job."""
 
 import json
 from dataclasses import dataclass
@@ -10,26 +10,26 @@ from avatar_jobs.domain import texts
 from avatar_jobs.domain.errors import PERMANENT_JOB_ERRORS, JobErrorCode
 from avatar_jobs.domain.job.model import JobError, Metrics, Output
 
-# Texts from workers end up in answers to apps: one readable sentence, whatever a hostile node sends.
+# Apps see texts from workers: each is cut to one readable sentence, even if a hostile node sends it.
 MAX_MESSAGE_LENGTH = 500
 MAX_STAGE_LENGTH = 40
 
 
 class Lenient(BaseModel):
-    """A body from a worker: newer workers may say more than we know."""
+    """The base of what workers send. Unknown fields are ignored, because a newer worker may send more."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", strict=False)
 
 
 class WireError(Lenient):
-    """An error as a worker words it, in a report or in its final answer."""
+    """An error in a worker's report or in its final answer."""
 
     code: str
     message: str | None = None
     stage: str | None = None
 
     def as_job_error(self) -> JobError:
-        """The same as an error of our closed list; a code that we do not know is `internal`."""
+        """Returns the error of a job. A code that is not in the closed list becomes `internal`."""
         code = JobErrorCode(self.code) if self.code in set(JobErrorCode) else JobErrorCode.INTERNAL
         message = " ".join((self.message or "").split())[:MAX_MESSAGE_LENGTH] or texts.WORKER_WITHOUT_REASON
         stage = " ".join((self.stage or "").split())[:MAX_STAGE_LENGTH] or "unknown"
@@ -37,7 +37,7 @@ class WireError(Lenient):
 
 
 class WireResult(Lenient):
-    """The worker's answer to `POST /generate` as it reaches us through Salad."""
+    """The worker's answer to `POST /generate`, as Salad passes it on."""
 
     status: Literal["ok", "error", "superseded"]
     job_id: str
@@ -47,7 +47,7 @@ class WireResult(Lenient):
     error: WireError | None = None
 
     def usable_metrics(self) -> Metrics:
-        """The metrics, or none of them when they are malformed: broken telemetry never costs a video."""
+        """Returns the metrics, all unknown when they are malformed: a video counts even without them."""
         try:
             return Metrics.model_validate(self.metrics or {})
         except ValidationError:
@@ -55,8 +55,8 @@ class WireResult(Lenient):
 
 
 @dataclass(frozen=True)
-class Promised:
-    """A file that the worker says it uploaded under the name we expect."""
+class ClaimedSuccess:
+    """A success: the worker reports a file under the expected name. The file is not yet verified."""
 
     output: Output
     metrics: Metrics
@@ -64,7 +64,7 @@ class Promised:
 
 @dataclass(frozen=True)
 class Refused:
-    """A final error; permanent when no other node can mend it."""
+    """A final error. permanent: every node would fail with it."""
 
     error: JobError
     permanent: bool
@@ -72,23 +72,23 @@ class Refused:
 
 @dataclass(frozen=True)
 class Superseded:
-    """A run that was told to stop, or found itself overtaken; changes nothing."""
+    """A run that stopped because of a cancellation or because a newer run replaced it."""
 
 
 @dataclass(frozen=True)
 class MalformedResult:
-    """A body that no worker of ours writes, or one that speaks of another job or file."""
+    """An answer that is malformed, or that belongs to another job or file."""
 
     reason: str
 
 
 def read_result(
     output: Any, *, job_id: str, attempt: int, bucket: str, key: str
-) -> Promised | Refused | Superseded | MalformedResult:
-    """Reads the output of a Salad job that calls itself succeeded.
+) -> ClaimedSuccess | Refused | Superseded | MalformedResult:
+    """Returns what the output of a succeeded Salad job means.
 
-    output: the parsed JSON, or its text; job_id, attempt: from Salad's metadata; bucket, key: where our file must be.
-    What the body says of job, bucket and key is used for nothing but to refuse a mismatch.
+    output: the parsed JSON, or its text; job_id, attempt: from Salad's metadata; bucket, key: where the file must be.
+    The job, bucket and key in the answer are only compared with these; an answer with others is malformed.
     """
     if isinstance(output, str):
         try:
@@ -105,7 +105,7 @@ def read_result(
     return _meaning(result, bucket, key)
 
 
-def _meaning(result: WireResult, bucket: str, key: str) -> Promised | Refused | Superseded | MalformedResult:
+def _meaning(result: WireResult, bucket: str, key: str) -> ClaimedSuccess | Refused | Superseded | MalformedResult:
     if result.status == "superseded":
         return Superseded()
     if result.status == "error":
@@ -117,4 +117,4 @@ def _meaning(result: WireResult, bucket: str, key: str) -> Promised | Refused | 
         return MalformedResult(texts.ANSWER_WITHOUT_FILE)
     if (result.output.bucket, result.output.key) != (bucket, key):
         return MalformedResult(texts.ANSWER_OF_ANOTHER_FILE)
-    return Promised(result.output, result.usable_metrics())
+    return ClaimedSuccess(result.output, result.usable_metrics())

@@ -1,4 +1,4 @@
-"""Turns a plan into the calls that are due: only real changes, and none to a group that somebody else changes. Pure."""
+"""Turns a plan into the calls that are due: real changes only, none to a group that was changed from outside. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -12,10 +12,10 @@ REFUSED = (400, 403, 409, 422)  # Salad understood the change and refused it: of
 
 @dataclass(frozen=True)
 class LastSet:
-    """The replicas that the scaler last set for a group, or accepted from somebody else.
+    """The replicas that the scaler last set for a group, or accepted from outside.
 
-    tried: the replicas that a call asked for whose outcome is unknown; foreign_since: when somebody else's change was
-    first seen, in seconds since the epoch.
+    tried: the replicas of a call whose outcome is unknown; foreign_since: when a change from outside (by a person or
+    another program) was first seen, in seconds since the epoch.
     """
 
     replicas: int
@@ -65,8 +65,8 @@ def steps(
 ) -> Steps:
     """Returns what to change. now: seconds since the epoch.
 
-    A group whose replicas are neither what was set nor what was tried was changed by somebody else. It is left alone
-    for manual_hold_sec seconds from when that was first seen; after that it is scaled again.
+    A group whose replicas are neither what was set nor what was tried was changed from outside. It is left alone for
+    manual_hold_sec seconds from when that was first seen; after that it is scaled again.
     """
     due: list[Step] = []
     left_alone: dict[str, str] = {}

@@ -79,17 +79,17 @@ class ScalingConfig:
 
     @property
     def scaled(self) -> Sequence[GroupConfig]:
-        """The groups whose replicas are set, in order of preference."""
+        """Returns the groups whose replicas the scaler sets, in order of preference."""
         return [group for group in self.groups if not group.fixed]
 
     @property
     def always_on(self) -> int:
-        """The replicas of the fixed groups."""
+        """Returns the replicas of the fixed groups."""
         return sum(group.minimum for group in self.groups if group.fixed)
 
     @property
     def budget(self) -> int:
-        """The limit for the replicas of all scaled groups together."""
+        """Returns the limit for the replicas of all scaled groups together."""
         return max(0, self.max_total - self.always_on)
 
 
@@ -132,7 +132,7 @@ class Plan:
 
     @property
     def targets(self) -> Mapping[str, int]:
-        """Replicas by group."""
+        """Returns the replicas by group."""
         return {name: group.target for name, group in self.groups.items()}
 
 

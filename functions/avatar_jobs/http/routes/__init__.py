@@ -1,1 +1,1 @@
-"""Which function serves which path, and how each request becomes a call of a service; one module a function."""
+"""The routes: one module for each function, with its paths and the services that they call."""

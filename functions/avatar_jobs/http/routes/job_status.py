@@ -1,4 +1,4 @@
-"""The paths of job_status."""
+"""The routes of the function job_status."""
 
 from collections.abc import Sequence
 
@@ -18,7 +18,7 @@ POLL_HINT_SEC = 5  # a job takes minutes, and a phase changes every few seconds
 def status_routes(
     store: JobStore, tick_state: TickState, canceller: Canceller, renderer: JobRenderer, clock: Clock
 ) -> Sequence[Route]:
-    """The routes of job_status."""
+    """Returns the routes of job_status."""
 
     def get(call: Call) -> Reply:
         job = read_job(store, call.client, call.params["id"])

@@ -1,4 +1,4 @@
-"""The paths of salad_webhook."""
+"""The routes of the function salad_webhook."""
 
 from collections.abc import Sequence
 
@@ -13,8 +13,8 @@ from avatar_jobs.protocol.worker_report import checked_report
 from avatar_jobs.services.outcome.finisher import Finisher
 from avatar_jobs.services.outcome.report_receiver import ReportReceiver
 
-# A Salad webhook carries the worker's whole output. Salad caps that at 10 MB, but as JSON with escapes it can be three
-# times as long; Cloud Run lets no more than this through.
+# Salad's webhook contains the worker's whole output: at most 10 MB, but three times as much as JSON with escapes. Cloud
+# Run lets no larger body through.
 WEBHOOK_BODY_LIMIT = 32 * 1024 * 1024
 
 
@@ -27,7 +27,7 @@ def webhook_routes(
     webhook_secrets: Sequence[str],
     token_secrets: Sequence[str],
 ) -> Sequence[Route]:
-    """The routes of salad_webhook: public, each authenticated by a signature before anything is parsed or read."""
+    """Returns the routes of salad_webhook. They are public; each checks a signature before it parses a body."""
 
     def salad(call: Call) -> Reply:
         verify(webhook_secrets, call.headers, call.body, clock())
@@ -40,7 +40,7 @@ def webhook_routes(
 
     def report(call: Call) -> Reply:
         job_id = call.params["id"]
-        # A front such as API Gateway puts its own identity into Authorization, and what came there into the other.
+        # A proxy such as API Gateway replaces Authorization with its own and moves the original to the other header.
         proof = call.headers.get("x-forwarded-authorization") or call.headers.get("authorization", "")
         attempt = attempt_of_token(token_secrets, job_id, proof)
         body = checked_report(parse_json(call.body))

@@ -1,4 +1,4 @@
-"""The path of scale_tick."""
+"""The route of the function scale_tick."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,7 @@ from avatar_jobs.services.tick.ticker import Ticker
 
 
 def tick_routes(ticker: Ticker) -> Sequence[Route]:
-    """The routes of scale_tick; the platform lets nobody but the scheduler call it."""
+    """Returns the route of scale_tick. The platform allows only the scheduler to call it."""
 
     def tick(call: Call) -> Reply:
         if call.body.strip() not in (b"", b"{}"):

@@ -1,4 +1,4 @@
-"""The paths of submit_job."""
+"""The routes of the function submit_job."""
 
 from collections.abc import Sequence
 
@@ -17,7 +17,7 @@ JOBS_PATH = "/v1/avatar/jobs"
 def submit_routes(
     submitter: Submitter, lister: Lister, renderer: JobRenderer, clock: Clock, *, rehearsal: bool
 ) -> Sequence[Route]:
-    """The routes of submit_job; the list lives here because the base URL splits by path alone."""
+    """Returns the routes of submit_job. The list is among them because the base URL splits by path alone."""
 
     def submit(call: Call) -> Reply:
         key = checked_key(call.headers.get("idempotency-key"))

@@ -11,7 +11,7 @@ from avatar_jobs.domain.metrics import job_metrics
 from avatar_jobs.domain.salad import SaladJob
 from avatar_jobs.ports.jobs import JobStore, StoredJob, Updated
 from avatar_jobs.ports.outside import Clock, EventLog
-from avatar_jobs.protocol.worker_result import MalformedResult, Promised, Refused, Superseded, read_result
+from avatar_jobs.protocol.worker_result import ClaimedSuccess, MalformedResult, Refused, Superseded, read_result
 from avatar_jobs.services.callbacks.deliverer import FIRST_TRY_SEC, CallbackTrier
 from avatar_jobs.services.outcome.verifier import Verifier
 from avatar_jobs.services.queries.job_view import output_name
@@ -93,7 +93,7 @@ class Finisher:
             key=output_name(self.prefix, salad_job.job_id),
         )
         match meaning:
-            case Promised(output, metrics):
+            case ClaimedSuccess(output, metrics):
                 claim = ClaimedResult(
                     attempt=salad_job.attempt,
                     salad_job_id=salad_job.id,
