@@ -1,1 +1,1 @@
-"""Benchmarks of the functions: each module is one, run as `python -m bench.NAME`; README.md says how to read them."""
+"""Benchmarks of functions, worker and scaling rules, run as `python -m bench.NAME`; README.md explains the results."""

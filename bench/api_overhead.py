@@ -1,9 +1,8 @@
-"""What our layers cost: submit_job against a bare function on the same server, store and fake Salad.
+"""Measures what our layers cost: submit_job compared with a bare function on the same server, store and fake Salad.
 
-Both run through functions-framework's console script with the same number of threads. In each round the two take
-turns, so that a noisy machine disturbs both; the figures are medians of rounds and of the rounds' ratios. Each round
-has fresh processes: one instance of submit_job may call Salad 120 times a minute, and one that holds its call back
-would do less than the bare function.
+Both run in functions-framework with the same number of threads. They take turns in each round, so that other programs
+disturb both alike; the figures are medians of the rounds and of the rounds' ratios. Each round starts fresh processes:
+an instance of submit_job calls Salad at most 120 times a minute, and a delayed call would make it look faster.
 """
 
 import argparse
@@ -26,18 +25,18 @@ from infra.local.stack.environments import function_environment
 from infra.local.stack.plan import ORGANIZATION, PROJECT, QUEUE, Plan
 from infra.tools.package import ROOT
 
-P50_TARGET, THROUGHPUT_TARGET = 1.3, 0.8  # what the project promises itself
-OPEN_JOBS_LIMIT = 5000  # the API's own: past it, it would answer 429
-CLIENTS = ("bench-a", "bench-b", "bench-c")  # so many that their own limits of 2,000 do not act before that one
+P50_TARGET, THROUGHPUT_TARGET = 1.3, 0.8  # the project's own targets
+OPEN_JOBS_LIMIT = 5000  # the API's limit; above it the answer is 429
+CLIENTS = ("bench-a", "bench-b", "bench-c")  # three, so that no client reaches its own limit of 2,000 first
 BARE = Path(__file__).with_name("bare_submit")
-WEBHOOK_SECRET = "whsec_" + "c2VjcmV0" * 6  # submit_job does not get it, but the table of settings asks for one
-WARM_UP = 10  # requests of each process: imports on first use, connections, the store's tables
-CALLS_A_PROCESS = 120  # what one instance may send to Salad in its first minute, when it is the only one
+WEBHOOK_SECRET = "whsec_" + "c2VjcmV0" * 6  # submit_job does not get it, but function_environment needs one
+WARM_UP = 10  # requests before each measurement: for late imports, connections and the store's tables
+CALLS_A_PROCESS = 120  # a single instance's limit of Salad calls in its first minute
 
 
 @dataclass(frozen=True)
 class Server:
-    """How one of the two functions is started: its target, its unpacked package and its environment."""
+    """How one of the two functions is started. directory: its unpacked package."""
 
     target: str
     directory: Path
@@ -48,7 +47,7 @@ class Server:
 
 @dataclass
 class Side:
-    """One of the two functions, and what its rounds gave (ms, ms, requests a second, ms of CPU a request)."""
+    """One of the two functions and its rounds. p50_busy_ms: with many clients at once; cpu_ms: for each request."""
 
     server: Server
     p50_ms: list[float] = field(default_factory=list)
@@ -59,7 +58,7 @@ class Side:
 
 @dataclass(frozen=True)
 class Shape:
-    """How much is sent: rounds, requests one after the other, requests from `clients` connections at once."""
+    """How much is sent. alone: requests one after the other; together: requests from `clients` connections at once."""
 
     rounds: int
     alone: int
@@ -69,11 +68,11 @@ class Shape:
 
     @property
     def of_a_process(self) -> int:
-        """Requests that one process gets."""
+        """The number of requests that each process receives."""
         return WARM_UP + self.alone + self.together
 
     def problem(self) -> str | None:
-        """Returns why this cannot be measured, or None."""
+        """Returns why this cannot be measured, None when it can."""
         if min(self.rounds, self.alone, self.together, self.clients, self.threads) < 1:
             return "every number must be at least 1"
         if self.of_a_process > CALLS_A_PROCESS:
@@ -83,7 +82,7 @@ class Shape:
 
 
 def job_requests(plan: Plan, count: int) -> list[Sent]:
-    """Submissions as an app sends them: with an idempotency key, metadata and a callback address."""
+    """Returns submissions as an app sends them: with an idempotency key, metadata and a callback URL."""
     body = {
         "video_url": "http://127.0.0.1:9/face.mp4", "audio_url": "http://127.0.0.1:9/speech.wav",
         "aspect_ratio": "9:16", "resolution": "720p", "webhook_url": "http://127.0.0.1:9/done",
@@ -105,18 +104,18 @@ def job_requests(plan: Plan, count: int) -> list[Sent]:
 
 
 def _send(name: str, url: str, plan: Plan, count: int, clients: int) -> Load:
-    """One load that must have reached Salad once for each job: a side that makes fewer calls would win by that."""
+    """Sends one load. Raises LoadError unless Salad was called once for each job: fewer calls would be unfair."""
     before = serving.posted_jobs(plan.salad)
     load = post_all(url, job_requests(plan, count), clients=clients)
     require(load, 202, name)
     posted = serving.posted_jobs(plan.salad) - before
     if posted != count:
-        raise LoadError(f"{name}: {count} jobs made {posted} calls of Salad, so the two cannot be compared")
+        raise LoadError(f"{name}: {count} jobs made {posted} calls of Salad, so the two functions cannot be compared")
     return load
 
 
 def _round(side: Side, plan: Plan, shape: Shape, *, counts: bool) -> None:
-    """Starts one function, warms it up, measures it, ends it; counts: whether the figures are kept."""
+    """Starts one function, warms it up, measures it and ends it. counts: whether the figures are kept."""
     server = side.server
     with serving.served(server.target, server.directory, server.port, server.environment, server.log) as served:
         url = f"{served.origin}/v1/avatar/jobs"
@@ -133,7 +132,7 @@ def _round(side: Side, plan: Plan, shape: Shape, *, counts: bool) -> None:
 
 
 def measure(plan: Plan, sides: tuple[Side, Side], shape: Shape, directory: Path) -> None:
-    """Lets the two take turns; who begins alternates, too. A first round warms up the disk cache and the store."""
+    """Measures both functions in turns, in alternating order. A first round warms up disk and store and is not kept."""
     with ExitStack() as stack:
         if plan.settings.store == "firestore":
             stack.enter_context(serving.firestore(plan.ports.firestore, directory))
@@ -144,12 +143,12 @@ def measure(plan: Plan, sides: tuple[Side, Side], shape: Shape, directory: Path)
 
 
 def prepared(plan: Plan, functions: Path, directory: Path, threads: int) -> tuple[Side, Side]:
-    """Unpacks both functions and gives them the same server, store and fake Salad: ours and the bare one."""
+    """Unpacks both functions, ours and the bare one, and returns them with the same server, store and fake Salad."""
     common = {**serving.base_environment(), "THREADS": str(threads)}
     ours = {**function_environment("submit_job", plan, WEBHOOK_SECRET), "SUBMIT_MAX_INSTANCES": "1"}
     place = serving.unpacked(functions, "submit_job", directory)
     bare_place = Path(shutil.copytree(BARE, directory / "bare", ignore=shutil.ignore_patterns("__pycache__")))
-    port = plan.ports.functions["submit_job"]  # one after the other, so one port serves both
+    port = plan.ports.functions["submit_job"]  # they run one after the other, so they can share a port
     bare = {**common, **_bare_environment(plan, ours)}
     return (
         Side(Server("submit_job", place, port, {**common, **ours}, directory / "submit_job.log")),
@@ -168,7 +167,7 @@ def _bare_environment(plan: Plan, ours: Mapping[str, str]) -> dict[str, str]:
 
 
 def report(store: str, shape: Shape, ours: Side, bare: Side) -> tuple[str, bool]:
-    """The table, and whether both targets were met."""
+    """Returns the table, and whether both targets were met."""
     p50 = median_ratio(ours.p50_ms, bare.p50_ms)
     busy = median_ratio(ours.p50_busy_ms, bare.p50_busy_ms)
     throughput = median_ratio(ours.requests_per_sec, bare.requests_per_sec)
@@ -210,7 +209,7 @@ def report(store: str, shape: Shape, ours: Side, bare: Side) -> tuple[str, bool]
 
 
 def _best(best: Callable[[Sequence[float]], float], ours: Sequence[float], bare: Sequence[float]) -> str:
-    """The ratio of each side's best round: what is left when the machine disturbs neither."""
+    """Returns the ratio of the best rounds, which other programs disturb least."""
     return f"{best(ours) / best(bare):.2f}"
 
 
@@ -220,7 +219,7 @@ def _row(name: str, ours: Sequence[float], bare: Sequence[float], ratio: float, 
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Measures; 0 when the targets were met, 1 when not or when it could not be measured."""
+    """Measures and prints the table. Returns 0 when the targets were met, else 1."""
     parser = argparse.ArgumentParser(prog="python -m bench.api_overhead", description=__doc__)
     parser.add_argument("--store", choices=("sqlite", "firestore"), default="sqlite", help="firestore: the emulator")
     parser.add_argument("--rounds", type=int, default=15, help="of each side (default 15)")

@@ -1,6 +1,6 @@
-"""450 jobs at once while Salad takes 240 calls a minute: are all accepted, does none get lost, is none sent twice?
+"""Submits 450 jobs at once, while Salad accepts 240 calls a minute: all must be accepted, none lost, none sent twice.
 
-Runs the whole rehearsal without workers, submits from many threads, then lets the tick work until Salad has every job.
+Runs the whole rehearsal without workers, submits from many threads, and waits until the ticks have sent every job.
 """
 
 import argparse
@@ -23,17 +23,18 @@ from bench.tables import percentile, table, verdict
 from infra.local.demo import DemoError
 from infra.local.demo.rehearsal import running_rehearsal
 
-READ_SEC = 30.0  # the simulator's state with some hundred jobs, while the machine is busy
+READ_SEC = 30.0  # for the simulator's state with several hundred jobs on a busy machine
 POLL_SEC = 1.0
 PROMISED_SEC = 8.0  # the API answers a submission within 8 s whatever Salad does
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of the jobs: ids that the API gave, ids in the metadata of Salad's jobs, ids by their phase now.
+    """What became of the jobs.
 
-    dispatch_sec: from the first submission until Salad had every job, None when it did not in time; waiting: how many
-    Salad had not at the end of the submissions; calls: what the simulator counted.
+    accepted: ids that the API returned; at_salad: ids in the metadata of Salad's jobs; phases: number of jobs by phase
+    at the end; sent_at_once: jobs at Salad when the last submission was answered; dispatch_sec: seconds from the first
+    submission until Salad had every job, None when the time was over before; calls: the simulator's counters.
     """
 
     load: Load
@@ -46,22 +47,22 @@ class Outcome:
 
     @property
     def lost(self) -> int:
-        """Accepted, and not at Salad."""
+        """The number of accepted jobs that are not at Salad."""
         return len(set(self.accepted) - set(self.at_salad))
 
     @property
     def doubled(self) -> int:
-        """Jobs that stand at Salad more than once."""
+        """The number of jobs that are at Salad more than once."""
         return sum(1 for count in Counter(self.at_salad).values() if count > 1)
 
     @property
     def foreign(self) -> int:
-        """At Salad, and never accepted: an app that got no 202 would send it again."""
+        """The number of jobs at Salad that were not accepted: an app without a 202 would send them again."""
         return len(set(self.at_salad) - set(self.accepted))
 
 
 def submissions(ready: Mapping[str, Any], count: int) -> list[Sent]:
-    """Jobs of all clients in turn, each with a key of its own: none may be taken for a replay."""
+    """Returns submissions of all clients in turn, each with its own idempotency key, so that none is a replay."""
     keys = list(ready["api_keys"].values())
     body = {"video_url": f"{ready['media']}/face.mp4", "audio_url": f"{ready['media']}/speech.wav"}
     content = json.dumps(body).encode()
@@ -79,7 +80,7 @@ def submissions(ready: Mapping[str, Any], count: int) -> list[Sent]:
 
 
 def run(ready: Mapping[str, Any], count: int, clients: int, wait_sec: float) -> Outcome:
-    """Submits, waits until Salad has as many jobs as were accepted, and looks. Raises LoadError."""
+    """Submits, waits until Salad has as many jobs as were accepted, and returns the outcome. Raises LoadError."""
     with requests.Session() as session:
         session.trust_env = False
         began = time.monotonic()
@@ -88,7 +89,7 @@ def run(ready: Mapping[str, Any], count: int, clients: int, wait_sec: float) -> 
         sent_at_once = len(_jobs_at_salad(session, ready))
         in_time = wait_until(lambda: len(set(_jobs_at_salad(session, ready))) >= len(accepted), wait_sec, POLL_SEC)
         dispatch_sec = time.monotonic() - began if in_time else None
-        # the API may learn of the last dispatch a moment after Salad
+        # the store may have the last dispatch shortly after Salad
         wait_until(lambda: set(_phases(session, ready, load)) == {"dispatched"}, READ_SEC, POLL_SEC)
         return Outcome(
             load=load,
@@ -117,7 +118,7 @@ def _jobs_at_salad(session: requests.Session, ready: Mapping[str, Any]) -> list[
 
 
 def _phases(session: requests.Session, ready: Mapping[str, Any], load: Load) -> dict[str, int]:
-    """How many of the accepted jobs the API shows in each phase."""
+    """Returns the number of accepted jobs in each phase, as the API shows them."""
     keys = list(ready["api_keys"].values())
     found: Counter[str] = Counter()
     for number, answer in enumerate(load.answers):
@@ -129,7 +130,7 @@ def _phases(session: requests.Session, ready: Mapping[str, Any], load: Load) -> 
 
 
 def report(outcome: Outcome, count: int) -> tuple[str, bool]:
-    """The table, and whether nothing was refused, lost or doubled, and everything was answered in the promised time."""
+    """Returns the table, and whether all targets were met."""
     latencies = outcome.load.latencies_ms
     statuses = Counter(answer.status for answer in outcome.load.answers)
     checks = [
@@ -160,7 +161,7 @@ def report(outcome: Outcome, count: int) -> tuple[str, bool]:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Measures; 0 when every target was met, 1 when not or when it could not be measured."""
+    """Measures and prints the table. Returns 0 when all targets were met, else 1."""
     parser = argparse.ArgumentParser(
         prog="python -m bench.burst",
         description=__doc__,
@@ -173,7 +174,7 @@ def main(arguments: Sequence[str]) -> int:
     options = parser.parse_args(arguments)
     if not 1 <= options.clients <= options.jobs:
         parser.error("there must be at least one client, and no more clients than jobs")
-    os.environ["REPLICAS"] = "0"  # for the rehearsal below: nothing may take a job away while they are counted
+    os.environ["REPLICAS"] = "0"  # for the rehearsal below: without workers the jobs stay where they are counted
     with tempfile.TemporaryDirectory(prefix="avatar-bench-") as name:
         try:
             with running_rehearsal(options.log or Path(name) / "rehearsal.log") as ready:
@@ -189,4 +190,4 @@ def main(arguments: Sequence[str]) -> int:
 if __name__ == "__main__":
     with suppress(KeyboardInterrupt):
         sys.exit(main(sys.argv[1:]))
-    sys.exit(130)  # as a shell has it for Ctrl-C; the rehearsal is gone by now
+    sys.exit(130)  # the shell's exit code for Ctrl-C; the rehearsal has ended by now

@@ -1,9 +1,9 @@
-"""What a cold start pays for our code: the import of each function's main.py against its libraries' import alone.
+"""Measures what our code adds to a cold start: the import of each main.py compared with its libraries alone.
 
-Each sample is a fresh Python process that times one import. Ours runs in the unpacked package with its settings set;
-the yardstick imports functions_framework and google.cloud.firestore. They take turns. Twice each: with our package
-as it is unpacked (no bytecode: Python compiles it) and after a first import has left bytecode behind. The ratio is of
-the fastest of each: an import is the same work every time, so all that a busy machine does is to add to it.
+Each sample is a fresh Python process that times one import. The function's runs in the unpacked package with its
+settings; the libraries' imports functions_framework and google.cloud.firestore. They take turns. Each function is
+measured as unpacked (without bytecode, so Python compiles it) and with the bytecode of an earlier import. The ratio is
+that of the fastest samples: an import is the same work each time, and other programs can only make it slower.
 """
 
 import argparse
@@ -23,15 +23,15 @@ from bench.tables import table, verdict
 from infra.local.stack.environments import function_environment
 from infra.tools.package import FUNCTIONS, ROOT
 
-TARGET = 1.3  # what the project promises itself
-IMPORT_SEC = 60.0  # a loaded machine with a cold disk
+TARGET = 1.3  # the project's own target
+IMPORT_SEC = 60.0  # for a busy machine with a cold disk
 YARDSTICK_NAME = "libraries alone"
 YARDSTICK = "import functions_framework\nfrom google.cloud import firestore\n"
 # `import main` finds the package's main.py: -c puts the working directory on the path, as the framework does
 OURS = "import main\n"
-# Runs around the import in the fresh process: the time, and every network client that it opened. Sockets are seen by
-# Python's audit events; gRPC opens its own, so its channels are counted. urllib3 binds a socket to learn whether the
-# machine has IPv6: that reaches nobody and is no client.
+# The program of the fresh process: it times the import and lists the network clients that the import opened. Python's
+# audit events show sockets; gRPC has sockets of its own, so its channels are counted. urllib3 binds a socket to find
+# out whether the machine has IPv6; this is no connection and does not count.
 PROBE = """
 import gc, json, sys, time
 opened = []
@@ -48,12 +48,12 @@ print(json.dumps({{"ms": seconds * 1000, "cpu_ms": cpu * 1000, "opened": opened,
 
 
 class ImportFailedError(Exception):
-    """The import did not work in a fresh process, or reached out to the network."""
+    """The import failed in a fresh process, or it opened a network client."""
 
 
 @dataclass(frozen=True)
 class Subject:
-    """One import: its name in the table, the code, the working directory and the environment."""
+    """One import to measure. name: in the table; directory: working directory."""
 
     name: str
     code: str
@@ -63,7 +63,7 @@ class Subject:
 
 @dataclass
 class Samples:
-    """Milliseconds of each import by the clock and on the CPU, and how many modules it loaded."""
+    """The samples of one import in milliseconds, by the clock and on the CPU, and the number of loaded modules."""
 
     ms: list[float] = field(default_factory=list)
     cpu_ms: list[float] = field(default_factory=list)
@@ -71,7 +71,7 @@ class Samples:
 
 
 def subjects(functions: Path, store: str, directory: Path) -> list[Subject]:
-    """Every function with every kind of package; unpacks them below `directory`."""
+    """Unpacks each function below `directory`, and returns it with and without bytecode."""
     plan = serving.plan_for(store, CLIENTS, directory)
     found = []
     for function in FUNCTIONS:
@@ -87,7 +87,7 @@ def subjects(functions: Path, store: str, directory: Path) -> list[Subject]:
 
 
 def import_once(subject: Subject) -> tuple[float, float, int]:
-    """Imports in a fresh process; returns milliseconds by the clock and on the CPU, and loaded modules.
+    """Imports in a fresh process. Returns milliseconds by the clock and on the CPU, and the number of loaded modules.
 
     Raises ImportFailedError.
     """
@@ -109,10 +109,10 @@ def import_once(subject: Subject) -> tuple[float, float, int]:
 
 
 def measure(functions: Path, store: str, rounds: int, directory: Path) -> dict[str, Samples]:
-    """Samples by name, the yardstick under YARDSTICK_NAME; one of the yardstick stands before each of ours."""
+    """Returns samples by name, the libraries' under YARDSTICK_NAME. A sample of the libraries precedes each of ours."""
     found = subjects(functions, store, directory)
     yardstick = Subject(YARDSTICK_NAME, YARDSTICK, directory, serving.base_environment())
-    for subject in [yardstick, *found]:  # fills the disk cache, and leaves bytecode where it may stay
+    for subject in [yardstick, *found]:  # fills the disk cache, and writes the bytecode where it is wanted
         import_once(subject)
     samples = {subject.name: Samples() for subject in [yardstick, *found]}
     for _ in range(rounds):
@@ -125,7 +125,7 @@ def measure(functions: Path, store: str, rounds: int, directory: Path) -> dict[s
 
 
 def report(store: str, samples: Mapping[str, Samples]) -> tuple[str, bool]:
-    """The table, and whether every import met the target."""
+    """Returns the table, and whether every import met the target."""
     fastest = {name: min(one.ms) for name, one in samples.items()}
     ratios = {name: one / fastest[YARDSTICK_NAME] for name, one in fastest.items()}
     rows = []
@@ -150,7 +150,7 @@ def report(store: str, samples: Mapping[str, Samples]) -> tuple[str, bool]:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Measures; 0 when the target was met, 1 when not or when it could not be measured."""
+    """Measures and prints the tables. Returns 0 when the target was met, else 1."""
     parser = argparse.ArgumentParser(prog="python -m bench.cold_import", description=__doc__)
     parser.add_argument("--store", choices=("sqlite", "firestore", "both"), default="both")
     parser.add_argument("--rounds", type=int, default=7, help="fresh processes of each import (default 7)")

@@ -1,6 +1,6 @@
-"""A fake Salad that only says 201 with an id: `python -m bench.fake_salad --port N`, a process of its own.
+"""A fake Salad that answers each POST with 201 and an id: `python -m bench.fake_salad --port N`, a process of its own.
 
-It counts: `GET /count` tells how many jobs were posted, so that a benchmark can prove that both sides made their call.
+`GET /count` returns the number of POSTs, so that a benchmark can check that both functions made their calls.
 """
 
 import argparse
@@ -9,12 +9,12 @@ import json
 import sys
 from collections.abc import Sequence
 
-MAX_REQUEST_BYTES = 1 << 20  # a queue job of ours is some 1 kB
+MAX_REQUEST_BYTES = 1 << 20  # a queue job of ours has about 1 kB
 END_OF_HEADERS = b"\r\n\r\n"
 
 
 class FakeSalad(asyncio.Protocol):
-    """One keep-alive connection; posted is shared by all of them and counts the jobs."""
+    """One keep-alive connection. posted: the counter of jobs, which all connections share."""
 
     def __init__(self, posted: list[int]) -> None:
         self._posted = posted
@@ -22,12 +22,12 @@ class FakeSalad(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keeps the way back."""
+        """Stores the transport for the answers."""
         assert isinstance(transport, asyncio.Transport)  # noqa: S101  a TCP server makes no other
         self._transport = transport
 
     def data_received(self, data: bytes) -> None:
-        """Answers each request as soon as it is whole; one that is too long ends its connection."""
+        """Answers each complete request; a request that is too long closes the connection."""
         self._received += data
         while (request := _take_request(self._received)) is not None:
             self._answer(request)
@@ -48,7 +48,7 @@ class FakeSalad(asyncio.Protocol):
 
 
 def _take_request(received: bytearray) -> bytes | None:
-    """Removes one whole request from the buffer and returns it, or None while it is incomplete."""
+    """Removes one complete request from the buffer and returns it, None while it is incomplete."""
     end = received.find(END_OF_HEADERS)
     if end < 0:
         return None

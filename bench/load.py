@@ -8,17 +8,17 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-CALL_SEC = 20.0  # a submission answers within 8 s whatever happens behind it
-MAX_ANSWER_BYTES = 1 << 20  # an answer is one job, some 2 kB
+CALL_SEC = 20.0  # a submission is answered within 8 s whatever Salad does
+MAX_ANSWER_BYTES = 1 << 20  # an answer is one job of about 2 kB
 
 
 class LoadError(Exception):
-    """A server did not answer as it must; a benchmark of errors would measure nothing."""
+    """A server did not answer as required, so there is nothing to measure."""
 
 
 @dataclass(frozen=True)
 class Sent:
-    """One request: its body and its own headers (the common ones come with the load)."""
+    """One request. headers: without Host and Content-Length."""
 
     body: bytes
     headers: Mapping[str, str]
@@ -26,7 +26,7 @@ class Sent:
 
 @dataclass(frozen=True)
 class Answered:
-    """One answer: status, body, and the seconds from the first byte sent to the last one read."""
+    """One answer. seconds: from the first byte sent to the last byte read."""
 
     status: int
     body: bytes
@@ -35,24 +35,24 @@ class Answered:
 
 @dataclass(frozen=True)
 class Load:
-    """What came of a load: the answers in the order of the requests, and the seconds from the first to the last."""
+    """The result of a load. answers: in the order of the requests; seconds: from first request to last answer."""
 
     answers: Sequence[Answered]
     seconds: float
 
     @property
     def latencies_ms(self) -> list[float]:
-        """Milliseconds of each request."""
+        """The milliseconds of each request."""
         return [answer.seconds * 1000 for answer in self.answers]
 
     @property
     def requests_per_sec(self) -> float:
-        """Answers a second over the whole load."""
+        """The answers per second over the whole load."""
         return len(self.answers) / self.seconds
 
 
 def post_all(url: str, requests: Sequence[Sent], *, clients: int) -> Load:
-    """Posts all requests from `clients` threads that start together; raises LoadError when one gets no answer."""
+    """Posts all requests from `clients` threads that start together. Raises LoadError when a request gets no answer."""
     parts = urlsplit(url)
     if parts.hostname is None or parts.port is None:
         raise LoadError(f"{url} has no host and port")
@@ -92,7 +92,7 @@ def require(load: Load, status: int, what: str) -> None:
 
 
 def wait_until(condition: Callable[[], bool], limit_sec: float, poll_sec: float = 0.1) -> bool:
-    """Asks until the condition holds or the time is over; says whether it held."""
+    """Polls until the condition is true or limit_sec is over. Returns whether it was true."""
     deadline = time.monotonic() + limit_sec
     while not condition():
         if time.monotonic() >= deadline:

@@ -1,8 +1,8 @@
-"""What a job costs on a GPU node beside the engine: download, preparation, checks and upload, by stage.
+"""Measures a run's seconds outside the engine on a GPU node: download, preparation, checks and upload, by stage.
 
-`python -m bench.worker_overhead`: a real worker process with the preview engine, the B2 simulator and a media server
-on loopback; the repo's sample, and 60 s of 720p made by ffmpeg. Networks cost nothing here, so what is left is the
-worker's own work: the time of a run outside the engine. `checking` is the look at what the engine made.
+`python -m bench.worker_overhead` runs a real worker process with the preview engine, the B2 simulator and a media
+server on loopback, on this repository's sample and on 60 s of 720p that ffmpeg makes. The network costs nothing here,
+so the result is the worker's own work. `checking` is the check of the engine's video.
 """
 
 import argparse
@@ -28,12 +28,12 @@ B2 = {"B2_KEY_ID": "004bench", "B2_APP_KEY": "only-for-this-benchmark", "B2_BUCK
 ENGINE_PHASES = ("generating", "encoding")
 ENGINE = "engine"
 JOB_SEC = 300.0
-TARGET = 0.25  # of the video's own length: on two busy cores; a GPU second is what it is compared with
+TARGET = 0.25  # share of the video's length, on two busy cores
 
 
 @dataclass(frozen=True)
 class Case:
-    """One kind of job: its files below the media server, and what is asked of it."""
+    """One kind of job. video, audio: file names on the media server; resolution: as in the request."""
 
     name: str
     video: str
@@ -48,7 +48,7 @@ CASES = (
 
 
 def main() -> int:
-    """Prints the table; returns 0 when the target was met by every case."""
+    """Prints the table. Returns 0 when every case met the target, else 1."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3, help="jobs of each case; the table has their medians")
     rounds = parser.parse_args().rounds
@@ -60,7 +60,7 @@ def main() -> int:
 
 
 def make_media(directory: Path) -> None:
-    """Puts the sample and a minute of moving 720p with a minute of sound into the directory."""
+    """Writes the sample, a minute of 720p video and a minute of sound into the directory."""
     samples = ROOT / "infra" / "local" / "media"
     for name in ("face.mp4", "speech.wav"):
         (directory / name).write_bytes((samples / name).read_bytes())
@@ -72,7 +72,7 @@ def make_media(directory: Path) -> None:
 
 @contextmanager
 def worker(directory: Path) -> Iterator[tuple[str, str]]:
-    """Runs storage, media server and worker; returns the origins of the worker and of the media."""
+    """Runs storage, media server and worker, and yields the URLs of worker and media server."""
     drawn = choose_ports(0)
     ports = {"b2": drawn.b2, "media": drawn.media, "worker": drawn.gateway}
     origins = {name: f"http://127.0.0.1:{port}" for name, port in ports.items()}
@@ -91,7 +91,7 @@ def worker(directory: Path) -> Iterator[tuple[str, str]]:
 
 
 def run(url: str, media: str, case: Case, number: int) -> dict[str, float]:
-    """Runs one job; returns seconds by stage."""
+    """Runs one job. Returns the seconds by stage, and the video's length under `video`."""
     job = {
         "schema_version": 1,
         "job_id": f"bench-{CASES.index(case)}-{number}",
@@ -111,14 +111,14 @@ def run(url: str, media: str, case: Case, number: int) -> dict[str, float]:
 
 
 def split(stages: Mapping[str, float], engine_sec: float) -> dict[str, float]:
-    """Returns the seconds by stage with the engine's own apart from what happens to its output in the same phases."""
+    """Returns the seconds by stage. Time in the engine's phases outside the engine itself counts as `checking`."""
     own = {name: seconds for name, seconds in stages.items() if name not in ENGINE_PHASES}
     in_phases = sum(stages.get(name, 0.0) for name in ENGINE_PHASES)
     return {**own, "checking": max(0.0, in_phases - engine_sec), ENGINE: engine_sec}
 
 
 def report(found: Mapping[Case, Sequence[Mapping[str, float]]]) -> int:
-    """Prints medians by stage, the engine's share apart; returns the exit status."""
+    """Prints medians by stage and the share of the worker's own work. Returns the exit code."""
     is_met = True
     for case, runs in found.items():
         medians = {name: statistics.median(one.get(name, 0.0) for one in runs) for name in runs[0]}

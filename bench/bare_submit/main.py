@@ -1,7 +1,7 @@
-"""The yardstick: a function that writes the same job and makes the same call as submit_job, with none of its layers.
+"""The bare function of bench.api_overhead: it makes the same writes and the same call as submit_job, without layers.
 
-No authentication, no check of the body, no URL guard, no errors, no log lines: what is left is what any function that
-keeps the promise "stored before it is sent, sent once, outcome stored" must do on the same server.
+It has no authentication, validation, URL guard, error handling or log lines. It does what any function must do that
+stores a job before it sends it, sends it once, and stores the outcome.
 """
 
 import hashlib
@@ -30,12 +30,12 @@ opened: dict[str, Any] = {}
 
 
 def time_text(moment: datetime) -> str:
-    """The stored and the shown form of a time."""
+    """Returns a time in its stored form."""
     return moment.isoformat(timespec="microseconds")
 
 
 def new_job(body: dict[str, Any], key: str, now: datetime) -> dict[str, Any]:
-    """A stored job with the fields, and so the bytes, of a real one."""
+    """Returns a job document with the fields, and about the bytes, of a real one."""
     at = time_text(now)
     attempt = {
         "number": 1, "dispatch": "sending", "claimed_at": at, "tries": 1, "salad_job_id": None, "runs": [],
@@ -54,7 +54,7 @@ def new_job(body: dict[str, Any], key: str, now: datetime) -> dict[str, Any]:
 
 
 def sqlite_create(job: dict[str, Any], record: str) -> str:
-    """The statements of SqliteJobStore.create, in one transaction."""
+    """Runs the statements of SqliteJobStore.create in one transaction. Returns the version."""
     if "keeper" not in opened:  # as the real store does: see SqliteFile._keep_open
         opened["keeper"] = sqlite3.connect(SQLITE_PATH, check_same_thread=False)
         opened["keeper"].execute("SELECT id FROM fleet").fetchall()
@@ -86,7 +86,7 @@ def sqlite_create(job: dict[str, Any], record: str) -> str:
 
 
 def sqlite_update(job: dict[str, Any], version: str) -> None:
-    """The statement of SqliteJobStore's update, in one transaction."""
+    """Runs the statement of SqliteJobStore's update in one transaction."""
     connection = sqlite3.connect(SQLITE_PATH, timeout=BUSY_SEC, isolation_level=None)
     try:
         connection.execute("PRAGMA synchronous = NORMAL")
@@ -102,7 +102,7 @@ def sqlite_update(job: dict[str, Any], version: str) -> None:
 
 
 def columns(job: dict[str, Any], next_action: str) -> dict[str, Any]:
-    """The document's fields, as the real store has them."""
+    """Returns the document's fields as the real store writes them."""
     return {
         "client": job["client"],
         "status": job["status"],
@@ -115,14 +115,14 @@ def columns(job: dict[str, Any], next_action: str) -> dict[str, Any]:
 
 
 def database() -> Any:
-    """The one Firestore client, opened on first use."""
+    """Returns the Firestore client, which is opened on first use."""
     if "client" not in opened:
         opened["client"] = firestore.Client(project=os.environ["FIRESTORE_PROJECT"])
     return opened["client"]
 
 
 def firestore_create(job: dict[str, Any], record: str) -> Any:
-    """Job and idempotency record as two creates in one batch; returns the job's update time."""
+    """Creates job and idempotency record in one batch. Returns the job's update time."""
     batch = database().batch()
     batch.create(database().collection("jobs").document(job["id"]), columns(job, "dispatch"))
     name = hashlib.sha256(f"{job['client']}\n{job['idempotency_key']}".encode()).hexdigest()
@@ -131,7 +131,7 @@ def firestore_create(job: dict[str, Any], record: str) -> Any:
 
 
 def firestore_update(job: dict[str, Any], version: Any) -> None:
-    """The update with the read version as its precondition."""
+    """Updates the job on the condition that its version is unchanged."""
     batch = database().batch()
     unchanged = database().write_option(last_update_time=version)
     batch.update(database().collection("jobs").document(job["id"]), columns(job, "start_deadline"), option=unchanged)
@@ -139,7 +139,7 @@ def firestore_update(job: dict[str, Any], version: Any) -> None:
 
 
 def send(job: dict[str, Any]) -> str:
-    """The one call of Salad, with a body of the same fields; returns Salad's id."""
+    """Calls Salad once with a body of the same fields. Returns Salad's id."""
     named = {"job_id": job["id"], "attempt": 1, "request_id": job["request_id"]}
     asked = {name: job["input"][name] for name in ("video_url", "audio_url", "aspect_ratio", "resolution")}
     worker_input = {

@@ -1,4 +1,4 @@
-"""Compares scaling rules on simulated days: prints the tables, and 0 or 1 by whether our rule keeps its promises."""
+"""Compares scaling rules on simulated days and prints the tables. Exits with 0 if our rule meets its targets."""
 
 import argparse
 import sys
@@ -12,12 +12,12 @@ from bench.scaling.model import PRIORITY, SCALED, SCENARIOS
 from bench.scaling.runs import made_up_day, run_all, tasks_for
 from bench.scaling.traces import LOADED_NAMES, NAMES, Trace, read_replay
 
-FIRST_SEED = 10  # the presets were chosen on lower ones
+FIRST_SEED = 10  # the presets were chosen on lower seeds
 SEEDS = 3
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs what the options ask for; 0 when every promise was met, or when none was to be judged."""
+    """Runs the comparison. Returns 0 when all targets were met or none was checked (--replay), else 1."""
     options = _options(arguments)
     started = time.monotonic()
     rules = dict(policies.RULES)
@@ -38,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     text, met = ("", True) if options.replay else report.verdicts(results, names, loaded)
     print(f"\n{text}\n\n{time.monotonic() - started:.0f} s")
     if options.plots:
-        from bench.scaling.plots import draw  # matplotlib takes a second that only a drawing needs
+        from bench.scaling.plots import draw  # imported here because matplotlib takes a second to import
 
         draw(results, loaded, scenario, options.plots)
     return 0 if met else 1
@@ -46,11 +46,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench.scaling", description=__doc__)
-    parser.add_argument("--policy", action="append", default=[], metavar="MODULE:FUNCTION", help="one more rule")
-    parser.add_argument("--replay", type=Path, metavar="SNAPSHOTS.JSON", help="a real day instead of the made-up ones")
-    parser.add_argument("--seeds", type=int, default=SEEDS, help="how many days of each trace")
+    parser.add_argument(
+        "--policy", action="append", default=[], metavar="MODULE:FUNCTION", help="add this rule to the comparison"
+    )
+    parser.add_argument(
+        "--replay", type=Path, metavar="SNAPSHOTS.JSON", help="use this recorded day instead of the generated ones"
+    )
+    parser.add_argument("--seeds", type=int, default=SEEDS, help="number of days of each trace")
     parser.add_argument("--scenario", choices=SCENARIOS, default="base")
-    parser.add_argument("--plots", type=Path, metavar="DIR", help="also draw the plots of docs/scaling.md there")
+    parser.add_argument(
+        "--plots", type=Path, metavar="DIR", help="also draw the plots of docs/scaling.md into this directory"
+    )
     return parser.parse_args(arguments)
 
 

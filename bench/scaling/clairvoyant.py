@@ -1,6 +1,6 @@
-"""What a rule could do that knows every arrival in advance (not the start-up draws): the best of a family of plans.
+"""The clairvoyant: a rule that knows every arrival in advance, but no start-up time. The best of a family of plans.
 
-A strong reference, not a proven bound: a plan outside the family might be better.
+It is a strong reference and no proven bound: a plan outside the family might be better.
 """
 
 import itertools
@@ -14,21 +14,24 @@ from avatar_jobs.domain.scaling import ScalingConfig, Snapshot
 from bench.scaling.traces import Trace
 
 HOLD_SEC = 180.0
-GRID_SEC = 30.0  # how finely the coming load is looked at: under a job's length
-WINDOW_SEC = 60.0  # over which it is counted: a tick
+GRID_SEC = 30.0  # resolution of the coming load: less than the length of a job
+WINDOW_SEC = 60.0  # arrivals are counted over a tick
 
 
 @dataclass(frozen=True)
 class Plan:
-    """lead_sec: how far ahead the load is known; margin: factor on it; asks: replicas asked for each missing instance,
-    because what starts too late is cancelled for nothing."""
+    """One plan of the clairvoyant.
+
+    lead_sec: how far ahead the load is known; margin: factor on the load; asks: replicas requested for each missing
+    instance, which is useful because cancelling late ones costs nothing.
+    """
 
     lead_sec: float
     margin: float
     asks: float
 
 
-# Half of the starts take under 10 minutes and nine in ten under 40, so leads beyond half an hour only keep idle fleets.
+# Half of the starts take under 10 minutes, nine in ten under 40; a lead over half an hour only adds idle instances.
 PLANS: Sequence[Plan] = tuple(
     Plan(lead, margin, asks) for lead, margin, asks in itertools.product((120, 480, 900, 1800), (1.0, 1.3), (1.0, 2.0))
 )
@@ -36,13 +39,13 @@ PLANS: Sequence[Plan] = tuple(
 
 @dataclass(frozen=True)
 class Foresight:
-    """A rule for one trace: as many running as the coming load needs, and what waits now as `drain` would serve it."""
+    """A rule for one trace: instances for the coming load, and for the waiting jobs as many as `drain` has."""
 
     trace: Trace
     plan: Plan
 
     def __call__(self, now: float, history: Sequence[Snapshot], config: ScalingConfig) -> Mapping[str, int]:
-        """Replicas of the scaled group."""
+        """Returns the replicas of the scaled group."""
         latest, group = history[-1], config.scaled[0]
         counts = (latest.groups or {}).get(group.name)
         if latest.queue_length is None or counts is None:
@@ -58,13 +61,13 @@ class Foresight:
         return {group.name: max(0, min(target, config.budget))}
 
     def _peak(self, now: float, warm_sec: float) -> float:
-        """The most jobs that would run at once in the time ahead, each started when it comes."""
+        """Returns the largest number of jobs that would run at once within lead_sec if each started on arrival."""
         first, last = int(now / GRID_SEC) + 1, int((now + self.plan.lead_sec) / GRID_SEC)
         return max(self._arrived[first : last + 1], default=0) * warm_sec / WINDOW_SEC
 
     @cached_property
     def _arrived(self) -> Sequence[int]:
-        """How many came in the WINDOW_SEC before each point of the grid."""
+        """Returns the number of arrivals in the WINDOW_SEC before each point of the grid."""
         arrivals, points = self.trace.arrivals, range(int(self.trace.end_sec / GRID_SEC) + 1)
         return [
             bisect_right(arrivals, point * GRID_SEC) - bisect_left(arrivals, point * GRID_SEC - WINDOW_SEC)

@@ -1,4 +1,4 @@
-"""Instances of one simulated container group: asked for, running, busy; whom a scale-in takes; what is billed."""
+"""Jobs, instances and container groups of the simulation: which instances a scale-in stops, and what is billed."""
 
 import random
 from collections.abc import Callable
@@ -7,8 +7,7 @@ from bench.scaling.model import Machine
 
 
 class Job:
-    """One job and what became of it. Times in seconds, None while it has not happened; tries at Salad are of one
-    submission, submissions are ours."""
+    """One job. Times are in seconds, None before the event. tries: Salad's, of one submission; submissions: ours."""
 
     __slots__ = ("arrived", "factor", "finished", "is_lost", "started", "submissions", "tries")
 
@@ -23,7 +22,7 @@ class Job:
 
 
 class Instance:
-    """One replica on one node, from being asked for until it is gone."""
+    """One replica on one node, from the request until its end."""
 
     __slots__ = ("busy_since", "group", "is_gone", "is_warm", "job", "running_since")
 
@@ -37,7 +36,7 @@ class Instance:
 
 
 class Group:
-    """The replicas of one machine. The three dicts are ordered sets, so that equal runs choose equal victims."""
+    """The replicas of one machine type. Its dicts are ordered sets, so that equal runs stop the same instances."""
 
     def __init__(self, machine: Machine, start: Callable[[Instance], None]) -> None:
         self.machine = machine
@@ -50,24 +49,26 @@ class Group:
 
     @property
     def running(self) -> int:
-        """Instances that are billed."""
+        """The number of running instances, which are billed."""
         return len(self.idle) + len(self.busy)
 
     @property
     def replicas(self) -> int:
-        """All that was asked for."""
+        """The number of requested replicas."""
         return len(self.allocating) + self.running
 
     def ask(self, count: int) -> None:
-        """Asks for so many more; each starts when `start` says."""
+        """Requests `count` more replicas; `start` schedules the start of each."""
         for _ in range(count):
             instance = Instance(self)
             self.allocating[instance] = None
             self._start(instance)
 
     def victims(self, count: int, chance: random.Random, *, has_deletion_cost: bool) -> list[Instance]:
-        """Whom a scale-in takes: what is not running yet, the last asked first, then idle ones before busy ones where
-        the worker sets the deletion cost, and anyone where it does not."""
+        """Returns the instances that a scale-in stops: those that still start, newest first, then running ones.
+
+        has_deletion_cost: the worker sets it, so idle instances stop before busy ones; else the choice is random.
+        """
         chosen = list(reversed(self.allocating))[:count]
         pools = [[*self.idle], [*self.busy]] if has_deletion_cost else [[*self.idle, *self.busy]]
         for pool in pools:
@@ -75,7 +76,7 @@ class Group:
         return chosen
 
     def remove(self, instance: Instance, now: float) -> Job | None:
-        """Ends an instance and its bill; returns the job that it was at, if any."""
+        """Ends an instance and its bill. Returns the job it was running, None without one."""
         instance.is_gone = True
         for pool in (self.allocating, self.idle, self.busy):
             pool.pop(instance, None)
@@ -83,7 +84,7 @@ class Group:
         return instance.job
 
     def settle(self, instance: Instance, now: float) -> None:
-        """Adds what an instance ran and worked until now to the bill."""
+        """Adds the instance's running and busy seconds until now to the group's sums."""
         if instance.running_since is not None:
             self.billed_sec += now - instance.running_since
         if instance.job is not None:

@@ -1,4 +1,4 @@
-"""The world that is simulated: machines, start-up, interruptions, the tick's faults; every figure with its source."""
+"""The simulated world: machines, start-up times, interruptions and the tick's faults, each figure with its source."""
 
 import json
 import random
@@ -10,25 +10,25 @@ from pathlib import Path
 from avatar_jobs.domain.scaling import GroupConfig, ScalingConfig
 
 GPU_CLASSES = Path(__file__).resolve().parents[2] / "infra" / "local" / "salad-gpu-classes.json"
-PRIORITY = "high"  # the start-up times below were measured with it; lower ones are cheaper and slower to come
+PRIORITY = "high"  # the start-up times below were measured with it; lower priorities are cheaper and start later
 HOUR = 3600.0
 
 
 @cache
 def price_hour(gpu_class: str) -> float:
-    """Dollars an hour of one GPU class at PRIORITY, by Salad's recorded answer. KeyError for an unknown class."""
+    """Returns the dollars an hour of a GPU class at PRIORITY, from Salad's recorded answer. Raises KeyError."""
     classes = {item["name"]: item["prices"] for item in json.loads(GPU_CLASSES.read_text())["items"]}
     return next(float(price["price"]) for price in classes[gpu_class] if price["priority"] == PRIORITY)
 
 
 def chance(*names: object) -> random.Random:
-    """A source of draws of its own for each purpose, so that one rule's asking does not shift another's luck."""
-    return random.Random("-".join(str(name) for name in names))  # noqa: S311 - simulated luck, nothing to guess
+    """Returns a random source for one purpose, so that the number of draws for one does not change another."""
+    return random.Random("-".join(str(name) for name in names))  # noqa: S311 - a simulation needs no secure random numbers
 
 
 @dataclass(frozen=True)
 class Machine:
-    """One container group: what an hour costs, what a warm job takes, how many are always on (0: it is scaled)."""
+    """One container group. warm_sec: a job's seconds on a warm instance; always_on: fixed replicas, 0 if scaled."""
 
     name: str
     dollars_hour: float
@@ -44,18 +44,18 @@ SCALED = Machine("rtx-3080", price_hour("RTX 3080 (10 GB)"), 45.0)
 
 @dataclass(frozen=True)
 class Faults:
-    """What goes wrong with the tick: none by default."""
+    """The tick's faults; there are none by default."""
 
-    jitter_sec: float = 0.0  # a tick comes up to so much late
-    missed: float = 0.0  # share of ticks that never come
-    failed_reads: float = 0.0  # share of ticks without an answer of Salad
+    jitter_sec: float = 0.0  # a tick is up to this late
+    missed: float = 0.0  # share of ticks that do not happen
+    failed_reads: float = 0.0  # share of ticks without an answer from Salad
     failed_writes: float = 0.0  # share of changes that are refused
-    outage: tuple[float, float] | None = None  # from, to: no tick at all
+    outage: tuple[float, float] | None = None  # from, to: no ticks
 
 
 @dataclass(frozen=True)
 class Scenario:
-    """Everything but the arrivals and the rule."""
+    """Everything that is simulated except the arrivals and the rule."""
 
     machines: Sequence[Machine] = (ALWAYS_ON, SCALED)
     max_total: int = 20
@@ -66,18 +66,17 @@ class Scenario:
     interruptions_hour: float = 0.011  # an instance: 1.1 an hour among 100 in Salad's test
     requeue_sec: float = 30.0  # until a killed job is pending again, at the head
     salad_attempts: int = 4  # one and three retries; an interruption counts as a failed attempt
-    our_attempts: int = 3  # then we submit the job again
-    resubmit_sec: float = 60.0  # Salad's verdict, then the next tick sends it, at the tail
+    our_attempts: int = 3  # the number of times that we submit a job
+    resubmit_sec: float = 60.0  # until the tick after Salad's failure submits it again, at the tail
     has_deletion_cost: bool = True  # our worker raises it while it is busy: idle instances go first
     queue_counts_running: bool = False  # the other reading of current_queue_length
-    grudge_sec: float = (
-        0.0  # whoever scales in starts from the slow half of the nodes for so long; Salad says no such thing
-    )
+    # for so long after a scale-in new instances come from the slow half of the nodes; Salad documents nothing like it
+    grudge_sec: float = 0.0
     faults: Faults = field(default_factory=Faults)
 
     @property
     def config(self) -> ScalingConfig:
-        """What a rule is told of this world."""
+        """The configuration that a rule gets."""
         groups = [
             GroupConfig(
                 machine.name,
@@ -101,5 +100,5 @@ SCENARIOS: Mapping[str, Scenario] = {
     "slow": Scenario(startup=tuple((share, SLOW * seconds) for share, seconds in STARTUP)),
     "fast": Scenario(startup=tuple((share, FAST * seconds) for share, seconds in STARTUP)),
     "interrupted": Scenario(interruptions_hour=5 * 0.011),
-    "churn-hurts": Scenario(grudge_sec=900.0),  # asking and cancelling are not free after all
+    "churn-hurts": Scenario(grudge_sec=900.0),  # requesting and cancelling have a price
 }

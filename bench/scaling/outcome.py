@@ -1,4 +1,4 @@
-"""What one simulated run gave, and the figures that are read off it. Pure."""
+"""The outcome of one simulated run, and the figures computed from it. No I/O."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ DOLLARS_PER_JOB_MINUTE = 1.0 / 1000
 
 @dataclass(frozen=True)
 class Sample:
-    """The fleet after one tick: seconds, jobs pending, replicas of the scaled groups, instances of them that run."""
+    """The fleet after one tick. at: seconds; replicas, running: of the scaled groups."""
 
     at: float
     pending: int
@@ -21,9 +21,12 @@ class Sample:
 
 @dataclass(frozen=True)
 class Outcome:
-    """One run. waits: from arrival to the start of the run that counted; completions: to the end; both until the end of
-    the trace for a job that is not there yet, so that leaving jobs waiting never looks good. Dollars, billed and busy
-    seconds are those of the scaled groups: what is always on costs every rule the same."""
+    """The outcome of one run.
+
+    waits: seconds from arrival to the start of the run that counted; completions: seconds from arrival to the end. For
+    an open job both last until the end of the trace, so that waiting jobs always count. Dollars, billed and busy
+    seconds are those of the scaled groups: always-on replicas cost the same under every rule.
+    """
 
     waits: Sequence[float]
     completions: Sequence[float]
@@ -39,16 +42,16 @@ class Outcome:
 
     @property
     def jobs(self) -> int:
-        """All that arrived."""
+        """The number of jobs that arrived."""
         return len(self.waits)
 
     @property
     def open(self) -> int:
-        """Neither finished nor lost at the end."""
+        """The number of jobs that are neither finished nor lost at the end."""
         return self.jobs - self.finished - self.lost
 
     def wait_min(self, share: float) -> float:
-        """The wait that so many did not exceed, in minutes; 0 without jobs."""
+        """Returns the wait in minutes that this share of the jobs did not exceed; 0 without jobs."""
         return percentile(self.waits, share) / 60 if self.waits else 0.0
 
     @property
@@ -58,12 +61,12 @@ class Outcome:
 
     @property
     def idle_share(self) -> float:
-        """Part of the billed seconds in which no job ran."""
+        """The share of the billed seconds in which no job ran."""
         return 1 - self.busy_sec / self.billed_sec if self.billed_sec else 0.0
 
     @property
     def score(self) -> float:
-        """J: dollars of scaling for 1000 jobs, and the price of their minutes until the video was there."""
+        """J: scaling dollars for 1000 jobs plus the price of their minutes until the video was ready."""
         if not self.waits:
             return 0.0
         minutes = sum(self.completions) / 60 / self.jobs

@@ -1,4 +1,4 @@
-"""Draws the plots of docs/scaling.md; the only module that needs matplotlib, a development dependency."""
+"""Draws the plots of docs/scaling.md. Only this module needs matplotlib, a development dependency."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +13,7 @@ from bench.scaling.runs import Results
 from bench.scaling.simulate import simulate
 from bench.scaling.traces import make_trace
 
-# Text stays text: small files, the same bytes for the same figures.
+# Text stays text, so files are small, and the same figures give the same bytes.
 STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "scaling",
@@ -22,12 +22,12 @@ STYLE: dict[Any, Any] = {
     "grid.alpha": 0.3,
 }
 SHOWN_DAY, SHOWN_SEED = "overnight", 10
-SHOWN_HOURS = (3.5, 8.0)  # around the hour of the batch; nothing happens in the rest of that night
+SHOWN_HOURS = (3.5, 8.0)  # around the batch; the rest of the night is quiet
 SHOWN = ("drain balanced", "native, counts running", "windowed, step 3")
 
 
 def draw(results: Results, traces: Sequence[str], scenario: Scenario, directory: Path) -> list[Path]:
-    """Writes the plots as SVG into a directory, and returns their paths. Raises OSError when it cannot."""
+    """Writes the plots as SVG into a directory. Returns their paths. Raises OSError."""
     directory.mkdir(parents=True, exist_ok=True)
     with mpl.rc_context(STYLE):
         return [
@@ -43,7 +43,7 @@ def _saved(figure: Figure, path: Path) -> Path:
 
 
 def _trade(results: Results, traces: Sequence[str]) -> Figure:
-    """Dollars against the p95 wait: towards the lower left is better."""
+    """Returns a plot of dollars and p95 waits; lower left is better."""
     figure = Figure(figsize=(7, 4.5))
     axes = figure.subplots()
     for name in report.rows_of(results):
@@ -55,7 +55,7 @@ def _trade(results: Results, traces: Sequence[str]) -> Figure:
 
 
 def _scores(results: Results, traces: Sequence[str]) -> Figure:
-    """J against the clairvoyant's, the best on top."""
+    """Returns a plot of J divided by the clairvoyant's J, the best rule on top."""
     figure = Figure(figsize=(7, 3.5))
     axes = figure.subplots()
     found = sorted(((report.ratio(results, name, traces), name) for name in report.rows_of(results)), reverse=True)
@@ -65,7 +65,7 @@ def _scores(results: Results, traces: Sequence[str]) -> Figure:
 
 
 def _day(scenario: Scenario) -> Figure:
-    """The queue and the fleet of one day under three rules."""
+    """Returns a plot of queue and fleet on one day under three rules."""
     figure = Figure(figsize=(8, 6))
     trace = make_trace(SHOWN_DAY, SHOWN_SEED)
     all_axes = figure.subplots(len(SHOWN), 1, sharex=True)

@@ -1,4 +1,4 @@
-"""The rules that are compared: ours in all presets, and what others do, each from what one tick can see."""
+"""The compared rules: ours in all presets, and those of other systems. Each uses only what a tick can observe."""
 
 import importlib
 import math
@@ -15,24 +15,24 @@ Targets = Mapping[str, int]
 
 
 def ours(now: float, history: Sequence[Snapshot], config: ScalingConfig) -> Targets:
-    """The functions' own decision, by whatever rule the config names."""
+    """Returns the functions' own decision, by the rule that the config names."""
     return decide(now, history, config).targets
 
 
 def drain(now: float, history: Sequence[Snapshot], config: ScalingConfig, *, preset: Preset) -> Targets:
-    """Our rule with the figures of one preset."""
+    """Returns the decision of our rule with one preset."""
     return ours(now, history, replace(config, **preset._asdict()))
 
 
 def windowed(now: float, history: Sequence[Snapshot], config: ScalingConfig, *, step: int) -> Targets:
-    """The first system's rule, so many replicas a step."""
+    """Returns the decision of the first system's rule. step: replicas for each change."""
     return ours(now, history, replace(config, rule="windowed", windowed=WindowedConfig(step=step)))
 
 
 def native(now: float, history: Sequence[Snapshot], config: ScalingConfig, *, counts_running: bool) -> Targets:
-    """Salad's own autoscaler with desired_queue_length 1: one replica a job in the queue, without limits a minute.
+    """Decides as Salad's own autoscaler with desired_queue_length 1: one replica for each job in the queue.
 
-    It knows nothing of what is always on in another group. counts_running: the other reading of "queue length".
+    It does not know the always-on replicas of another group. counts_running: "queue length" includes running jobs.
     """
     latest = history[-1]
     if latest.queue_length is None:
@@ -46,8 +46,11 @@ KEDA_HOLD_SEC = 300.0  # HPA's usual stabilization window on the way down, KEDA'
 
 
 def keda(now: float, history: Sequence[Snapshot], config: ScalingConfig) -> Targets:
-    """KEDA's queue trigger through HPA: jobs waiting and running / 1, the highest of five minutes on the way down,
-    nothing for a change under a tenth. What is always on is taken off, as a scaler written for us would do it."""
+    """Decides as KEDA's queue trigger with HPA: one replica for each waiting or running job.
+
+    It scales in to the highest value of five minutes, and ignores changes under a tenth. The always-on replicas are
+    subtracted, as a scaler written for this system would do.
+    """
     held = [_work(one, config) for one in history if one.at > now - KEDA_HOLD_SEC]
     wanted = _work(history[-1], config)
     if wanted is None:
@@ -66,9 +69,9 @@ IDLE_SEC = 300.0
 
 
 def queue_delay(now: float, history: Sequence[Snapshot], config: ScalingConfig) -> Targets:
-    """As RunPod's queue delay: a worker for each job that has waited a minute, gone after five idle minutes.
+    """Decides as RunPod's queue delay: a worker for each job that has waited a minute, until five idle minutes.
 
-    Of the jobs in the queue at most so many have waited a minute as the shortest queue of that minute had.
+    At most as many jobs have waited a minute as the shortest queue of that minute had.
     """
     wanted = _late(len(history) - 1, history, config)
     if wanted is None:
@@ -96,12 +99,12 @@ def _late(index: int, history: Sequence[Snapshot], config: ScalingConfig) -> int
 
 
 def fixed(now: float, history: Sequence[Snapshot], config: ScalingConfig, *, count: int) -> Targets:
-    """Always the same."""
+    """Returns always the same number of replicas."""
     return _clamped(count, config)
 
 
 def _work(snapshot: Snapshot, config: ScalingConfig) -> int | None:
-    """Jobs waiting and running."""
+    """Returns the number of waiting and running jobs."""
     if snapshot.queue_length is None:
         return None
     return snapshot.queue_length + (0 if config.queue_includes_running else snapshot.running_jobs or 0)
@@ -131,7 +134,7 @@ RULES: Mapping[str, Rule] = {**OURS, **OTHERS}
 
 
 def load(place: str) -> Rule:
-    """A stranger's rule from `module:function`: function(now, history, config) -> replicas by group.
+    """Returns a rule given as `module:function`: function(now, history, config) -> replicas by group.
 
     Raises ValueError when the text has another form, ImportError or AttributeError when there is no such thing.
     """

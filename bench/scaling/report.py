@@ -1,4 +1,4 @@
-"""The tables of the comparison, and whether what is promised of our rule holds. Pure text."""
+"""The tables of the comparison, and the check of our rule's targets. No I/O."""
 
 import math
 import statistics
@@ -8,7 +8,7 @@ from bench.scaling.runs import BEST_FIXED, CLAIRVOYANT, Figures, Results, mean
 from bench.tables import table, verdict
 
 DRAIN = "drain balanced"
-NOISE = 2  # standard errors: what a difference of luck alone seldom exceeds
+NOISE = 2  # standard errors: chance alone seldom makes a larger difference
 HEADERS = (
     "policy", "p50 min", "p95 min", "p99 min", "$/1000 jobs", "$ a trace", "idle %", "churn", "killed", "lost", "open",
     "J", "J/clairv.",
@@ -16,25 +16,25 @@ HEADERS = (
 
 
 def rows_of(results: Results) -> list[str]:
-    """The policies, the clairvoyant first."""
+    """Returns the names of the rows: the clairvoyant first, the best fixed fleet last."""
     names = list(dict.fromkeys(name for name, _ in results))
     return [CLAIRVOYANT, *(name for name in names if name not in (CLAIRVOYANT, BEST_FIXED)), BEST_FIXED]
 
 
 def overall(results: Results, name: str, traces: Sequence[str]) -> Figures:
-    """A policy's mean over traces, each seed of each counting once."""
+    """Returns a policy's means over traces; each seed of each trace counts once."""
     return mean(figures for trace in traces for figures in results[name, trace])
 
 
 def ratio(results: Results, name: str, traces: Sequence[str], against: str = CLAIRVOYANT) -> float:
-    """The geometric mean over traces of a policy's J against another's (so that A against B is 1 / B against A)."""
+    """Returns the geometric mean over traces of one policy's J divided by another's."""
     pairs = [(mean(results[name, trace]).score, mean(results[against, trace]).score) for trace in traces]
     ratios = [ours / theirs for ours, theirs in pairs if ours and theirs]
     return statistics.geometric_mean(ratios) if ratios else 1.0
 
 
 def standard_error(results: Results, name: str, traces: Sequence[str], against: str) -> float:
-    """Of `ratio`: rules are paired by seed, which share arrivals and lengths; 0 when there is one seed only."""
+    """Returns the standard error of `ratio`, paired by seed; 0 with one seed only."""
     variances = []
     for trace in traces:
         pairs = zip(results[name, trace], results[against, trace], strict=True)
@@ -44,7 +44,7 @@ def standard_error(results: Results, name: str, traces: Sequence[str], against: 
 
 
 def summary(results: Results, traces: Sequence[str]) -> str:
-    """One row a policy."""
+    """Returns the table with one row for each policy."""
     rows = []
     for name in rows_of(results):
         one = overall(results, name, traces)
@@ -59,7 +59,7 @@ def summary(results: Results, traces: Sequence[str]) -> str:
 
 
 def by_trace(results: Results, traces: Sequence[str]) -> str:
-    """p95 wait in minutes / dollars, a policy by a trace."""
+    """Returns the table of p95 wait in minutes / dollars by policy and trace."""
     rows = []
     for name in rows_of(results):
         means = [mean(results[name, trace]) for trace in traces]
@@ -68,7 +68,7 @@ def by_trace(results: Results, traces: Sequence[str]) -> str:
 
 
 def better_on_both(results: Results, name: str, other: str, traces: Sequence[str]) -> list[str]:
-    """The traces on which a policy costs less and waits less at p95 than another one."""
+    """Returns the traces on which a policy has lower dollars and a lower p95 wait than another one."""
     found = []
     for trace in traces:
         ours, theirs = mean(results[name, trace]), mean(results[other, trace])
@@ -78,13 +78,13 @@ def better_on_both(results: Results, name: str, other: str, traces: Sequence[str
 
 
 def verdicts(results: Results, traces: Sequence[str], loaded: Sequence[str]) -> tuple[str, bool]:
-    """The promises, each with what was found, and whether all hold. loaded: the traces on which rules can differ."""
+    """Returns the targets' results as text, and whether all were met. loaded: traces on which rules differ."""
     lines, all_met = [], True
     for other in (name for name in rows_of(results) if name.startswith("windowed")):
         better = better_on_both(results, DRAIN, other, loaded)
         met = len(better) >= len(loaded) - 1
         missing = ", ".join(trace for trace in loaded if trace not in better) or "none"
-        lines.append(f"{DRAIN} under {other} on dollars and p95: {len(better)} of {len(loaded)} "
+        lines.append(f"{DRAIN} below {other} in dollars and p95 wait: {len(better)} of {len(loaded)} traces "
                      f"(not: {missing}): {verdict(met=met)}")  # fmt: skip
         all_met &= met
     for other in (name for name in rows_of(results) if name.startswith("native")):

@@ -1,4 +1,4 @@
-"""Runs many simulations on two processes and keeps of each the figures of a table's row."""
+"""Runs many simulations in two processes and returns the figures for the tables."""
 
 import multiprocessing
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -15,12 +15,12 @@ from bench.scaling.traces import Trace, make_trace
 PROCESSES = 2
 CLAIRVOYANT, BEST_FIXED = "clairvoyant", "best fixed fleet"
 FIXED_SIZES = (0, 1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 19)
-Day = Callable[[int], Trace]  # the trace of a seed
+Day = Callable[[int], Trace]  # returns the trace for a seed
 
 
 @dataclass(frozen=True)
 class Figures:
-    """One run, or the mean of several. Minutes, dollars, shares of 1; killed is for 1000 jobs."""
+    """The figures of one run, or the mean of several. p50, p95, p99: minutes; idle: a share; killed: for 1000 jobs."""
 
     p50: float
     p95: float
@@ -37,7 +37,7 @@ class Figures:
 
 @dataclass(frozen=True)
 class Task:
-    """One simulation. label: the row that it may become the best of; plan: instead of a rule, for the clairvoyant."""
+    """One simulation. label: its row, of which the best run counts; plan: the clairvoyant's, instead of a rule."""
 
     label: str
     trace: str
@@ -47,7 +47,7 @@ class Task:
 
 
 def tasks_for(traces: Sequence[str], seeds: Sequence[int], rules: Mapping[str, Rule]) -> list[Task]:
-    """Every rule on every trace and seed, the fixed fleets and the clairvoyant plans among them."""
+    """Returns all simulations: each rule, fixed fleet and clairvoyant plan on each trace and seed."""
     found: list[Task] = []
     for trace in traces:
         for seed in seeds:
@@ -61,8 +61,10 @@ Results = Mapping[tuple[str, str], Sequence[Figures]]  # (row, trace) -> one a s
 
 
 def run_all(tasks: Sequence[Task], scenario: Scenario, days: Mapping[str, Day]) -> Results:
-    """Runs the tasks. Where a row has several runs of one trace and seed, the best in hindsight by J counts."""
-    tasks = sorted(tasks, key=lambda task: -len(days[task.trace](task.seed).arrivals))  # so that both end together
+    """Runs the tasks. When a row has several runs for a trace and seed, the one with the best J counts."""
+    tasks = sorted(
+        tasks, key=lambda task: -len(days[task.trace](task.seed).arrivals)
+    )  # long ones first, so that both processes end at about the same time
     with multiprocessing.get_context("fork").Pool(PROCESSES) as pool:
         done = pool.map(partial(_run, scenario, days), tasks, chunksize=4)
     best: dict[tuple[str, str, int], Figures] = {}
@@ -77,7 +79,7 @@ def run_all(tasks: Sequence[Task], scenario: Scenario, days: Mapping[str, Day]) 
 
 
 def mean(all_figures: Iterable[Figures]) -> Figures:
-    """The mean of each figure, but the sum of the jobs that were lost or left open. Raises ValueError when empty."""
+    """Returns the mean of each figure, but the sum of lost and open jobs. Raises ValueError without runs."""
     runs = list(all_figures)
     if not runs:
         raise ValueError("a mean needs a run")
@@ -86,7 +88,7 @@ def mean(all_figures: Iterable[Figures]) -> Figures:
 
 
 def figures_of(outcome: Outcome) -> Figures:
-    """What the tables show of one run."""
+    """Returns the figures of one run."""
     return Figures(
         p50=outcome.wait_min(0.5),
         p95=outcome.wait_min(0.95),
@@ -112,5 +114,5 @@ def _run(scenario: Scenario, days: Mapping[str, Day], task: Task) -> Figures:
 
 @cache
 def made_up_day(name: str, seed: int) -> Trace:
-    """A made-up trace, made once in each process."""
+    """Returns a generated trace; each process generates it once."""
     return make_trace(name, seed)

@@ -1,4 +1,4 @@
-"""The simulation: one trace, one scenario, one rule, one seed -> what became of jobs and dollars. No clock, no I/O."""
+"""Simulates one trace in one scenario under one rule with one seed, and returns the outcome. No clock, no I/O."""
 
 import heapq
 import itertools
@@ -14,20 +14,20 @@ from bench.scaling.outcome import Outcome, Sample
 from bench.scaling.traces import Trace
 
 Rule = Callable[[float, Sequence[Snapshot], ScalingConfig], Mapping[str, int]]
-HISTORY = 62  # snapshots that a rule is given: an hour of minutes, and the one before
+HISTORY = 62  # snapshots for a rule: one hour of ticks, and the one before
 
 
 def simulate(trace: Trace, scenario: Scenario, rule: Rule, seed: int, *, samples: bool = False) -> Outcome:
-    """Runs one trace to its end and counts. samples: also what the fleet was at each tick, for a plot.
+    """Runs one trace to its end and returns the outcome. samples: also keep the fleet at each tick, for a plot.
 
-    The same arguments give the same outcome. Rules share the draws of jobs, start-ups and interruptions as far as they
-    ask for the same things in the same order.
+    The same arguments give the same outcome. Different rules get the same random draws of jobs, start-ups and
+    interruptions as long as they make the same requests in the same order.
     """
     return Simulation(trace, scenario, rule, seed, samples=samples).run()
 
 
 class Simulation:
-    """A heap of events; each handler changes the queue or the fleet and pushes what follows."""
+    """One simulation: a heap of events, whose handlers change queue and fleet and add further events."""
 
     def __init__(self, trace: Trace, scenario: Scenario, rule: Rule, seed: int, *, samples: bool = False) -> None:
         self.trace, self.scenario, self.rule = trace, scenario, rule
@@ -39,7 +39,7 @@ class Simulation:
             chance(what, trace.name, seed) for what in ("starts", "ends", "victims", "ticks")
         )
         self.pending: deque[Job] = deque()
-        self.idle: dict[Instance, None] = {}  # of all groups: who waits longest gets the next job
+        self.idle: dict[Instance, None] = {}  # of all groups: the one that is idle longest gets the next job
         self.events: list[tuple[float, int, Callable[..., None], Any]] = []
         self.order = itertools.count()
         self.now = 0.0
@@ -50,7 +50,7 @@ class Simulation:
         self.groups = {machine.name: Group(machine, self._allocate) for machine in scenario.machines}
 
     def run(self) -> Outcome:
-        """Works off all events until the trace's end."""
+        """Handles all events until the end of the trace. Returns the outcome."""
         self._switch_on()
         for job in self.jobs:
             self._after(job.arrived, self._arrive, job)
@@ -100,7 +100,7 @@ class Simulation:
         self._set_idle(instance)
 
     def _fail(self, job: Job) -> None:
-        """An attempt whose instance is gone: Salad tries again, then we do, then the job is lost."""
+        """Handles an attempt whose instance ended: Salad retries, then we submit again, then the job is lost."""
         job.started = None
         if job.tries < self.scenario.salad_attempts:
             self._after(self.scenario.requeue_sec, self._arrive_first, job)
@@ -113,7 +113,7 @@ class Simulation:
     # instances
 
     def _switch_on(self) -> None:
-        """What is always on runs and is warm when the day begins."""
+        """Starts the always-on instances, which are warm when the day begins."""
         for group in self.groups.values():
             for _ in range(group.machine.always_on):
                 instance = Instance(group)
@@ -142,7 +142,7 @@ class Simulation:
         self._dispatch()
 
     def _interrupt(self, instance: Instance) -> None:
-        """The node vanishes; Salad replaces it without being asked."""
+        """Removes an instance whose node was lost; Salad replaces it by itself."""
         if instance.is_gone:
             return
         self.interrupted += instance.job is not None
@@ -216,7 +216,7 @@ class Simulation:
 
 
 def quantile(points: Sequence[tuple[float, float]], share: float) -> float:
-    """The value below which a share (0 to 1) lies, straight between the known points (share, value)."""
+    """Returns the value below which a share (0 to 1) lies, interpolated linearly between points (share, value)."""
     for (low, at_low), (high, at_high) in itertools.pairwise(points):
         if share <= high:
             return at_low + (at_high - at_low) * (share - low) / (high - low)

@@ -1,4 +1,4 @@
-"""When jobs arrive: ten made-up days, the same for the same seed, and a real one from recorded snapshots."""
+"""Arrival times of jobs: eleven generated days, equal for equal seeds, or a real day from recorded snapshots."""
 
 import itertools
 import json
@@ -10,13 +10,13 @@ from pathlib import Path
 
 from bench.scaling.model import HOUR, chance
 
-QUIET_SEC = 2 * HOUR  # after the last arrival, so that a fleet that is kept too long is paid for
+QUIET_SEC = 2 * HOUR  # time after the last arrival, so that a fleet that is kept too long costs money
 Rate = Callable[[float], float]  # jobs an hour at a second of the day
 
 
 @dataclass(frozen=True)
 class Trace:
-    """Sorted arrival times in seconds, and when the bookkeeping ends."""
+    """The sorted arrival times of a day in seconds. end_sec: end of the simulation."""
 
     name: str
     arrivals: Sequence[float]
@@ -24,7 +24,7 @@ class Trace:
 
 
 def _poisson(rate: Rate, peak: float, hours: float, source: random.Random) -> Iterator[float]:
-    """Arrivals of a varying rate, by thinning."""
+    """Yields arrivals with a varying rate, by thinning."""
     at = 0.0
     while True:
         at += source.expovariate(peak / HOUR)
@@ -79,12 +79,12 @@ NAMES = (
     "overnight",
     "ramp",
 )
-LOADED_NAMES = NAMES[2:]  # `none` and `sparse` live on the always-on instance and tell no rules apart
+LOADED_NAMES = NAMES[2:]  # on `none` and `sparse` the always-on instance is enough, so all rules are equal
 BATCH_JOBS, BATCH_SEC = 450, 60.0
 
 
 def make_trace(name: str, seed: int) -> Trace:
-    """The arrivals of one named trace. Raises KeyError for a name that is not in NAMES."""
+    """Returns the trace of this name. Raises KeyError for a name that is not in NAMES."""
     source = chance(name, seed)
     if name == "none":
         return Trace(name, (), 8 * HOUR)
@@ -96,11 +96,12 @@ def make_trace(name: str, seed: int) -> Trace:
 
 
 def read_replay(path: Path, warm_sec: float) -> Trace:
-    """A real day: a JSON list of snapshots as the tick archives them, with `at` (seconds), `queue_length`,
-    `running_jobs` and, where somebody counted, `submitted_total`. Without that the arrivals are estimated: what the
-    queue grew by and what was worked off meanwhile, running jobs taking warm_sec each.
+    """Returns a recorded day from a JSON list of snapshots as the tick archives them.
 
-    Raises ValueError when it is no such list, OSError when it cannot be read.
+    A snapshot has `at` (seconds), `queue_length`, `running_jobs` and optionally `submitted_total`. Without the latter,
+    arrivals are estimated from the growth of the queue and the jobs that were finished, at warm_sec seconds each.
+
+    Raises ValueError when the file is no such list, OSError when it cannot be read.
     """
     recorded = json.loads(path.read_text())
     if not isinstance(recorded, list) or not all(isinstance(one, dict) and "at" in one for one in recorded):
