@@ -17,16 +17,16 @@ from gpu_worker.domain.geometry import ASPECT_RATIOS, RESOLUTIONS
 from gpu_worker.domain.progress import ProgressSnapshot
 
 SCHEMA_VERSION = 1
-ACCEPTED_VERSIONS = (SCHEMA_VERSION, SCHEMA_VERSION - 1)  # N and N-1, so that neither side must be deployed first
+ACCEPTED_VERSIONS = (SCHEMA_VERSION, SCHEMA_VERSION - 1)  # N and N-1, so that either side can be deployed first
 NAME = re.compile(r"[A-Za-z0-9_-]{1,128}")  # a job id becomes part of file names and object names
 MAX_RUN_TIMEOUT = 86_400  # seconds, the API's limit
 MAX_ATTEMPT = 1_000_000  # far over any real count; keeps nonsense out of logs and answers
-MAX_SECONDS = 10_000_000  # 115 days: over it, or NaN, is a faulty answer; no job lives longer than a few days
+MAX_SECONDS = 10_000_000  # 115 days: no job lives longer than a few days; more, or NaN, is a faulty answer
 
 
 @dataclass(frozen=True)
 class UploadKey:
-    """A storage key for one job's outputs alone. endpoint: the storage API's base URL; None: the worker's own."""
+    """A storage key for the outputs of one job. endpoint: the storage API's base URL, None for the worker's own."""
 
     endpoint: str | None
     key_id: str
@@ -37,7 +37,8 @@ class UploadKey:
 
 @dataclass(frozen=True)
 class JobInput:
-    """One job as the queue hands it over; run_timeout_seconds is the time for this run, report_url None: no reports."""
+    """One job from the queue. run_timeout_seconds: the time for this run; report_url: None when no reports are
+    wanted."""
 
     job_id: str
     attempt: int
@@ -55,7 +56,7 @@ class JobInput:
 
 @dataclass(frozen=True)
 class Answer:
-    """An HTTP status and the JSON body that goes with it."""
+    """An HTTP answer: its status and its JSON body."""
 
     http_status: int
     body: dict[str, Any]
@@ -83,7 +84,7 @@ class StoredVideo:
 
 @dataclass(frozen=True)
 class Metrics:
-    """What was measured in a run, the `metrics` object of an answer; None is unknown.
+    """The measurements of a run, the `metrics` object of an answer; None is unknown.
 
     Times in seconds; stages: by phase, and by stage of the engine under `engine.*`; cost_usd: only the control plane
     knows the price of the node.
@@ -102,14 +103,15 @@ class Metrics:
 
 @dataclass(frozen=True)
 class ReportAnswer:
-    """What the control plane answers to a report. cancel: stop the run; remaining_sec: time left, None if not said."""
+    """The control plane's answer to a report. cancel: stop the run; remaining_sec: time left, None if it says
+    nothing."""
 
     cancel: bool
     remaining_sec: float | None
 
 
 class _Reader:
-    """Takes fields out of a JSON object and collects every fault on the way."""
+    """A reader of the fields of a JSON object, which collects every fault."""
 
     def __init__(self, fields: Mapping[str, Any], prefix: str = "") -> None:
         self._fields = fields
@@ -143,7 +145,7 @@ class _Reader:
 def read_job(body: Any) -> JobInput:
     """Reads the input of a queue job; raises JobError `internal` that names every faulty field.
 
-    Unknown fields are ignored: a newer control plane may send more.
+    Unknown fields are ignored, since a newer control plane may send more.
     """
     if not isinstance(body, dict):
         raise _refused(["the body must be a JSON object"])
@@ -209,7 +211,7 @@ def _refused(faults: list[str]) -> JobError:
 
 
 def identity_of(body: Any) -> tuple[str | None, int | None]:
-    """Returns job id and attempt of a body that may be anything, as far as they can be read."""
+    """Returns job id and attempt of any body, each None where it cannot be read."""
     fields = body if isinstance(body, dict) else {}
     job_id, attempt = fields.get("job_id"), fields.get("attempt")
     is_name = isinstance(job_id, str) and NAME.fullmatch(job_id)
@@ -226,7 +228,7 @@ def ok_answer(
     *,
     is_reused: bool = False,
 ) -> Answer:
-    """Builds the answer of a run that made its video. is_reused: an earlier run made it, and this one found it."""
+    """Builds the answer of a run that made its video. is_reused: an earlier run made it."""
     fields = {"output_video_url": url, "output": dict(output), "metrics": dict(metrics)}
     reused = {"reused": True} if is_reused else {}
     return Answer(200, _body("ok", job.job_id, job.attempt, run_id) | fields | reused)
@@ -242,13 +244,13 @@ def _is_of(value: Any, kind: Any) -> bool:
 
 
 def failure_answer(job_id: str | None, attempt: int | None, run_id: str | None, failure: JobError) -> Answer:
-    """Builds the answer of a run that failed: 200 when it is final, 503 when another node may do better."""
+    """Builds the answer of a run that failed: 200 when it is final, 503 when another node may succeed."""
     body = _body("error", job_id, attempt, run_id) | {"error": error_object(failure)}
     return Answer(503 if failure.retryable else 200, body)
 
 
 def superseded_answer(job: JobInput, run_id: str) -> Answer:
-    """Builds the answer of a run that stopped because nobody wants it any more."""
+    """Builds the answer of a run that stopped because it is no longer wanted."""
     return Answer(200, _body("superseded", job.job_id, job.attempt, run_id))
 
 

@@ -1,4 +1,4 @@
-"""The port between a run and whatever makes the talking head."""
+"""The port between a run and the engine that makes the video."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,17 +10,20 @@ from gpu_worker.domain.progress import RunProgress
 
 
 class EngineNotAllowed(Exception):  # noqa: N818  the name says what is wrong
-    """This engine must not serve in this environment; the message says why."""
+    """An engine that must not run in this environment; the message says why."""
 
 
 class HopelessHardware(Exception):  # noqa: N818  the name says what is wrong
-    """This node will never make a video, whatever the job; the message says why, for Salad's record of it."""
+    """A node that can never make a video, whatever the job; the message says why, also to Salad."""
 
 
 @dataclass(frozen=True)
 class PreparedInputs:
-    """What an engine works on. video: H.264 MP4 of `video_frames` frames at 25 fps, width x height, upright, square
-    pixels; audio: PCM WAV of audio_sec seconds; frames: how many the output must have; work_dir: private space."""
+    """The inputs of an engine.
+
+    video: H.264 MP4 of `video_frames` frames at 25 fps, width x height, upright, square pixels; audio: PCM WAV of
+    audio_sec seconds; frames: how many the output must have; work_dir: scratch space of this run alone.
+    """
 
     video: Path
     audio: Path
@@ -35,8 +38,8 @@ class PreparedInputs:
 
 @dataclass(frozen=True)
 class Rendered:
-    """What an engine made. video: the MP4; the rest was measured, or is None. generation_sec: the model's own time;
-    stage_times: seconds of the engine's own stages, by its names for them."""
+    """The result of an engine. video: the MP4; everything else was measured, or is None. generation_sec: the time of
+    the model alone; stage_times: seconds of the engine's own stages, by its names for them."""
 
     video: Path
     generation_sec: float | None = None
@@ -46,7 +49,7 @@ class Rendered:
 
 
 class Engine(Protocol):
-    """Makes videos, one at a time. An engine may keep models warm between jobs."""
+    """A maker of videos, one at a time, which may keep its models loaded between jobs."""
 
     @property
     def name(self) -> str:
@@ -55,15 +58,15 @@ class Engine(Protocol):
 
     @property
     def version(self) -> str:
-        """Which one of that name: the model's commit, or the worker's own version."""
+        """The version: the model's commit, or the worker's own version."""
         ...
 
     def start(self) -> None:
-        """Loads what is needed; returns when jobs can be taken; raises when they never will."""
+        """Loads what is needed; returns when jobs can be accepted, and raises when they never can be."""
         ...
 
     def is_ready(self) -> bool:
-        """Returns whether a job can be taken; answers at once, also while a job runs."""
+        """Returns at once, also while a job runs, whether a job can be accepted."""
         ...
 
     def render(self, inputs: PreparedInputs, runner: ToolRunner, progress: RunProgress) -> Rendered:
@@ -72,5 +75,5 @@ class Engine(Protocol):
         ...
 
     def stop(self) -> None:
-        """Frees everything; no job comes afterwards."""
+        """Frees everything; no call may follow."""
         ...

@@ -13,16 +13,19 @@ from gpu_worker.engines.port import EngineNotAllowed, PreparedInputs, Rendered
 
 MARK = "PREVIEW - NOT LIP-SYNCED"
 FPS = 25
-ENCODE_SEC = 1800.0  # for one ffmpeg call; 60 s of 720p take about 5 s on two cores, the run's deadline ends it earlier
-# ffmpeg's `reverse` holds every frame it turns around in memory, raw: 512 MiB are 388 frames (15 s) of 720p and fit
-# beside two workers on a small machine. A longer source turns back earlier.
+ENCODE_SEC = (
+    1800.0  # for one ffmpeg call; 60 s of 720p take about 5 s on two cores, and the run's deadline may end it earlier
+)
+# ffmpeg's `reverse` keeps all its frames in memory, raw: 512 MiB are 388 frames (15 s) of 720p, and fit on a small
+# machine with two workers. A longer source is reversed before its end.
 REVERSE_BYTES = 512 * 1024 * 1024
 BYTES_PER_PIXEL = 1.5  # yuv420p
 AUDIO_BITRATE = "192k"  # speech in stereo without audible loss
 
 
 class PreviewEngine:
-    """Needs a CPU and ffmpeg only. machine_id: the id of the Salad node this runs on, if it is one."""
+    """An engine that needs a CPU and ffmpeg only. machine_id: the id of the Salad node that it runs on, None
+    elsewhere."""
 
     name = "preview"
     version = VERSION
@@ -33,7 +36,7 @@ class PreviewEngine:
         self._ready = False
 
     def start(self) -> None:
-        """Raises EngineNotAllowed on a Salad node: an app must never get a preview for a video."""
+        """Gets ready; raises EngineNotAllowed on a Salad node, because an app must never get a preview for a video."""
         if self._machine_id:
             raise EngineNotAllowed(
                 "ENGINE=preview refuses to run where SALAD_MACHINE_ID is set: it makes no lip-synced videos"
@@ -45,7 +48,7 @@ class PreviewEngine:
         return self._ready
 
     def stop(self) -> None:
-        """Takes no job any more."""
+        """Accepts no more jobs."""
         self._ready = False
 
     def render(self, inputs: PreparedInputs, runner: ToolRunner, progress: RunProgress) -> Rendered:
@@ -82,14 +85,14 @@ def draw_mark(width: int, height: int) -> Image.Image:
 
 
 def turning_frame(inputs: PreparedInputs) -> int:
-    """Returns after how many frames the preview turns back: all of them, or as many as `reverse` may hold."""
+    """Returns after how many frames the preview plays back: all of them, or as many as `reverse` may keep."""
     frame_bytes = inputs.width * inputs.height * BYTES_PER_PIXEL
     return max(1, min(inputs.video_frames, int(REVERSE_BYTES // frame_bytes)))
 
 
 def _encode_cycle(inputs: PreparedInputs, mark: Path, cycle: Path, runner: ToolRunner, progress: RunProgress) -> None:
-    """Encodes forward and, when the audio is longer than the video, back: the part that is then repeated."""
-    # not format=auto: that goes through RGB and comes back in another matrix
+    """Encodes forward and, when the audio is longer than the video, back: this part is then repeated."""
+    # not format=auto, which converts through RGB and returns another matrix
     marked = "[0:v][1:v]overlay=(W-w)/2:H-h-h/2:format=yuv420,format=yuv420p"
     if inputs.video_frames >= inputs.frames:
         frames, graph = inputs.frames, f"{marked}[out]"
@@ -99,7 +102,7 @@ def _encode_cycle(inputs: PreparedInputs, mark: Path, cycle: Path, runner: ToolR
         graph = f"{marked},trim=end_frame={turn},split[a][b];[b]reverse[back];[a][back]concat=n=2:v=1:a=0[out]"
     frames = min(frames, inputs.frames)
     sources = ["-v", "error", "-i", str(inputs.video), "-i", str(mark), "-filter_complex", graph, "-map", "[out]"]
-    # no B-frames and whole groups of pictures: the copy can be cut after any frame and joined to its own begin
+    # no B-frames and whole groups of pictures, so that the copy can be cut after any frame and joined to its own start
     encoding = ["-c:v", "libx264", "-preset", "veryfast", "-crf", "20", "-bf", "0", "-g", str(FPS), "-r", str(FPS)]
     limits = ["-frames:v", str(frames), "-video_track_timescale", "12800", "-f", "mp4", str(cycle)]
     runner.convert([*sources, *encoding, *limits], ENCODE_SEC, lambda done: progress.advance(done / frames))
@@ -113,7 +116,8 @@ def _repeat(inputs: PreparedInputs, cycle: Path, silent: Path, runner: ToolRunne
 
 
 def _add_voice(inputs: PreparedInputs, silent: Path, output: Path, runner: ToolRunner) -> None:
-    """Adds the whole voice. Not in one call with _repeat: a limit of video frames there cuts the audio as well."""
+    """Adds the whole voice. This needs its own call, because the limit of frames in _repeat would cut the audio as
+    well."""
     sources = ["-v", "error", "-i", str(silent), "-i", str(inputs.audio), "-map", "0:v:0", "-map", "1:a:0"]
     codecs = ["-c:v", "copy", "-c:a", "aac", "-b:a", AUDIO_BITRATE, "-ar", "48000"]
     container = ["-video_track_timescale", "12800", "-movflags", "+faststart", "-f", "mp4", str(output)]

@@ -1,1 +1,1 @@
-"""Judges and converts media files: probe, preparation, damage, and the check of the finished video."""
+"""Checks and converts media files: probe, preparation, damage, and the check of the finished video."""

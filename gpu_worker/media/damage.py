@@ -1,7 +1,7 @@
-"""Finds the stretches of a file that cannot be decoded, which ffmpeg conceals without failing.
+"""Finds the stretches of a file that cannot be decoded; ffmpeg conceals them and ends with 0.
 
-A file that decodes without a word is whole. After any complaint it is decoded once more, strictly: packets that give no
-picture or sound are lost, and what is predicted from a lost picture is as bad as the lost one.
+A file that decodes without a message is whole. After any message it is decoded once more, strictly: packets that give
+no picture or sound are lost, and pictures predicted from a lost picture count as lost.
 """
 
 import bisect
@@ -13,9 +13,9 @@ from pathlib import Path
 
 from gpu_worker.adapters.media_tools import SAFE_INPUT, ToolFailure, ToolRunner
 
-TOLERATED_SEC = 0.2  # of one stretch: five frames, or less than a syllable; longer is seen and heard
+TOLERATED_SEC = 0.2  # of one stretch: five frames, or less than a syllable; longer ones can be seen and heard
 TOLERATED_SUM_SEC = 1.0  # of all stretches together
-TOLERATED_SHARE = 0.05  # of an announced sound's length: MP3 without an index announces an estimate
+TOLERATED_SHARE = 0.05  # of the announced length of a sound: an MP3 without an index announces an estimate
 MATCH_SEC = 0.002  # times are compared in milliseconds, rounded twice
 SCAN_SEC = 600.0  # as long as a conversion may take
 COPIED, DECODED = "packets.crc", "decoded.crc"  # names of the scan's lists in the scratch directory
@@ -26,7 +26,7 @@ TIME_BASE = re.compile(r"#tb \d+: (\d+)/(\d+)")
 
 @dataclass(frozen=True)
 class Unit:
-    """A packet, or what was decoded from one. begin_sec: when it is shown or heard, None where nothing says it."""
+    """A packet, or what was decoded from it. begin_sec: when it is shown or heard, None where it is unknown."""
 
     begin_sec: float | None
     length_sec: float
@@ -35,33 +35,34 @@ class Unit:
 
 @dataclass(frozen=True)
 class Stretch:
-    """A part of a file, in seconds from its begin."""
+    """A part of a file, in seconds from its start."""
 
     begin_sec: float
     end_sec: float
 
     @property
     def length_sec(self) -> float:
-        """How long it is."""
+        """Its length, seconds."""
         return self.end_sec - self.begin_sec
 
 
 def scan_video(runner: ToolRunner, source: Path, used_sec: float, announced_sec: float | None) -> Stretch | None:
-    """Decodes the part that is used, strictly; returns the intolerable damage; raises ToolFailure, ToolTimeout."""
+    """Decodes the used part of a video strictly; returns the damage if it is too much. Raises ToolFailure,
+    ToolTimeout."""
     packets, decoded = _scan(runner, source, "v", used_sec, ["-vf", "scale=16:16:flags=neighbor"])
     end_sec = None if announced_sec is None else min(used_sec, announced_sec)
     return intolerable(video_damage(packets, decoded, end_sec))
 
 
 def scan_audio(runner: ToolRunner, source: Path, used_sec: float, announced_sec: float | None) -> Stretch | None:
-    """The same for a voice track."""
+    """Decodes the used part of a voice track strictly; returns and raises like scan_video."""
     _, decoded = _scan(runner, source, "a", used_sec, [])
     end_sec = None if announced_sec is None else min(used_sec, announced_sec * (1 - TOLERATED_SHARE))
     return intolerable(holes(decoded, 0.0, end_sec))
 
 
 def intolerable(stretches: Sequence[Stretch]) -> Stretch | None:
-    """Returns the longest stretch when it is too long, or all of them together are; None when the file may pass."""
+    """Returns the longest stretch when it, or all of them together, are too long; None when the file may pass."""
     longest = max(stretches, key=lambda stretch: stretch.length_sec, default=None)
     if longest is None:
         return None
@@ -70,7 +71,8 @@ def intolerable(stretches: Sequence[Stretch]) -> Stretch | None:
 
 
 def video_damage(packets: Sequence[Unit], decoded: Sequence[Unit], end_sec: float | None) -> list[Stretch]:
-    """Returns what is lost of a picture track: pictures and all that depend on them, and times without any picture."""
+    """Returns the lost stretches of a picture track: lost pictures with all that depend on them, and times without
+    any."""
     begins = sorted(unit.begin_sec for unit in decoded if unit.begin_sec is not None)
     steps = sorted(later - sooner for sooner, later in itertools.pairwise(begins))
     usual_step = steps[len(steps) // 2] if steps else 0.0
@@ -78,9 +80,9 @@ def video_damage(packets: Sequence[Unit], decoded: Sequence[Unit], end_sec: floa
 
 
 def holes(decoded: Sequence[Unit], usual_step: float, end_sec: float | None) -> list[Stretch]:
-    """Returns the times between decoded units, and after the last one up to end_sec, in which there is nothing.
+    """Returns the gaps between decoded units, and the gap after the last one up to end_sec.
 
-    usual_step: seconds that are no hole, for pictures, which stand until the next one.
+    usual_step: for pictures, how long one is shown until the next, seconds; 0 for sound.
     """
     found, reached = [], 0.0
     for unit in sorted((unit for unit in decoded if unit.begin_sec is not None), key=lambda unit: unit.begin_sec or 0):
@@ -94,7 +96,7 @@ def holes(decoded: Sequence[Unit], usual_step: float, end_sec: float | None) -> 
 
 
 def merged(stretches: Sequence[Stretch]) -> list[Stretch]:
-    """Returns the same times without overlaps, in order."""
+    """Returns the same stretches without overlaps, in order."""
     found: list[Stretch] = []
     for stretch in sorted(stretches, key=lambda stretch: stretch.begin_sec):
         if found and stretch.begin_sec <= found[-1].end_sec + MATCH_SEC:
@@ -105,8 +107,11 @@ def merged(stretches: Sequence[Stretch]) -> list[Stretch]:
 
 
 def _lost_pictures(packets: Sequence[Unit], decoded_sec: Sequence[float]) -> list[Stretch]:
-    """packets: in decoding order. A picture shown before one that was decoded earlier (a B-frame) spoils no more than
-    the time up to that one; any other spoils everything up to the next key frame."""
+    """Returns the stretches that lost pictures spoil; packets: in decoding order.
+
+    A lost picture that is shown before one that was decoded earlier (a B-frame) spoils the time up to that one; any
+    other spoils everything up to the next key frame.
+    """
     timed = [unit for unit in packets if unit.begin_sec is not None and not unit.flags & IS_DISCARDED]
     keys = sorted(unit.begin_sec or 0.0 for unit in timed if unit.flags & IS_KEY)
     if not keys or not decoded_sec:
@@ -115,7 +120,7 @@ def _lost_pictures(packets: Sequence[Unit], decoded_sec: Sequence[float]) -> lis
     lost, latest = [], keys[0]
     for unit in timed:
         begin = unit.begin_sec or 0.0
-        is_before_the_first_key = begin < keys[0]  # recordings may begin within a group of pictures
+        is_before_the_first_key = begin < keys[0]  # recordings may start within a group of pictures
         if not is_before_the_first_key and begin < decoded_sec[-1] and not _is_near(begin, decoded_sec):
             following = bisect.bisect_right(keys, begin)
             next_key = keys[following] if following < len(keys) else end
@@ -132,7 +137,7 @@ def _is_near(moment: float, times: Sequence[float]) -> bool:
 def _scan(
     runner: ToolRunner, source: Path, kind: str, used_sec: float, filters: list[str]
 ) -> tuple[list[Unit], list[Unit]]:
-    """Lists packets in decoding order, and what a decoder that conceals nothing makes of them."""
+    """Returns the packets in decoding order, and what a decoder that conceals nothing makes of them."""
     copied, decoded = source.with_name(COPIED), source.with_name(DECODED)
     part = ["-map", f"0:{kind}:0", "-t", f"{used_sec:.6f}"]
     passthrough = ["-fps_mode", "passthrough", "-enc_time_base", "1:1000"] if kind == "v" else []
@@ -154,7 +159,7 @@ def _scan(
 
 
 def _read(path: Path) -> list[Unit]:
-    """Reads ffmpeg's framecrc format: stream, dts, pts, duration, size, checksum, flags unless they are 1."""
+    """Reads ffmpeg's framecrc format: stream, dts, pts, duration, size, checksum, and flags unless they are 1."""
     tick, units = 0.0, []
     with path.open(encoding="ascii", errors="replace") as file:
         for line in file:

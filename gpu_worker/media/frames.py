@@ -1,4 +1,4 @@
-"""Counts the frames that really lie in a file, instead of believing its header."""
+"""Counts the frames that a file really holds; its header may be wrong."""
 
 import json
 from pathlib import Path
@@ -9,7 +9,8 @@ COUNT_SEC = 120.0  # reads the file once without decoding: a GB takes seconds
 
 
 def count_frames(runner: ToolRunner, path: Path) -> int:
-    """Returns the number of packets in the first video track, one a frame in our files; raises ToolFailure."""
+    """Returns the number of packets in the first video track, which is one for each frame in our files; raises
+    ToolFailure."""
     entries = ["-count_packets", "-show_entries", "stream=nb_read_packets", "-of", "json"]
     arguments = ["-v", "error", "-select_streams", "v:0", *entries, "-i", str(path)]
     streams = json.loads(runner.probe(arguments, COUNT_SEC).stdout).get("streams", [])

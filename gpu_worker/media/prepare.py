@@ -1,4 +1,4 @@
-"""Stage 3: brings video and audio into the one form that engines take, so that no engine meets a strange file."""
+"""Stage 3: converts video and audio to the one form that engines work on."""
 
 import math
 import re
@@ -18,16 +18,16 @@ from gpu_worker.media.probe import MAX_PIXELS, AudioFacts, VideoFacts
 
 FPS = 25  # frames a second of every output: the rate that MuseTalk was trained on
 CONVERT_SEC = 600.0  # for one conversion on a slow node; the run's own deadline ends it earlier where there is less
-SILENT_DB = -60.0  # loudest sample: under it not even a whisper is left; digital silence reads -91
-MAX_RATE = 48_000  # Hz: more than speech needs and the output has
+SILENT_DB = -60.0  # loudest sample: below this there is not even a whisper; digital silence has -91
+MAX_RATE = 48_000  # Hz: the rate of the output, and more than speech needs
 MAX_SIDE = 8192  # pixels of one side of the output; common players decode no more
-MIN_DECODED = 0.5  # part of the announced length that must decode; less is a cut-off or broken file
-COMPLAINT = "[error]"  # what ffmpeg writes before an error when it is told to name the level
+MIN_DECODED = 0.5  # part of the announced length that must decode; less means a truncated or damaged file
+COMPLAINT = "[error]"  # what ffmpeg writes before an error when it names levels
 
 
 @dataclass(frozen=True)
 class AudioLimits:
-    """How long a voice track may be, seconds."""
+    """The limits for the length of a voice track, seconds."""
 
     min_sec: float
     max_sec: float
@@ -35,7 +35,7 @@ class AudioLimits:
 
 @dataclass(frozen=True)
 class PreparedAudio:
-    """A PCM WAV. seconds: samples / rate; frames: whole video frames that fit into it."""
+    """A voice track as PCM WAV. seconds: samples / rate; frames: how many whole video frames fit into it."""
 
     path: Path
     seconds: float
@@ -44,7 +44,7 @@ class PreparedAudio:
 
 @dataclass(frozen=True)
 class PreparedVideo:
-    """An H.264 MP4 with exactly `frames` frames at FPS."""
+    """A face video as H.264 MP4 with exactly `frames` frames at FPS."""
 
     path: Path
     frames: int
@@ -53,9 +53,9 @@ class PreparedVideo:
 def prepare_audio(
     runner: ToolRunner, source: Path, target: Path, facts: AudioFacts, limits: AudioLimits
 ) -> PreparedAudio:
-    """Decodes the first audio track to 16-bit WAV of at most 2 channels, and judges length and loudness.
+    """Decodes the first audio track to 16-bit WAV of at most 2 channels, and checks its length and loudness.
 
-    The rate stays as it is up to MAX_RATE, since the frame count is exact only in samples of the source.
+    Rates up to MAX_RATE are kept, since the number of frames is exact only in samples of the source.
     Raises JobError media_corrupt, input_too_short, input_too_long, audio_silent.
     """
     # ffmpeg decodes an AAC track to the end of its last packet; the samples after the edit list's end are padding
@@ -65,7 +65,7 @@ def prepare_audio(
     seconds = samples / rate
     expected_sec = 0.0 if facts.is_estimate else min(last_sec, facts.announced_sec or 0.0) * (1 - TOLERATED_SHARE)
     if COMPLAINT in report or seconds < expected_sec - TOLERATED_SEC:
-        _check_heard(runner, source, last_sec, facts, report)
+        _check_complete(runner, source, last_sec, facts, report)
     if seconds < limits.min_sec:
         message = messages.voice_too_short(f"{seconds:.2f}", f"{limits.min_sec:g}")
         raise JobError(ErrorCode.INPUT_TOO_SHORT, message)
@@ -92,10 +92,11 @@ def prepare_video(
     max_frames: int,
     on_frame: Callable[[int], None],
 ) -> PreparedVideo:
-    """Makes upright, cropped, scaled, 8-bit frames at FPS, at most max_frames of them; raises JobError media_corrupt.
+    """Converts a video to at most max_frames upright, cropped, scaled 8-bit frames at FPS; raises JobError
+    media_corrupt.
 
-    Frames after the audio's end would never be shown, so they are not made. ffmpeg turns the picture by its rotation
-    metadata before the filters see it.
+    Frames after the audio's end are not made, since they would never be shown. ffmpeg rotates the picture by its
+    metadata before it applies the filters.
     """
     filters = (
         f"fps={FPS},crop={geometry.crop_width}:{geometry.crop_height}:{geometry.crop_x}:{geometry.crop_y}:exact=1,"
@@ -121,7 +122,7 @@ def prepare_video(
 
 
 def loudest_db(report: str) -> float:
-    """Reads the loudest sample from what volumedetect writes, dB of full scale; -inf when it heard nothing."""
+    """Returns the loudest sample from the output of volumedetect, dB of full scale; -inf when there is none."""
     found = re.search(r"max_volume: (-?[0-9.]+) dB", report)
     return float(found[1]) if found else float("-inf")
 
@@ -151,8 +152,8 @@ def _decode_audio(runner: ToolRunner, source: Path, target: Path, last_sec: floa
         raise _too_slow(messages.AUDIO) from error
 
 
-def _check_heard(runner: ToolRunner, source: Path, last_sec: float, facts: AudioFacts, report: str) -> None:
-    """Raises JobError media_corrupt when a strict look finds that speech is missing."""
+def _check_complete(runner: ToolRunner, source: Path, last_sec: float, facts: AudioFacts, report: str) -> None:
+    """Raises JobError media_corrupt when a strict decode finds that sound is missing."""
     try:
         damage = scan_audio(runner, source, last_sec, facts.announced_sec)
     except ToolFailure as failure:
@@ -164,7 +165,7 @@ def _check_heard(runner: ToolRunner, source: Path, last_sec: float, facts: Audio
 
 
 def _measure(path: Path) -> tuple[int, int]:
-    """Returns a WAV's samples in each channel and its rate."""
+    """Returns the number of samples in each channel of a WAV, and its rate."""
     try:
         with wave.open(str(path), "rb") as file:
             return file.getnframes(), file.getframerate()

@@ -1,4 +1,4 @@
-"""Stage 2: asks ffprobe what a downloaded file is and judges whether a video can be made of it."""
+"""Stage 2: asks ffprobe what a downloaded file is, and decides whether a video can be made of it."""
 
 import json
 from collections.abc import Mapping
@@ -12,15 +12,17 @@ from gpu_worker.domain import messages
 from gpu_worker.domain.failures import ErrorCode, JobError
 from gpu_worker.media.colours import Colours, is_unconvertible, read_colours
 
-PROBE_SEC = 30.0  # ffprobe reads a few MB of a local file; longer means a file made to hang it
-BARE_STREAMS = frozenset({"mp3", "aac", "ac3", "eac3", "amr"})  # without an index: ffprobe guesses their length
-SURE_SCORE = 25  # ffprobe's lowest score for a short MP3; random bytes pass as one with a score of 1
-MAX_PIXELS = 8_912_896  # 4096x2176, 4K in both its forms: the frames of larger ones do not fit a node's memory
+PROBE_SEC = 30.0  # ffprobe reads a few MB of a local file; only a malicious file takes longer
+BARE_STREAMS = frozenset(
+    {"mp3", "aac", "ac3", "eac3", "amr"}
+)  # without an index, so that ffprobe estimates their length
+SURE_SCORE = 25  # ffprobe's lowest score for a short MP3; random bytes have a score of 1
+MAX_PIXELS = 8_912_896  # 4096x2176, 4K in both its forms; the frames of larger ones do not fit into a node's memory
 
 
 @dataclass(frozen=True)
 class Downloaded:
-    """A file that arrived whole. size_bytes, sha256: of its content; content_type: what the server called it."""
+    """A downloaded file. size_bytes, sha256: of its content; content_type: what the server called it."""
 
     path: Path
     size_bytes: int
@@ -30,7 +32,7 @@ class Downloaded:
 
 @dataclass(frozen=True)
 class VideoFacts:
-    """The picture track that will be used. stored_*: pixels after rotation; pixel_aspect: width over height of one;
+    """The picture track that is used. stored_*: pixels after rotation; pixel_aspect: width of a pixel over its height;
     duration_sec: None where the file does not say."""
 
     codec: str
@@ -43,9 +45,9 @@ class VideoFacts:
 
 @dataclass(frozen=True)
 class AudioFacts:
-    """The sound track that will be used. sample_rate: Hz, 0 where the file does not say; edited_sec: the length that
+    """The sound track that is used. sample_rate: Hz, 0 where the file does not say; edited_sec: the length that
     an MP4's edit list cuts the track to, None in other containers; announced_sec: the length that any container names;
-    is_estimate: whether that was guessed from the size of the file."""
+    is_estimate: whether that was estimated from the size of the file."""
 
     codec: str
     sample_rate: int
@@ -55,12 +57,12 @@ class AudioFacts:
 
 
 def probe_video(runner: ToolRunner, file: Downloaded) -> VideoFacts:
-    """Judges the face video; raises JobError with the verdict."""
+    """Probes the face video; raises JobError when it cannot be used."""
     return judge_video(_read(runner, file, messages.VIDEO))
 
 
 def probe_audio(runner: ToolRunner, file: Downloaded) -> AudioFacts:
-    """Judges the voice track; raises JobError with the verdict."""
+    """Probes the voice track; raises JobError when it cannot be used."""
     return judge_audio(_read(runner, file, messages.AUDIO))
 
 
@@ -121,7 +123,7 @@ def _served_as(file: Downloaded) -> str:
 
 
 def _first_stream(answer: Mapping[str, Any], kind: str) -> Mapping[str, Any] | None:
-    """Returns the first real track of a kind: cover pictures are not videos."""
+    """Returns the first track of a kind, without cover pictures, which count as videos elsewhere."""
     for stream in answer.get("streams", []):
         is_cover = stream.get("disposition", {}).get("attached_pic") == 1
         if stream.get("codec_type") == kind and not is_cover:
@@ -136,7 +138,7 @@ def _check_codec(field: str, stream: Mapping[str, Any]) -> None:
 
 
 def _pixel_aspect(text: Any) -> Fraction:
-    """Reads "num:den"; unknown (0:1, missing) counts as square, as players do."""
+    """Reads "num:den"; an unknown one (0:1, missing) counts as square, as in players."""
     numerator, _, denominator = str(text or "").partition(":")
     if not (numerator.isdigit() and denominator.isdigit()) or int(denominator) == 0 or int(numerator) == 0:
         return Fraction(1)

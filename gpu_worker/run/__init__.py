@@ -1,1 +1,1 @@
-"""Takes jobs one at a time and runs each: the slot, the run with its reports, and the stages in their order."""
+"""Runs jobs one at a time: the run slot, the run with its reports, and the stages in their order."""

@@ -1,4 +1,4 @@
-"""Takes one run through its stages in their order: reuse, download, probe, prepare, engine, verify, upload."""
+"""Runs the stages of one run in their order: reuse, download, probe, prepare, engine, verify, upload."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -29,15 +29,15 @@ from gpu_worker.transfer.sidecar import Finished
 from gpu_worker.transfer.upload import Uploader
 from gpu_worker.wire import Answer, JobInput, Metrics, StoredVideo, UploadKey, ok_answer
 
-# How long a run waits for the answer to its `starting` and `uploading` reports, the two moments at which it is worth
-# most to hear that it is no longer wanted. One report takes 4 s at most; with nobody answering a run loses this twice.
+# How long a run waits for the answer to its `starting` and `uploading` reports: at these two moments an answer that the
+# run is no longer wanted saves most. One report takes 4 s at most; without any answer a run loses this time twice.
 GATE_SEC = 5.0
 VIDEO_SHARE = 0.8  # of the download phase's progress: the video is most of the bytes
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What one run may use. download_sec: for one file; upload_sec: for one storage call."""
+    """The limits of one run. download_sec: for one file; upload_sec: for one storage call."""
 
     max_video_bytes: int
     max_audio_bytes: int
@@ -48,10 +48,10 @@ class Limits:
 
 @dataclass(frozen=True)
 class Equipment:
-    """What every run works with.
+    """The tools that all runs share.
 
     own_key: the storage key of the environment, None when there is none; new_storage: opens a bucket, given its key
-    and a look at whether to stop; versions: of the programs that make a video, by name.
+    and a function that says whether to stop; versions: of the programs that make a video, by name.
     """
 
     client: HttpClient
@@ -71,7 +71,7 @@ class _Sources:
 
 @dataclass(frozen=True)
 class _Made:
-    """What the engine made, and how long it took in all, seconds."""
+    """The video that the engine made. engine_sec: the whole time in the engine."""
 
     rendered: Rendered
     output: Output
@@ -80,7 +80,7 @@ class _Made:
 
 @dataclass(frozen=True)
 class Pipeline:
-    """One run of one job. directory: scratch space of this run alone."""
+    """The stages of one run of one job. directory: scratch space of this run alone."""
 
     equipment: Equipment
     job: JobInput
@@ -92,7 +92,7 @@ class Pipeline:
 
     def make_video(self) -> Answer:
         """Makes and stores the video, or finds it stored, and answers `ok`; raises JobError, SupersededError."""
-        self._pass_gate()  # before anything is spent
+        self._pass_gate()  # before the run costs anything
         key = self._storage_key()
         storage = self.equipment.new_storage(key, lambda: self.control.stop_reason() is not None)
         with closing(storage):
@@ -179,9 +179,9 @@ class Pipeline:
     def _deliver(
         self, uploader: Uploader, name: str, inputs: sidecar.Inputs, made: _Made, memory: PeakMemory
     ) -> Answer:
-        """Uploads MP4 and sidecar and makes sure that they are there; returns the answer."""
+        """Uploads MP4 and sidecar and checks that they are stored; returns the answer."""
         self._enter(Phase.UPLOADING)
-        self._pass_gate()  # a newer run may have put its video there already
+        self._pass_gate()  # a newer run may have stored its video already
         stored = _stored(uploader.storage.bucket, f"{name}.mp4", made.output)
 
         def describe() -> dict[str, Any]:
@@ -200,7 +200,7 @@ class Pipeline:
         return ok_answer(self.job, self.run_id, url, asdict(stored), asdict(metrics))
 
     def _reuse(self, uploader: Uploader, name: str, finished: Finished) -> Answer:
-        """Answers with the video of an earlier run, and writes the sidecar that this run did not come to."""
+        """Answers with the video of an earlier run; writes the sidecar if that run ended before it."""
         self._enter(Phase.VERIFYING)
         if uploader.look_up(f"{name}.json") is None:
             uploader.upload_sidecar(finished.content, self.directory / "sidecar.json", f"{name}.json")

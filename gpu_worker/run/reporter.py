@@ -1,4 +1,4 @@
-"""Tells the control plane where a run stands, and hears from it whether the run is still wanted."""
+"""Reports the progress of a run to the control plane, whose answers say whether the run is still wanted."""
 
 import queue
 import threading
@@ -11,17 +11,17 @@ from gpu_worker.domain.progress import ProgressSnapshot, RunProgress
 from gpu_worker.ports import ReportFault, SendReport
 from gpu_worker.wire import ReportAnswer, report_body
 
-BEAT_SEC = 5.0  # the contract's interval between reports
-QUEUE_LENGTH = 32  # a run has 7 phases; more than this waits only if nobody answers, and then the newest state counts
-PHASE_TRIES = 2  # a phase is worth one more try; the next report says the same and more
-LAST_TRIES = 3  # the last report shortens the wait for a lost webhook, or carries a reason that no other way carries
+BEAT_SEC = 5.0  # the interval between reports that the control plane expects
+QUEUE_LENGTH = 32  # a run has 7 phases; more reports than this wait only when none is answered
+PHASE_TRIES = 2  # one more try for a phase; the next report says the same and more
+LAST_TRIES = 3  # the last report shortens the wait for a lost webhook, or carries a reason that goes no other way
 RETRY_PAUSE_SEC = 0.5
-HOPELESS = 3  # faults in a row: from then on nothing is tried twice or waited for, until a report arrives again
-LAST_WAIT_SEC = 12.0  # how long a run waits for its last report: 3 tries of up to 4 s would just fit
-# The same when the worker is being ended: a report that goes well takes well under a second, and the answer to the
-# queue worker must be out before the grace is over.
+HOPELESS = 3  # faults in a row after which no report is repeated or waited for, until one arrives again
+LAST_WAIT_SEC = 12.0  # how long a run waits for its last report: 3 tries of up to 4 s
+# The same while the worker is being stopped: a report usually takes well under a second, and the answer to the queue
+# worker must be sent before the grace period ends.
 INTERRUPTED_WAIT_SEC = 2.0
-SLICE_SEC = 0.1  # how often a wait looks whether the worker is being ended
+SLICE_SEC = 0.1  # how often a wait checks whether the worker is being stopped
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class _Item:
 
 
 class Reporter:
-    """Sends a run's reports from a thread of its own, one at a time, each with the next sequence number.
+    """A thread that sends a run's reports one at a time, each with the next sequence number.
 
     A report that cannot be delivered is counted and logged, and the run goes on.
     """
@@ -76,7 +76,7 @@ class Reporter:
         self._put(self._newest)
 
     def settle(self, wait_sec: float) -> None:
-        """Waits up to wait_sec until the newest phase report was answered or given up."""
+        """Waits up to wait_sec until the newest report of a phase was answered or given up."""
         if self._newest is not None and not self._is_hopeless():
             self._wait(self._newest, wait_sec)
 
@@ -89,7 +89,7 @@ class Reporter:
         self.close()
 
     def close(self) -> None:
-        """Ends the thread without another report; what still waits is dropped."""
+        """Ends the thread without another report; waiting reports are dropped."""
         self._ending.set()
         self._closed.set()
         self._put(None)
@@ -130,7 +130,7 @@ class Reporter:
         report = report_body(self._attempt, self._run_id, self._seq, item.snapshot, item.error, is_last=item.is_last)
         for done_tries in range(1, item.tries + 1):
             try:
-                self._hear(self._send(report))
+                self._obey(self._send(report))
             except ReportFault as fault:
                 self._count_fault(str(fault))
             else:
@@ -141,7 +141,7 @@ class Reporter:
             if done_tries < item.tries:
                 self._closed.wait(RETRY_PAUSE_SEC)
 
-    def _hear(self, answer: ReportAnswer) -> None:
+    def _obey(self, answer: ReportAnswer) -> None:
         if answer.cancel:
             self._control.supersede()
         if answer.remaining_sec is not None:
@@ -157,7 +157,7 @@ class Reporter:
 
 
 class NoReporter:
-    """Stands in where a job names no report URL."""
+    """The reporter of a job without a report URL; it does nothing."""
 
     faults = 0
 

@@ -1,4 +1,4 @@
-"""Runs one job from its input to its answer, and returns every end of a run its meaning."""
+"""Runs one job from its input to its answer, and translates every end of a run into answer, report and log."""
 
 import time
 from collections.abc import Callable
@@ -20,23 +20,26 @@ from gpu_worker.run.pipeline import Equipment, Pipeline
 from gpu_worker.run.reporter import NoReporter, Reporter
 from gpu_worker.wire import Answer, JobInput, error_object, failure_answer, superseded_answer
 
-MAX_DETAIL = 2000  # characters of a tool's last words that go into the log
+MAX_DETAIL = 2000  # characters of a tool's last messages that go into the log
 
 
 class RunObserver(Protocol):
-    """Hears what a run says about the node; must answer at once."""
+    """A listener for what runs say about the node; its methods must return at once."""
 
     def run_began(self, progress: RunProgress) -> None:
-        """A run has begun."""
+        """Called when a run has begun."""
 
     def run_ended(self, job_id: str, end: RunEnd, why: str) -> None:
-        """A run has ended, and its last report is out. why: its last words, empty for a good end."""
+        """Called when a run has ended and its last report is sent. why: why it failed, empty when it did not."""
 
 
 @dataclass(frozen=True)
 class JobRunner:
-    """Runs jobs. work_dir: where scratch directories are made; new_sender: delivers reports to a URL with a token;
-    new_run_id: draws a random id; min_free_bytes: of disk, less ends a run before it fetches anything."""
+    """The runner of jobs.
+
+    work_dir: where scratch directories are made; new_sender: returns what sends reports to a URL with a token;
+    new_run_id: returns a random id; min_free_bytes: with less free disk a run ends before it downloads anything.
+    """
 
     equipment: Equipment
     work_dir: Path
@@ -47,7 +50,7 @@ class JobRunner:
     min_free_bytes: int = 0
 
     def run(self, job: JobInput, control: RunControl) -> Answer:
-        """Runs a job to its end and gives the answer; never raises for what a job can cause."""
+        """Runs a job to its end and returns the answer; never raises for anything that a job can cause."""
         run_id = self.new_run_id()
         log = self.log.bind(job_id=job.job_id, attempt=job.attempt, run_id=run_id, request_id=job.request_id)
         log.event("run_started", video_url=redact_url(job.video_url), audio_url=redact_url(job.audio_url))
@@ -66,12 +69,12 @@ class JobRunner:
         except SupersededError:
             reporter.close()
             answer = superseded_answer(job, run_id)
-        except Exception as error:  # noqa: BLE001  the one boundary: Salad needs an answer whatever breaks
+        except Exception as error:  # noqa: BLE001  the one boundary: Salad needs an answer in every case
             failure = _as_failure(error, str(progress.snapshot().phase))
             log.event("run_failed", error=error_object(failure), detail=failure.detail[-MAX_DETAIL:])
             if isinstance(failure, DiskFullError):
                 log.event("disk_full", stage=failure.stage, detail=failure.detail[-MAX_DETAIL:])
-            reporter.finish(failure)  # before the answer: Salad throws the body of a 503 away
+            reporter.finish(failure)  # before the answer, because Salad drops the body of a 503
             answer = failure_answer(job.job_id, job.attempt, run_id, failure)
             end, why = _end_of(failure), failure.detail or failure.message
         log.event(
@@ -88,7 +91,7 @@ class JobRunner:
     def _make_video(
         self, job: JobInput, run_id: str, control: RunControl, progress: RunProgress, reporter: Reporter | NoReporter
     ) -> Answer:
-        """Runs the stages in a private directory; a full disk is told apart before the directory is emptied."""
+        """Runs the stages in a private directory; a full disk is recognised before the directory is removed."""
         try:
             disk.require_free(self.work_dir, self.min_free_bytes)
             with run_directory(self.work_dir) as directory:
@@ -102,7 +105,7 @@ class JobRunner:
                     if full is None or full is error:
                         raise
                     raise full from error
-        except OSError as error:  # of the directory itself
+        except OSError as error:  # raised by the directory itself
             full = disk.explain(error, self.work_dir)
             if full is None:
                 raise
@@ -117,7 +120,8 @@ class JobRunner:
 
 
 def _as_failure(error: Exception, phase: str) -> JobError:
-    """Returns the failure with its stage; what is not a JobError becomes `internal`, its own words only in the log."""
+    """Returns the failure with its stage; any other exception becomes `internal`, and its text goes into the log
+    alone."""
     if isinstance(error, JobError):
         failure = error
     else:

@@ -1,4 +1,4 @@
-"""Lets one job run at a time: the same job joins the run in progress, another one waits for it to end."""
+"""The slot in which one job runs at a time: the same job joins the run in progress, another one waits for its end."""
 
 import threading
 import time
@@ -10,23 +10,23 @@ from gpu_worker.domain.control import RunControl
 from gpu_worker.domain.failures import ErrorCode, JobError
 from gpu_worker.wire import Answer, JobInput, failure_answer
 
-LOOK_SEC = 0.5  # how often a waiting request looks whether its caller is still there
-# A job that comes to a node that was given up waits so long for its 503. Answered at once, the queue would hand it
-# back and use up its four tries before the readiness probe has turned and closed the stream.
+LOOK_SEC = 0.5  # how often a waiting request checks whether its caller is still connected
+# How long a job on a node that was given up waits for its 503. After an immediate answer the queue would send the job
+# to this node again, and use up its four tries before the readiness probe has changed and closed the stream.
 HOLD_SEC = 20.0
 
 NewControl = Callable[[JobInput], RunControl]
 Run = Callable[[JobInput, RunControl], Answer]
 
 
-class Doorkeeper(Protocol):
-    """Hears who is in the run slot; must answer at once."""
+class SlotListener(Protocol):
+    """A listener for the jobs in the run slot; its methods must return at once."""
 
     def job_came(self) -> None:
-        """A job is in the run slot, running or waiting."""
+        """Called when a job enters the run slot, where it runs or waits."""
 
     def job_left(self) -> None:
-        """A job has its answer."""
+        """Called when a job has its answer."""
 
 
 class _RunInProgress:
@@ -37,26 +37,26 @@ class _RunInProgress:
 
 
 class RunSlot:
-    """Takes jobs from request threads and holds each until its answer is there.
+    """The slot that request threads bring their jobs to; each waits there for its answer.
 
     run: makes the answer, in the thread of the request that came first; new_control: starts a run's clock;
-    doorkeeper: hears who comes and goes; is_open: False lets jobs wait until open is called.
+    listener: told when jobs come and leave; is_open: False makes jobs wait until open is called.
     """
 
     def __init__(
-        self, run: Run, new_control: NewControl, doorkeeper: Doorkeeper | None = None, *, is_open: bool = True
+        self, run: Run, new_control: NewControl, listener: SlotListener | None = None, *, is_open: bool = True
     ) -> None:
         self._run = run
         self._new_control = new_control
-        self._doorkeeper = doorkeeper
+        self._listener = listener
         self._changed = threading.Condition()
         self._current: _RunInProgress | None = None
         self._is_open = is_open
-        self._closed: str | None = None  # why no run begins any more
+        self._closed: str | None = None  # why no run may begin any more, None while runs may
         self._hold_sec = 0.0
 
     def open(self) -> None:
-        """Lets runs begin."""
+        """Allows runs to begin."""
         with self._changed:
             self._is_open = True
             self._changed.notify_all()
@@ -64,19 +64,20 @@ class RunSlot:
     def take(self, job: JobInput, is_caller_gone: Callable[[], bool]) -> Answer:
         """Runs the job, or joins its run, or waits for its turn; returns the answer.
 
-        A caller that has hung up gives up its turn; a run that has begun goes on, since the next request for the same
-        job joins it. After close every request but those of the run in progress is answered 503 `worker_interrupted`.
+        A caller that closes its connection loses its turn. A run that has begun goes on without its caller, since the
+        next request for the same job joins it. After close, requests for any job but that of the run in progress are
+        answered 503 `worker_interrupted`.
         """
-        if self._doorkeeper is not None:
-            self._doorkeeper.job_came()
+        if self._listener is not None:
+            self._listener.job_came()
         try:
             return self._take(job, is_caller_gone)
         finally:
-            if self._doorkeeper is not None:
-                self._doorkeeper.job_left()
+            if self._listener is not None:
+                self._listener.job_left()
 
     def close(self, why: str, hold_sec: float = 0.0) -> None:
-        """Begins no run any more. hold_sec: how long a job that comes is held before it gets its 503."""
+        """Allows no more runs to begin. hold_sec: how long a job that arrives waits for its 503."""
         with self._changed:
             self._closed = why
             self._hold_sec = hold_sec

@@ -1,1 +1,1 @@
-"""What travels over the network for a run: downloads of the media, uploads of video and sidecar, and their reuse."""
+"""Downloads the media of a run, uploads its video and sidecar, and finds the video of an earlier run."""

@@ -1,4 +1,4 @@
-"""Stage 1: fetches one media file into a file of our own, bounded in size and time, every hop judged."""
+"""Stage 1: downloads one media file, limited in size and time, with every redirect checked."""
 
 import hashlib
 import time
@@ -18,17 +18,17 @@ from gpu_worker.media.probe import Downloaded
 from gpu_worker.transfer.refusals import explain_refusal
 
 SOCKET_SEC = 20.0  # for the connection and each wait; home lines stall for seconds, dead servers for ever
-TRIES = 3  # inside one run: a short hiccup is far cheaper here than on another node
+TRIES = 3  # inside one run: a short interruption costs far less here than on another node
 PAUSES_SEC = (0.5, 2.0)  # between the tries
-MAX_REDIRECTS = 3  # the contract's number; shorteners and signed links need one or two
+MAX_REDIRECTS = 3  # shorteners and signed links need one or two
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
-TRY_AGAIN = frozenset({408, 425, 429})  # 4xx that pass by themselves; what remains of them is reported as 4xx
+TRY_AGAIN = frozenset({408, 425, 429})  # 4xx that may pass by themselves; one that stays is reported as a 4xx
 MEGABYTE = 1_000_000
 
 
 @dataclass(frozen=True)
 class Source:
-    """What to fetch. field: the request's field, for messages; max_bytes: the largest size that is accepted."""
+    """A file to fetch. field: the request's field, for messages; max_bytes: the largest size that is accepted."""
 
     field: str
     url: str
@@ -37,6 +37,8 @@ class Source:
 
 
 class _Passing(Exception):  # noqa: N818  becomes a JobError when the tries are used up
+    """A failure that may pass by itself, so that another try is worth while."""
+
     def __init__(self, failure: JobError) -> None:
         super().__init__(failure.message)
         self.failure = failure
@@ -44,16 +46,16 @@ class _Passing(Exception):  # noqa: N818  becomes a JobError when the tries are 
 
 @dataclass(frozen=True)
 class Downloader:
-    """Fetches media for one run. limit_sec: for one file, all tries together."""
+    """Downloads the media of one run. limit_sec: for one file, all tries together."""
 
     client: HttpClient
     control: RunControl
     limit_sec: float
 
     def fetch(self, source: Source, on_bytes: Callable[[int, int | None], None]) -> Downloaded:
-        """Fetches a source; on_bytes hears (bytes so far, bytes in all or None).
+        """Fetches a source; on_bytes is called with (bytes so far, bytes in all or None).
 
-        Raises JobError: input_url_not_allowed, input_download_failed (4xx and what trying again does not mend),
+        Raises JobError: input_url_not_allowed, input_download_failed (4xx and other lasting faults),
         input_too_large, input_download_timeout (time-outs, 5xx, broken connections, after TRIES tries).
         """
         give_up = time.monotonic() + self.limit_sec
@@ -85,7 +87,7 @@ class Downloader:
     def _exchange(
         self, source: Source, url: JudgedUrl, give_up: float, on_bytes: Callable[[int, int | None], None]
     ) -> Downloaded | str:
-        """Makes one request; returns the file, or where a redirect points to."""
+        """Makes one request; returns the file, or the target of a redirect."""
 
         def stop() -> bool:
             return self.control.stop_reason() is not None or time.monotonic() > give_up

@@ -1,6 +1,6 @@
-"""Says what an app should change when a media server refuses a link, from its status and S3's error code.
+"""Chooses the advice for an app whose link a media server refuses, from the status and S3's error code.
 
-Nothing of the body but a known code gets into a message: S3 repeats keys and query strings in its errors.
+Nothing of the body except a known code gets into a message: S3 repeats keys and query strings in its errors.
 """
 
 import re
@@ -12,14 +12,14 @@ from gpu_worker.adapters.http_client import HttpFault, read_chunks
 from gpu_worker.domain import messages
 
 MAX_BODY = 8 * 1024  # bytes; S3's error documents have under 2 KB
-BODY_SEC = 2.0  # the code only words the advice; no run waits for it
+BODY_SEC = 2.0  # the code only improves the advice, so that no run waits long for it
 BY_STATUS = {
     401: messages.LINK_ASKS_LOGIN,
     403: messages.LINK_NOT_PUBLIC,
     404: messages.FILE_MISSING,
     410: messages.FILE_GONE,
 }
-# Error codes of the S3 API ("Error responses", Amazon S3 API Reference) and what they mean for who made the link
+# Error codes of the S3 API ("Error responses", Amazon S3 API Reference) and the advice for whoever made the link
 BY_CODE = {
     "SignatureDoesNotMatch": messages.LINK_INVALID,
     "AuthorizationQueryParametersError": messages.LINK_INVALID,
@@ -39,13 +39,13 @@ HAS_EXPIRED = re.compile(rb"<Message>[^<]{0,40}expired", re.IGNORECASE)
 
 
 def explain_refusal(status: int, response: BaseHTTPResponse) -> str:
-    """Returns the advice for a 4xx (or another status without a file); reads a part of an XML body."""
+    """Returns the advice for a 4xx (or another status without a file); reads the start of an XML body."""
     is_xml = "xml" in response.headers.get("Content-Type", "").lower()
     return advise(status, _read_begin(response) if is_xml else b"")
 
 
 def advise(status: int, body: bytes) -> str:
-    """Returns the advice; body: the begin of an S3 error document, or nothing."""
+    """Returns the advice; body: the start of an S3 error document, or nothing."""
     found = CODE.search(body)
     code = found[1].decode() if found else ""
     if code in ("AccessDenied", "InvalidRequest") and HAS_EXPIRED.search(body):
@@ -54,7 +54,7 @@ def advise(status: int, body: bytes) -> str:
 
 
 def _read_begin(response: BaseHTTPResponse) -> bytes:
-    """Reads up to MAX_BODY bytes in about BODY_SEC; a body that breaks off says what it said so far."""
+    """Reads up to MAX_BODY bytes in about BODY_SEC; returns what arrived when the body breaks off."""
     body, give_up = b"", time.monotonic() + BODY_SEC
     try:
         for chunk in read_chunks(response):

@@ -1,4 +1,4 @@
-"""Before anything is spent: looks whether an earlier run of the job has put its video into storage already."""
+"""Stage 0: checks whether an earlier run of the job has already stored its video."""
 
 from gpu_worker.domain.failures import JobError
 from gpu_worker.transfer.sidecar import Finished, read_record
@@ -9,8 +9,8 @@ from gpu_worker.wire import JobInput
 def find_finished(uploader: Uploader, job: JobInput, video_key: str) -> Finished | None:
     """Returns the finished video of this job, None when there is none that can be trusted.
 
-    A storage that is away now is no reason to stop: the upload will tell. One that refuses the key is, since no other
-    node could deliver either: raises JobError upload_failed before any GPU time is spent.
+    A storage that does not answer now is no reason to stop, since the upload comes later. A storage that refuses the
+    key is one, since no other node could upload either: raises JobError upload_failed before any GPU time is used.
     """
     try:
         found = uploader.look_up(video_key)

@@ -1,4 +1,4 @@
-"""Writes and reads the sidecar: what a video was made from, by whom, and what came out. Pure; no URL, no secret."""
+"""The sidecar of a video: its inputs, its run, the output and the measurements. Holds no URL and no secret."""
 
 import base64
 import json
@@ -11,16 +11,16 @@ from gpu_worker.domain.geometry import Geometry
 from gpu_worker.media.probe import AudioFacts, Downloaded, VideoFacts
 from gpu_worker.wire import SCHEMA_VERSION, JobInput, Metrics, StoredVideo, is_output
 
-# The sidecar also travels in the headers of the MP4's upload, so that a run that dies between the two files leaves a
-# result that can be used. B2 takes 7,000 bytes of such headers, 2,048 in a bucket with encryption, their names counted;
-# a longer one would cost the upload.
+# The sidecar is also sent in the headers of the MP4's upload, so that the result of a run that dies between the two
+# files can be used. B2 accepts 7,000 bytes of such headers, 2,048 in a bucket with encryption, names included; more
+# would make the upload fail.
 MAX_RECORD = 1800
-MAX_CONTENT = 64 * 1024  # bytes that a record may unpack to: many times any real one, nothing for memory
+MAX_CONTENT = 64 * 1024  # bytes that a record may unpack to: many times any real one, and little memory
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """What a video is made from: the two files as they came, what the probe found, the crop and size that follow."""
+    """The inputs of a video: the two files as they came, what the probe found, and the crop and size that follow."""
 
     video: Downloaded
     audio: Downloaded
@@ -68,13 +68,13 @@ def describe(
 def as_record(content: Mapping[str, Any]) -> str | None:
     """Returns the sidecar as one short text for the MP4's headers, None when it is too long for them."""
     data = json.dumps(content, separators=(",", ":"), sort_keys=True).encode()
-    text = base64.urlsafe_b64encode(zlib.compress(data, 9)).decode()  # nothing in it has to be escaped in a header
+    text = base64.urlsafe_b64encode(zlib.compress(data, 9)).decode()  # needs no escapes in a header
     return text if len(text) <= MAX_RECORD else None
 
 
 def read_record(text: str, job: JobInput, size_bytes: int, sha1: str | None) -> Finished | None:
-    """Returns the sidecar that came with an MP4 of this job, None unless it speaks of this job, of what was asked for,
-    and of the file that lies there (size_bytes, and sha1 where the storage knows it)."""
+    """Returns the finished video that a record describes, None unless it belongs to this job with the same request, and
+    to the stored file (size_bytes, and sha1 where the storage knows it)."""
     content = _unpack(text)
     if content is None:
         return None

@@ -1,4 +1,4 @@
-"""Stage 6: puts the MP4 and then its sidecar into object storage and makes sure that they lie there whole."""
+"""Stage 6: uploads the MP4 and then its sidecar to object storage, and checks that they are stored whole."""
 
 import hashlib
 import json
@@ -15,20 +15,20 @@ from gpu_worker.domain.failures import ErrorCode, JobError
 from gpu_worker.media.verify import Output
 from gpu_worker.ports import NewFile, OutputStorage, StorageFault, StoredFile
 
-LOOK_SEC = 20.0  # one HEAD, with the connection and the authorization before it, on a home line
-POLL_SEC = 0.1  # how often a storage call in its own thread is looked at: the delay of a cancellation
+LOOK_SEC = 20.0  # one HEAD request on a home line, with the connection and the authorization before it
+POLL_SEC = 0.1  # how often a storage call in its own thread is checked: the delay of a cancellation
 
 
 @dataclass(frozen=True)
 class Uploader:
-    """Uploads one run's files; a call that hangs is left behind. limit_sec: for each call."""
+    """The uploads of one run; a call that hangs is abandoned. limit_sec: for each call."""
 
     storage: OutputStorage
     control: RunControl
     limit_sec: float
 
     def look_up(self, key: str) -> StoredFile | None:
-        """Returns what lies under a key, None when nothing does; raises like upload_video."""
+        """Returns the file under a key, None when there is none; raises like upload_video."""
         return self._call(lambda: self.storage.look_up(key), min(LOOK_SEC, self.limit_sec))
 
     def upload_video(self, output: Output, key: str, record: str | None, on_bytes: Callable[[int], None]) -> None:
@@ -36,7 +36,7 @@ class Uploader:
         self._put(NewFile(output.path, key, "video/mp4", output.size_bytes, output.sha1, record), on_bytes)
 
     def upload_sidecar(self, content: Mapping[str, Any], path: Path, key: str) -> None:
-        """Writes the sidecar and uploads it; its presence says that the MP4 beside it is whole."""
+        """Writes the sidecar and uploads it; a stored sidecar means that the MP4 beside it is whole."""
         data = json.dumps(content, indent=2, sort_keys=True).encode() + b"\n"
         path.write_bytes(data)
         sha1 = hashlib.sha1(data, usedforsecurity=False).hexdigest()
@@ -72,7 +72,7 @@ class Uploader:
 
 
 class _Outcome:
-    """What became of a call in another thread."""
+    """The result of a call in another thread."""
 
     def __init__(self) -> None:
         self.done = threading.Event()
@@ -82,7 +82,7 @@ class _Outcome:
     def fill(self, action: Callable[[], StoredFile | None]) -> None:
         try:
             self.value = action()
-        except Exception as error:  # noqa: BLE001  carried to the thread that waits, which raises it
+        except Exception as error:  # noqa: BLE001  raised in the thread that waits
             self.fault = error
         self.done.set()
 
