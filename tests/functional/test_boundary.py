@@ -1,7 +1,6 @@
 """The error boundary itself: a bug of ours is a problem document, and rubbish settings stop a function at its start."""
 
 import json
-from typing import Any
 
 import pytest
 
@@ -16,13 +15,8 @@ from tests.support.system import System
 def test_a_bug_is_a_500_without_a_traceback_and_is_logged_with_one(
     system: System, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    client = system.function("job_status")
-
-    def broken(*args: Any) -> None:
-        raise ZeroDivisionError("secret inside")
-
-    client.endpoint._answer = broken
-    reply = system.read("0" * 32)
+    with system.watch.failing("get", error=ZeroDivisionError("secret inside")):
+        reply = system.read("0" * 32)
 
     assert (reply.status, reply.json["code"]) == (500, "internal")
     assert b"secret inside" not in reply.body
@@ -35,13 +29,10 @@ def test_a_bug_is_a_500_without_a_traceback_and_is_logged_with_one(
 def test_every_code_is_a_problem_document_with_its_status_and_says_when_to_try_again(
     system: System, code: ApiErrorCode
 ) -> None:
-    client = system.function("job_status")
-
-    def refusing(*args: Any) -> None:
-        raise ApiError(code, "The detail.", allow=["GET"] if code is ApiErrorCode.METHOD_NOT_ALLOWED else ())
-
-    client.endpoint._answer = refusing
-    reply = client.unchecked.get("/v1/avatar/anything-else")
+    client = system.function("job_status").unchecked
+    refusal = ApiError(code, "The detail.", allow=["GET"] if code is ApiErrorCode.METHOD_NOT_ALLOWED else ())
+    with system.watch.failing("get", error=refusal):
+        reply = client.get(f"/v1/avatar/jobs/{'0' * 32}", headers={"X-Internal-API-Key": API_KEY})
     document = json.loads(reply.get_data())
 
     system.validator.check_schema({"$ref": "#/components/schemas/Problem"}, document, code)
@@ -51,13 +42,9 @@ def test_every_code_is_a_problem_document_with_its_status_and_says_when_to_try_a
 
 
 def test_a_service_behind_us_that_is_away_is_a_503(system: System, capsys: pytest.CaptureFixture[str]) -> None:
-    client = system.function("job_status")
-
-    def away(*args: Any) -> None:
-        raise ProviderError("the bucket is away", status=None, retryable=True, may_have_happened=False)
-
-    client.endpoint._answer = away
-    reply = system.read("0" * 32)
+    away = ProviderError("the bucket is away", status=None, retryable=True, may_have_happened=False)
+    with system.watch.failing("get", error=away):
+        reply = system.read("0" * 32)
     assert (reply.status, reply.json["code"], reply.headers["Retry-After"]) == (503, "upstream_unavailable", "5")
     (logged,) = events(capsys.readouterr().out, "upstream_unavailable")
     assert "the bucket is away" in logged["reason"]

@@ -4,27 +4,11 @@ from typing import Any
 
 import pytest
 
-from avatar_jobs.adapters.sqlite_store import SqliteJobStore
-from avatar_jobs.domain.errors import StorageUnavailableError
 from tests.support.events import events
 from tests.support.factories import a_job
 from tests.support.salad_side import attempts_sent, file_stands, result, webhook
 from tests.support.scripted_server import Answer
 from tests.support.system import System
-
-
-def refuse_writes(monkeypatch: pytest.MonkeyPatch, *job_ids: str) -> list[str]:
-    """From now on the store refuses to write these jobs (all when none is named); returns the refusals."""
-    original, refused = SqliteJobStore._write, []
-
-    def write(self: Any, job: Any, version: str) -> Any:
-        if not job_ids or job.id in job_ids:
-            refused.append(job.id)
-            raise StorageUnavailableError("fault of the test")
-        return original(self, job, version)
-
-    monkeypatch.setattr(SqliteJobStore, "_write", write)
-    return refused
 
 
 def test_a_submit_that_dies_after_its_claim_is_taken_over_by_the_tick(system: System) -> None:
@@ -38,13 +22,10 @@ def test_a_submit_that_dies_after_its_claim_is_taken_over_by_the_tick(system: Sy
     assert attempts_sent(system) == [2]
 
 
-def test_a_dispatch_whose_outcome_cannot_be_stored_is_still_a_202_and_the_job_ends(
-    system: System, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with monkeypatch.context() as broken:
-        refused = refuse_writes(broken)
+def test_a_dispatch_whose_outcome_cannot_be_stored_is_still_a_202_and_the_job_ends(system: System) -> None:
+    with system.watch.failing("write") as fault:
         job = system.submit().json
-    assert refused == [job["id"]]
+    assert fault.refused == [job["id"]]
     assert job["phase"] == "accepted"
 
     file_stands(system)
@@ -52,25 +33,21 @@ def test_a_dispatch_whose_outcome_cannot_be_stored_is_still_a_202_and_the_job_en
     assert system.read(job["id"]).json["status"] == "succeeded"
 
 
-def test_one_job_that_always_fails_does_not_stop_the_next(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_job_that_always_fails_does_not_stop_the_next(system: System) -> None:
     system.salad.answers.extend([Answer(429, b""), Answer(429, b"")])
     bad, good = system.submit().json, system.submit().json
     system.move_clock(20)
-    refused = refuse_writes(monkeypatch, bad["id"])
+    with system.watch.failing("write", bad["id"]) as fault:
+        assert system.tick().json["done"] == {"failed": 1, "dispatched": 1}
+        assert fault.refused == [bad["id"]]
+        assert system.read(good["id"]).json["phase"] == "dispatched"
+        assert system.tick().json["lease"] == "held", "the lease was given back"
 
-    assert system.tick().json["done"] == {"failed": 1, "dispatched": 1}
-    assert refused == [bad["id"]]
-    assert system.read(good["id"]).json["phase"] == "dispatched"
-    assert system.tick().json["lease"] == "held", "the lease was given back"
 
-
-def test_a_webhook_that_meets_a_dead_store_is_a_503_and_works_when_it_is_sent_again(
-    system: System, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_webhook_that_meets_a_dead_store_is_a_503_and_works_when_it_is_sent_again(system: System) -> None:
     job = system.submit().json
     file_stands(system)
-    with monkeypatch.context() as broken:
-        refuse_writes(broken)
+    with system.watch.failing("write"):
         assert webhook(system, job, result(job)).status == 503
 
     assert webhook(system, job, result(job)).status == 204

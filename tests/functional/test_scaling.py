@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from avatar_jobs.domain.errors import AvatarError
 from tests.support.events import events
 from tests.support.fake_salad import problem
 from tests.support.salad_side import report
@@ -177,13 +176,10 @@ def test_what_was_seen_and_why_is_archived(scaled: System) -> None:
     assert record["scaling"]["changed"] == {"avatar-3080": 5}
 
 
-def test_a_store_that_cannot_count_costs_no_tick(scaled: System, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(_self: Any) -> None:
-        raise AvatarError("no counts today")
-
-    monkeypatch.setattr("avatar_jobs.adapters.sqlite_store.SqliteJobStore.open_jobs", fail)
+def test_a_store_that_cannot_count_costs_no_tick(scaled: System) -> None:
     salad_has(scaled, 8, group("avatar-3060", 1), group("avatar-3080", 0))
-    scaled.tick()
+    with scaled.watch.failing("open_jobs"):
+        scaled.tick()
     assert patches(scaled) == [("avatar-3080", 6)], "eight waiting, and the one that is always on counts as busy"
 
 

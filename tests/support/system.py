@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from avatar_jobs.bootstrap import common
+from avatar_jobs.bootstrap.common import open_stores
 from avatar_jobs.logs import JsonLog
 from avatar_jobs.ports.jobs import JobStore
 from avatar_jobs.settings import Environment
@@ -16,6 +17,7 @@ from tests.support.fake_salad import FakeSalad
 from tests.support.functions import API_KEY, FunctionClient, Reply, variables
 from tests.support.openapi import OpenApiValidator
 from tests.support.scripted_server import Answer, ScriptedServer, scripted_server
+from tests.support.store_watch import StoreWatch
 
 
 class MovedClock:
@@ -39,6 +41,7 @@ class System:
     bucket: ScriptedServer
     app: ScriptedServer
     clock: "MovedClock"
+    watch: StoreWatch
     loaded: dict[str, FunctionClient] = field(default_factory=dict)
 
     def function(self, name: str) -> FunctionClient:
@@ -64,8 +67,8 @@ class System:
         return self.function("job_status").call("GET", f"/v1/avatar/jobs/{job_id}", headers={"X-Internal-API-Key": key})
 
     def stores(self) -> common.Stores:
-        """The three ports of the store behind the functions."""
-        return common.open_stores(Environment(self.environment).store(), JsonLog("test"))
+        """The three ports of the store behind the functions, not watched."""
+        return open_stores(Environment(self.environment).store(), JsonLog("test"))
 
     def store(self) -> JobStore:
         """The jobs in the store behind the functions."""
@@ -85,8 +88,10 @@ def system(tmp_path: Path, openapi: OpenApiValidator, monkeypatch: pytest.Monkey
     """A whole control plane whose Salad takes every job and whose bucket is empty."""
     nothing = Answer(404, b"", {"Content-Type": "application/xml"})
     clock = MovedClock()
+    watch = StoreWatch()
     monkeypatch.setattr(common, "utc_now", clock)
+    monkeypatch.setattr(common, "open_stores", lambda settings, log: watch.over(open_stores(settings, log)))
     with FakeSalad() as salad, scripted_server(nothing) as bucket, scripted_server() as app:
         store = {"STORE": "sqlite", "SQLITE_PATH": str(tmp_path / "jobs.sqlite")}
         environment = variables(store=store, salad_url=salad.url, b2_url=bucket.url, base_url="http://127.0.0.1:9")
-        yield System(environment, openapi, salad, bucket, app, clock)
+        yield System(environment, openapi, salad, bucket, app, clock, watch)
