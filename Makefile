@@ -3,7 +3,7 @@ SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .PHONY: help setup demo local test check fmt fast e2e format lint types imports deployed deployed-tests suite package \
-	state-table terraform-readme lock clean
+	state-table terraform-readme bench lock clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -102,6 +102,9 @@ state-table: $(VENV) ## generate docs/state-table.md from the code
 
 terraform-readme: $(VENV) ## generate the tables of infra/terraform/README.md from its files
 	@$(BIN)/python -m infra.tools.terraform_readme
+
+bench: $(VENV) ## run one benchmark: NAME=decide (bench/README.md lists them), ARGS= its options
+	@PYTHONPATH=functions:. $(BIN)/python -m bench.$(or $(NAME),$(error say which: make bench NAME=decide)) $(ARGS)
 
 lock: $(VENV) ## pin anew what the *.in files ask for
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-header --upgrade -o requirements-dev.txt requirements-dev.in

@@ -1,12 +1,8 @@
-"""Measures how long one scaling decision takes on a full hour of history: `python -m bench.decide`, for both rules."""
+"""Measures how long one scaling decision takes on a full hour of history: `make bench NAME=decide`, for both rules."""
 
 import statistics
 import sys
 import time
-from pathlib import Path
-
-# The package of the functions is not installed: in the cloud each zip carries it, here it lies in functions/.
-sys.path.insert(0, str(Path(__file__).parents[1] / "functions"))
 
 from avatar_jobs.domain.scaling import GroupConfig, GroupCounts, ScalingConfig, Snapshot, decide
 from avatar_jobs.domain.scaling.model import RuleName
