@@ -7,6 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from avatar_jobs.domain import texts
+from avatar_jobs.domain.errors import ApiError, ApiErrorCode
+from avatar_jobs.protocol import problem
+from tests.support.openapi import OpenApiValidator
+
 PACKAGE = Path(__file__).parents[2] / "functions" / "avatar_jobs"
 TEXTS = PACKAGE / "domain" / "texts.py"
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path != TEXTS)
@@ -56,3 +61,31 @@ def test_every_text_is_used() -> None:
     public = [name for name in names if not name.startswith("_")]
     assert len(public) > 40
     assert [name for name in public if not re.search(rf"\btexts\.{name}\b", others)] == []
+
+
+def test_the_openapi_documents_examples_are_answers_of_the_api() -> None:
+    errors = {
+        "Unparsable": ApiError(ApiErrorCode.INVALID_JSON, texts.json_refused(texts.JSON_NAME_TWICE)),
+        "Unauthenticated": ApiError(ApiErrorCode.UNAUTHENTICATED, texts.api_key_missing("X-Internal-API-Key")),
+        "JobNotFound": ApiError(ApiErrorCode.JOB_NOT_FOUND, texts.JOB_NOT_FOUND),
+        "NotFound": ApiError(ApiErrorCode.NOT_FOUND, texts.PATH_NOT_FOUND),
+        "MethodNotAllowed": ApiError(ApiErrorCode.METHOD_NOT_ALLOWED, texts.method_not_allowed(["GET", "POST"])),
+        "AlreadyFinished": ApiError(ApiErrorCode.JOB_ALREADY_FINISHED, texts.job_already_finished("succeeded")),
+        "QueueFull": ApiError(ApiErrorCode.QUEUE_FULL, texts.client_queue_full(2000)),
+        "TooLarge": ApiError(ApiErrorCode.PAYLOAD_TOO_LARGE, texts.body_too_large(65_536)),
+        "UnsupportedMediaType": ApiError(ApiErrorCode.UNSUPPORTED_MEDIA_TYPE, texts.BODY_NOT_JSON_TYPE),
+        "NotAcceptable": problem.fault("page_token", "invalid_page_token", texts.PAGE_TOKEN_INVALID),
+        "Internal": problem.service_failure(ApiErrorCode.INTERNAL, texts.INTERNAL),
+        "Unavailable": problem.service_failure(ApiErrorCode.STORAGE_UNAVAILABLE, texts.STORE_UNAVAILABLE),
+    }
+    validator = OpenApiValidator()
+    examples = {
+        name: response["content"][problem.CONTENT_TYPE]["example"]
+        for name, response in validator.document["components"]["responses"].items()
+    }
+
+    assert examples == {
+        name: problem.render(error, examples[name]["request_id"]).document for name, error in errors.items()
+    }
+    for name, example in examples.items():
+        validator.check_schema({"$ref": "#/components/schemas/Problem"}, example, name)
