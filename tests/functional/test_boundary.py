@@ -1,4 +1,4 @@
-"""The error boundary itself: a bug of ours is a problem document, and rubbish settings stop a function at its start."""
+"""The error boundary: every error becomes a problem document, and wrong settings stop a function at its start."""
 
 import json
 

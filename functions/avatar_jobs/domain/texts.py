@@ -149,7 +149,7 @@ def job_already_finished(status: str) -> str:
 _AGAIN = "Submit the job again."
 WORKER_SILENT = f"The worker stopped reporting in the middle of the job. {_AGAIN}"
 SALAD_LOST_JOB = f"The GPU service no longer has the job. {_AGAIN}"
-WORKER_WITHOUT_REASON = "The worker gave no reason."
+WORKER_WITHOUT_REASON = "The worker reported an error without a message."
 
 
 def start_timeout(seconds: int) -> str:

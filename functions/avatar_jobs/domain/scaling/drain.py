@@ -38,7 +38,7 @@ def _whole(need: float | None) -> int:
 
 
 def _is_load_unknown(latest: Snapshot, config: ScalingConfig) -> bool:
-    """True when the queue is empty and the number of running jobs is unknown: any instance may be busy or idle."""
+    """Returns whether the queue is empty and the running jobs are unknown, so that any instance may be busy or idle."""
     unknown = valid_count(latest.running_jobs) is None and not config.queue_includes_running
     return unknown and valid_count(latest.queue_length) == 0
 

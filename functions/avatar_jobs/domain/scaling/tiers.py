@@ -30,7 +30,7 @@ def spread(want: int, history: Sequence[Snapshot], config: ScalingConfig) -> Map
 
 
 def is_stuck(group: GroupConfig, history: Sequence[Snapshot], stuck_sec: float) -> bool:
-    """True when at least half of a group's replicas, and at least one, did not run for stuck_sec without a break."""
+    """Returns whether half of a group's replicas or more, and at least one, did not run for stuck_sec in a row."""
     since: float | None = None
     for snapshot in history:
         counts = counts_of(snapshot, group)
