@@ -1,4 +1,4 @@
-"""Runs the fleet command in this process against a running simulator, and holds what it sends against Salad's file."""
+"""Runs the fleet command in this process against a simulator, and checks what it sends with Salad's OpenAPI file."""
 
 import io
 import json
@@ -18,7 +18,7 @@ WRITING = ("create_", "update_", "delete_", "start_", "stop_")
 
 
 class Said(NamedTuple):
-    """What one call of the command gave back."""
+    """The result of one call of the command."""
 
     code: int
     out: str
@@ -26,7 +26,7 @@ class Said(NamedTuple):
 
 
 class RecordingTransport:
-    """The real transport; every body that it sends must be one that Salad's file allows."""
+    """The real transport, which checks that Salad's OpenAPI file allows every body it sends."""
 
     def __init__(self, settings: Settings, sent: list[tuple[str, Any]]) -> None:
         self._real = _transport(settings)
@@ -85,18 +85,18 @@ class Fleet:
         return Said(code, out.getvalue(), err.getvalue())
 
     def writes(self) -> dict[str, int]:
-        """The simulator's own count of calls that change something."""
+        """Returns the simulator's count of calls that change something."""
         calls = self.salad.state()["calls"]
         return {name: count for name, count in calls.items() if name.startswith(WRITING)}
 
     def groups(self) -> dict[str, dict[str, Any]]:
-        """The groups at Salad by name."""
+        """Returns the groups at Salad by name."""
         return {one["name"]: one for one in self.salad.call("list_container_groups").json()["items"]}
 
 
 @contextmanager
 def empty_project(salad: Simulator, folder: Path) -> Iterator[Fleet]:
-    """The command on an empty project; afterwards nothing that it wrote may hold a secret."""
+    """Yields the command on an empty project; afterwards checks that nothing it wrote contains a secret."""
     for one in salad.state()["groups"]:
         salad.call("delete_container_group", container_group_name=one["name"])
     for one in salad.call("list_queues").json()["items"]:

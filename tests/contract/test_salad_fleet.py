@@ -1,4 +1,4 @@
-"""The fleet command against the simulator over HTTP: up, changed, looked at, replaced, down."""
+"""The fleet command against the simulator over HTTP: create, change, show, replace, remove."""
 
 import json
 from collections.abc import Iterator
@@ -31,7 +31,7 @@ def fleet(salad: Simulator, tmp_path: Path) -> Iterator[Fleet]:
 
 
 def whole(**fields: Any) -> dict[str, Any]:
-    """A file that uses everything that a file can say."""
+    """Returns a file that uses every field."""
     common = {
         "environment": {"ENGINE": "preview", "TOKEN": SECRET},
         "registry_credentials": CREDENTIALS,

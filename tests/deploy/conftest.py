@@ -1,4 +1,4 @@
-"""What the tests of the deployment share: terraform over a copy of the root, and one plan that sets every option."""
+"""Fixtures of the deployment tests: terraform on a copy of the root, and one plan with every option set."""
 
 import os
 import shutil
@@ -30,7 +30,7 @@ EVERY_OPTION: dict[str, Any] = {
 
 @pytest.fixture(scope="session")
 def terraform(tmp_path_factory: pytest.TempPathFactory) -> TerraformRoot:
-    """The root, copied and initialised. CI has terraform and fails without it; elsewhere the skip says what lacks."""
+    """The root, copied and initialised. Without terraform CI fails; elsewhere the tests are skipped."""
     lacking = [
         what for what, found in (("terraform", shutil.which("terraform")), (str(PYTHON), PYTHON.exists())) if not found
     ]

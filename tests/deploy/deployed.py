@@ -1,4 +1,4 @@
-"""What a function finds in the cloud: its environment as Terraform plans it, with fake values for the secrets."""
+"""Builds a function's environment as Terraform plans it, with fake values for the secrets."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ SECRETS = {
 
 
 def deployed_environment(plan: dict[str, Any], function: str) -> dict[str, str]:
-    """What the cloud gives a function: the plan's variables, and a fake value for each secret variable."""
+    """Returns the plan's variables of a function, and a fake value for each secret variable."""
     service = resources(plan, "google_cloudfunctions2_function")[function]["service_config"][0]
     secrets = {one["key"]: SECRETS[one["key"]] for one in service["secret_environment_variables"]}
     assert secrets.keys() & service["environment_variables"].keys() == set()

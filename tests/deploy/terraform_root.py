@@ -30,7 +30,7 @@ LOCAL_STATE = 'terraform {\n  backend "local" {}\n}\n'  # the bucket of the real
 
 
 def install_stand_in(folder: Path) -> Path:
-    """Puts the stand-in into a mirror below the folder; gives the CLI configuration that points there."""
+    """Puts the stand-in into a mirror below the folder; returns the CLI configuration that points there."""
     plugin = folder / "mirror" / PLUGIN
     plugin.mkdir(parents=True)
     (plugin / "google.json.gz").write_bytes(gzip.compress(json.dumps(_facts_in_use()).encode()))
@@ -44,7 +44,7 @@ def install_stand_in(folder: Path) -> Path:
 
 
 def _facts_in_use() -> dict[str, Any]:
-    """The provider's facts of the types that the root names: all 1,344 take a second more at every start."""
+    """Returns the provider's schema of the types that the root names: all 1,344 would cost a second at every start."""
     facts = json.loads(gzip.decompress((STAND_IN / "google-7.45.0.json.gz").read_bytes()))
     text = "".join(path.read_text() for path in (ROOT / "infra" / "terraform").glob("*.tf"))
     used = set(re.findall(r'^resource "(google_\w+)"', text, re.MULTILINE))
@@ -85,7 +85,7 @@ class TerraformRoot:
         )
 
     def planned(self, **variables: Any) -> dict[str, Any]:
-        """The plan as `terraform show -json` gives it: terraform.tfvars.example, and these variables over it."""
+        """Returns the plan as `terraform show -json` writes it, for terraform.tfvars.example with these variables."""
         extra = self.folder / "extra.tfvars.json"
         extra.write_text(json.dumps(variables))
         done = self.run(
@@ -98,6 +98,6 @@ class TerraformRoot:
 
 
 def resources(plan: dict[str, Any], kind: str) -> dict[str, dict[str, Any]]:
-    """The planned values of one type of resource: index (or name, where there is none) -> values."""
+    """Returns the planned values of one type of resource: index (or name, if there is none) -> values."""
     found = plan["planned_values"]["root_module"]["resources"]
     return {str(one.get("index", one["name"])): one["values"] for one in found if one["type"] == kind}

@@ -1,4 +1,4 @@
-"""The public rule book of checkov over the root: nothing fails, and each rule that is skipped says why, in the file."""
+"""checkov finds no fault in the root, and each rule that is skipped has its reason in the file."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Runs the commands of docs/deploy.md that need no cloud: packages, the fleet's way up and down on the simulator."""
+"""Runs the commands of docs/deploy.md that need no cloud: the packages, and the fleet's creation and removal."""
 
 import os
 import re
@@ -15,13 +15,13 @@ PAGE = (ROOT / "docs" / "deploy.md").read_text()
 
 
 def commands(mark: str) -> list[str]:
-    """The commands of the one block under a mark."""
+    """Returns the commands of the one block under a mark."""
     (block,) = re.findall(rf"<!-- run: {mark} -->\n```\n(.*?)```", PAGE, re.DOTALL)
     return [line for line in block.splitlines() if line]
 
 
 def run(command: str, **variables: str) -> str:
-    """Runs one command of the page and returns its output; `./ops` as what it calls, for it looks in .venv alone."""
+    """Runs one command of the page and returns its output; `./ops` with this Python, not with the one in .venv."""
     command = command.replace("./ops ", "PYTHONPATH=functions:. python -m infra.ops ")
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     done = subprocess.run(

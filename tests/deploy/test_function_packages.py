@@ -1,4 +1,4 @@
-"""Starts each function from nothing but its unpacked zip, through the console script that the cloud's image uses."""
+"""Each function starts from its unpacked zip alone, through the console script that the cloud's image uses."""
 
 import os
 import shutil
@@ -34,7 +34,7 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 def started(
     function: str, package: Path, directory: Path, environment: Mapping[str, str], *, without: str = ""
 ) -> Iterator[tuple[int, int | None]]:
-    """Gives the port and the exit code (None while it runs) once the function answers or has ended.
+    """Returns the port and the exit code (None while it runs) once the function answers or has ended.
 
     environment: all that the process gets, beside PATH and what the cloud's image sets.
     """
@@ -65,7 +65,7 @@ def accepts(port: int) -> bool:
 
 
 def rehearsed_environment(function: str, directory: Path) -> dict[str, str]:
-    """What the rehearsal gives a function: here on a store that is a file."""
+    """Returns the environment that the rehearsal gives a function, with a store in a file."""
     settings = read_settings({})
     plan = Plan(settings, draw_credentials(settings.clients), choose_ports(0), directory)
     return dict(function_environment(function, plan, "whsec_" + "c2VjcmV0" * 6))

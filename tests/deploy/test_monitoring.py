@@ -1,4 +1,4 @@
-"""Metrics, alerts and dashboard read what the code writes, and their links lead somewhere."""
+"""Metrics, alerts and dashboard read what the code writes, and their links lead to sections that exist."""
 
 import json
 import re
@@ -23,7 +23,7 @@ FIGURES = {
 
 
 def logged_fields(event: str) -> set[str]:
-    """The names that the code gives an event, in whichever of its log calls."""
+    """Returns the names of the fields that the code gives an event, in any of its log calls."""
     calls = re.findall(rf'log\(\s*"{event}",(.*?)\n\s*\)\n|log\("{event}",(.*)\)\n', CODE, re.DOTALL)
     named = {name for many, one in calls for name in re.findall(r"(\w+)=", many or one)}
     return named | FIGURES.get(event, set())

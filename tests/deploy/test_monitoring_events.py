@@ -1,4 +1,4 @@
-"""What metrics extract is what the code writes: whole lives of jobs are run, and their log lines are looked through."""
+"""Metrics extract what the code writes: whole jobs are run, and their log lines are compared with the metrics."""
 
 import json
 import re
@@ -59,7 +59,7 @@ def live(system: System) -> None:
 
 @pytest.fixture
 def lines(system: System, capfd: pytest.CaptureFixture[str]) -> Lines:
-    """Event -> the lines that were written of it."""
+    """Event -> its log lines."""
     live(system)
     found: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
     for event in events(capfd.readouterr().out):

@@ -1,4 +1,4 @@
-"""Queries, the code's list of indexes and Terraform's are held together: the emulator enforces none."""
+"""The queries, the code's list of indexes and Terraform's agree: the emulator does not enforce indexes."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -24,7 +24,7 @@ Index = tuple[str, tuple[tuple[str, bool], ...]]
 
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """The structured queries that were sent, in order."""
+    """Records the structured queries that are sent, in order."""
     seen: list[Any] = []
 
     def stream(self: Any, *_: Any, **__: Any) -> Iterator[Any]:

@@ -1,4 +1,4 @@
-"""What must hold of every plan, whoever changes a .tf file: rights, publicity, secrets, times, protection."""
+"""Rules for every plan: rights, what is public, secrets, times, protection."""
 
 import json
 import re

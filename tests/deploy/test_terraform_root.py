@@ -1,4 +1,4 @@
-"""Terraform's own commands over the root: formatted, valid, its own tests green, each validation tried."""
+"""The root is formatted and valid, Terraform's own tests pass, and a test tries each validation."""
 
 import re
 import subprocess

@@ -1,4 +1,4 @@
-"""Each setting that a function reads is set by Terraform, each that Terraform sets is read, and the code takes it."""
+"""Terraform sets the settings that the functions read and no others, and the code accepts their values."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -31,7 +31,7 @@ NOT_OURS = {"THREADS": "functions-framework", "LOG_EXECUTION_ID": "the cloud's o
 
 
 class Recording(Mapping[str, str]):
-    """A function's environment that remembers what was asked of it."""
+    """A function's environment that records which settings are read."""
 
     def __init__(self, variables: Mapping[str, str]) -> None:
         self._variables = variables

@@ -1,4 +1,4 @@
-"""./ops jobs: what operators find, what they may change, and that the next tick does it."""
+"""./ops jobs finds jobs, accepts changes, and the next tick carries them out."""
 
 import json
 from pathlib import Path

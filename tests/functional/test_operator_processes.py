@@ -1,4 +1,4 @@
-"""./ops jobs as operators run it: as a process of its own, and on Firestore."""
+"""./ops jobs works as a process of its own, and on Firestore."""
 
 import os
 import subprocess
@@ -12,7 +12,7 @@ from tests.support.waiting import eventually
 
 
 def process(system: System, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
-    """The command as an operator starts it, from the repository's root, with PATH and the store's place alone."""
+    """Runs the command as an operator does, with only the store's settings in its environment."""
     environment = {name: system.environment[name] for name in ("STORE", "SQLITE_PATH")}
     return ops("jobs", *arguments, environment=environment, stdin=stdin)
 
@@ -32,7 +32,7 @@ def test_as_a_process_it_asks_changes_and_exits_with_its_code(system: System) ->
 
 
 def submitted_id(system: System, key: str) -> str | None:
-    """The id of the key's job; None when the store was away."""
+    """Returns the id of the key's job, None when the store was unavailable."""
     job: dict[str, str] = submitted(system, headers={"Idempotency-Key": key})
     return job.get("id")
 

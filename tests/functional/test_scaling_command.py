@@ -1,4 +1,4 @@
-"""`./ops scaling explain` tells from the archive what the rule saw and why it did what it did."""
+"""`./ops scaling explain` shows from the archive what the rule saw, what it did, and why."""
 
 import subprocess
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A fleet file, and a Salad in this process that keeps what the fleet command sends, for tests of that command."""
+"""A fleet file, and a Salad in this process that keeps what the fleet command sends: for the command's tests."""
 
 import itertools
 import json
@@ -25,7 +25,7 @@ TICK = {"mode": "tick", "min": 0, "max": 19, "warm_seconds": 45}
 
 
 def group(name: str = "workers", **fields: Any) -> dict[str, Any]:
-    """One group as the file has it; a field that is None is left out."""
+    """Returns one group of the file; a field that is None is left out."""
     plain = {
         "name": name,
         "image": "registry/worker:1",
@@ -40,29 +40,29 @@ def group(name: str = "workers", **fields: Any) -> dict[str, Any]:
 
 
 def document(*groups: Mapping[str, Any], **top: Any) -> dict[str, Any]:
-    """The file as YAML gives it; without groups: a fixed one and one of the tick's."""
+    """Returns the content of a file; the default groups are a fixed one and one that the tick scales."""
     listed = groups or (group("always", scaling=FIXED), group("scaled"))
     plain = {"organization": "rehearsal", "project": "avatar", "queue": {"name": "jobs"}, "groups": list(listed)}
     return json.loads(json.dumps({**plain, **top}))  # type: ignore[no-any-return]
 
 
 def text_of(content: Mapping[str, Any]) -> str:
-    """The file's text."""
+    """Returns the text of a file."""
     return yaml.safe_dump(dict(content), sort_keys=False)
 
 
 def file_of(*groups: Mapping[str, Any], **top: Any) -> FleetFile:
-    """The file, parsed."""
+    """Returns a parsed file."""
     return parse(text_of(document(*groups, **top)))
 
 
 def fleet_of(*groups: Mapping[str, Any], secrets: Mapping[str, str] | None = None, **top: Any) -> DesiredFleet:
-    """What the file wants."""
+    """Returns the fleet that a file wants."""
     return desired_fleet(file_of(*groups, **top), secrets or {}, GPU_CLASSES)
 
 
 class PlainSalad:
-    """The simulator's rules without its server; every body is held against Salad's OpenAPI file."""
+    """The simulator's rules without its server; it checks every body with Salad's OpenAPI file."""
 
     def __init__(self, quota: int = 500) -> None:
         ids = map(str, itertools.count(1))
@@ -85,7 +85,7 @@ class PlainSalad:
         fleet_actions.update_group(self.world, name, body, self._quota)
 
     def answers(self) -> list[dict[str, Any]]:
-        """Every group as Salad shows it."""
+        """Returns every group as Salad shows it."""
         return [wire.group_json(one, [], OWNER) for one in self.world.groups.values()]
 
     def stop_group(self, name: str) -> None:
@@ -93,7 +93,7 @@ class PlainSalad:
         fleet_actions.set_started(self.world, name, is_started=False)
 
     def state(self, queue: str = "jobs", answers: Sequence[Mapping[str, Any]] | None = None) -> LiveState:
-        """What a look sees; answers: instead of the groups as they are."""
+        """Returns the state that the command reads; answers: replace the groups as they are."""
         found = self.world.queues.get(queue)
         shown = self.answers() if answers is None else answers
         groups = [live_group(json.loads(json.dumps(answer))) for answer in shown]
@@ -106,7 +106,7 @@ class PlainSalad:
         )
 
     def apply(self, plan: Plan) -> None:
-        """Does what applying does, body by body."""
+        """Carries out a plan, body by body."""
         if plan.queue_action == "create":
             self.create_queue(bodies.queue_body(plan.fleet.queue))
         elif plan.queue_action == "change":
@@ -123,7 +123,7 @@ class PlainSalad:
 
 
 def changed_fields(plan: Plan, name: str) -> dict[str, tuple[Any, Any]]:
-    """Old and new value of each changed field of a group."""
+    """Returns old and new value of each changed field of a group."""
     return {
         change.name: (change.old, change.new)
         for one in plan.groups
@@ -133,14 +133,14 @@ def changed_fields(plan: Plan, name: str) -> dict[str, tuple[Any, Any]]:
 
 
 def actions(plan: Plan) -> dict[str, str]:
-    """What happens to each group."""
+    """Returns what a plan does with each group."""
     return {one.desired.name: one.action for one in plan.groups}
 
 
 def operation_of(
     method: str, path: str, operations: Iterable[spec.Operation] = SPEC.operations.values()
 ) -> spec.Operation:
-    """The operation of Salad's file that a request is; path: below /api/public, without its query."""
+    """Returns the operation of a request in Salad's OpenAPI file; path: below /api/public, without its query."""
     for operation in operations:
         if operation.method == method and _fits(path.split("/"), operation.path.split("/")):
             return operation

@@ -86,7 +86,7 @@ class Salad:
                 quota_used=int(counted["container_replicas_used"]),
             )
         except (KeyError, TypeError, ValueError) as error:
-            raise SaladError(f"Salad's answers lack a field that its API promises ({error!r})") from error
+            raise SaladError(f"Salad's answers lack a field that its API documents ({error!r})") from error
 
     def group(self, name: str) -> LiveGroup | None:
         """Returns one group, None when it does not exist."""
@@ -180,7 +180,7 @@ class Salad:
         try:
             return live_group(answer)
         except (KeyError, TypeError, ValueError) as error:
-            raise SaladError(f"Salad's container group lacks a field that its API promises ({error!r})") from error
+            raise SaladError(f"Salad's container group lacks a field that its API documents ({error!r})") from error
 
     def _ignore(self, statuses: Sequence[int], operation: str, send: Callable[[], Any]) -> None:
         try:

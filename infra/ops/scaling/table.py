@@ -67,8 +67,8 @@ def _row(record: Mapping[str, Any]) -> Row:
 def _why(scaling: Mapping[str, Any]) -> str:
     if not scaling:
         return "nothing is scaled"
-    told = ", ".join(f"{name}: {one['reason']}" for name, one in (scaling.get("groups") or {}).items())
-    return "; ".join(part for part in (str(scaling.get("reason")), told, _did(scaling)) if part)
+    reasons = ", ".join(f"{name}: {one['reason']}" for name, one in (scaling.get("groups") or {}).items())
+    return "; ".join(part for part in (str(scaling.get("reason")), reasons, _did(scaling)) if part)
 
 
 def _did(scaling: Mapping[str, Any]) -> str:

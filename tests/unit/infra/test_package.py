@@ -1,4 +1,4 @@
-"""Guards the packages of the functions: same bytes each time, nothing in them that is not on the list."""
+"""The functions' packages have the same bytes each time, and contain only the listed files."""
 
 import zipfile
 from pathlib import Path
@@ -10,7 +10,7 @@ from infra.tools.package import FUNCTIONS, PackagingError, package_all, package_
 
 @pytest.fixture
 def source(tmp_path: Path) -> Path:
-    """A small tree of functions with everything around that must stay out."""
+    """Makes a small tree of functions, with other files that must not be packed."""
     functions = tmp_path / "functions"
     for function in FUNCTIONS:
         (functions / function).mkdir(parents=True)

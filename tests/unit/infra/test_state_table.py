@@ -1,4 +1,4 @@
-"""docs/state-table.md is what the code says now, and nothing new can be forgotten in it."""
+"""docs/state-table.md agrees with the code, and an event without an example is reported."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ PAGE = Path(__file__).parents[3] / "docs" / "state-table.md"
 
 @pytest.fixture(scope="module")
 def table() -> Table:
-    """The walk, once."""
+    """Returns the table; it is computed once."""
     return explore()
 
 
@@ -31,7 +31,7 @@ def test_every_event_has_an_example_and_a_new_one_without_fails_loudly(monkeypat
     assert set(event_types()) == set(EXAMPLES) == {*LIFE_HANDLERS, *OUTBOX_HANDLERS}
 
     class Surprise(ev.Event):
-        """An event that somebody adds."""
+        """A new event."""
 
     monkeypatch.setattr(ev, "Surprise", Surprise, raising=False)
     assert Surprise in representatives.event_types()

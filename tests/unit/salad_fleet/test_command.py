@@ -1,4 +1,4 @@
-"""The command line: exit codes, where the reason goes, and what an interruption leaves."""
+"""The fleet command's exit codes, where it writes the reason, and what it says after an interruption."""
 
 import io
 import json
@@ -15,10 +15,10 @@ WITH_KEY = {"SALAD_API_KEY": "the-key"}
 
 
 class Interrupted:
-    """A transport during whose call the person gives up."""
+    """A transport whose call the person interrupts."""
 
     def call(self, *arguments: Any) -> Any:
-        """Never answers."""
+        """Raises KeyboardInterrupt."""
         raise KeyboardInterrupt
 
 

@@ -1,4 +1,4 @@
-"""fleet.yaml: every fault is named at once with its place, and the example beside the command is a good file."""
+"""Every fault of fleet.yaml is reported at once with its place, and the file in infra/salad is valid."""
 
 import json
 import re

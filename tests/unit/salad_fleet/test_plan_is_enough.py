@@ -1,4 +1,4 @@
-"""Whatever stands at Salad and whatever the file says: what a plan does leaves nothing for the next plan."""
+"""For any file and any state of Salad: after a plan was applied, the next plan is empty."""
 
 from typing import Any
 

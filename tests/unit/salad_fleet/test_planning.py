@@ -1,4 +1,4 @@
-"""The plan: what differs is changed, what cannot be changed is refused, what the tick owns is left alone."""
+"""The plan changes what differs, refuses what Salad cannot change, and leaves what the tick sets."""
 
 from typing import Any
 
@@ -31,7 +31,7 @@ NETWORKING = {"auth": False, "port": 80, "protocol": "http"}
 
 
 def salad_with(*groups: dict[str, Any], secrets: dict[str, str] | None = None, **top: Any) -> PlainSalad:
-    """A Salad to which a file has been applied."""
+    """Returns a Salad to which a file has been applied."""
     salad = PlainSalad()
     salad.apply(make_plan(fleet_of(*groups, secrets=secrets, **top), salad.state()))
     return salad

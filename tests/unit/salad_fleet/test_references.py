@@ -1,4 +1,4 @@
-"""Secrets by reference: where they come from, what is wrong with them, and that no text that is written holds one."""
+"""Secrets are read by reference, faults in them are reported, and no output contains one."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The fleet that a rehearsal sets up in its own way is one that a file can describe: applying it changes nothing."""
+"""A fleet file can describe the fleet of a rehearsal: applying it changes nothing."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Calls to Salad: what may be repeated is, within bounds; a creation is looked for before it is sent again."""
+"""Calls to Salad are repeated within bounds; after an unknown outcome a creation is checked before it is repeated."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -24,7 +24,7 @@ def failure(
 
 
 class Scripted:
-    """Answers from a script, one call after the other."""
+    """A transport that answers from a script, one call after the other."""
 
     def __init__(self, *answers: Answer) -> None:
         self.answers = list(answers)
@@ -46,7 +46,7 @@ class Scripted:
 
 
 class Harness:
-    """A client on a script, with its pauses and what it said."""
+    """A client with scripted answers, and the pauses and messages that it made."""
 
     def __init__(self, *answers: Answer, jitter: float = 0.0) -> None:
         self.pauses: list[float] = []
@@ -160,7 +160,7 @@ def test_an_answer_of_another_shape_is_one_sentence(answer: Any) -> None:
 
 def test_a_group_without_its_fields_is_one_sentence() -> None:
     answers = ({"items": []}, {"items": []}, {"items": [{"name": "x"}]}, {"container_groups_quotas": {}})
-    assert "lack a field that its API promises" in sentence(lambda: Harness(*answers).salad.read_state("jobs"))
+    assert "lack a field that its API documents" in sentence(lambda: Harness(*answers).salad.read_state("jobs"))
 
 
 def test_open_jobs_are_looked_for_page_by_page_within_a_bound() -> None:

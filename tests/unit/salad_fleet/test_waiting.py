@@ -1,4 +1,4 @@
-"""Waiting for Salad: bounded, and what it took without keeping is told."""
+"""Waiting for Salad is bounded, and a change that Salad accepts but does not show is reported."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from tests.support.salad_fleet import FIXED, PlainSalad, fleet_of, group
 
 
 class Forgetful:
-    """A Salad that answers every change with a yes and shows the new value after so many reads."""
+    """A Salad that accepts every change and shows the new value after a number of reads."""
 
     def __init__(self, before: PlainSalad, plan: Plan, reads: int) -> None:
         self._before = before
@@ -20,10 +20,10 @@ class Forgetful:
         self._reads = reads
 
     def update_group(self, name: str, patch: dict[str, Any]) -> None:
-        """Takes it."""
+        """Accepts the patch."""
 
     def read_state(self, queue: str) -> LiveState:
-        """The old state until the reads are over."""
+        """Returns the old state until the last of the reads."""
         self._reads -= 1
         if self._reads == 0:
             self._before.apply(self._plan)
@@ -52,22 +52,22 @@ def test_a_change_that_salad_does_not_keep_is_no_success() -> None:
 
 
 class Sticky:
-    """A Salad whose groups take so many reads to go."""
+    """A Salad whose deleted groups disappear after a number of reads."""
 
     def __init__(self, reads: int) -> None:
         self._reads = reads
         self.calls: list[str] = []
 
     def stop_group(self, name: str) -> None:
-        """Notes it."""
+        """Records the call."""
         self.calls.append(f"stop {name}")
 
     def delete_group(self, name: str) -> None:
-        """Notes it."""
+        """Records the call."""
         self.calls.append(f"delete {name}")
 
     def group(self, name: str) -> object:
-        """There until the reads are over."""
+        """Returns the group until the last of the reads."""
         self._reads -= 1
         return None if self._reads <= 0 else object()
 
