@@ -165,7 +165,7 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m bench.burst",
         description=__doc__,
-        epilog="The rehearsal's settings (STORE, TICK_SEC, ...) are taken from the environment; REPLICAS is 0.",
+        epilog="The rehearsal's settings (STORE, TICK_SEC, ...) are taken from the environment, without any worker.",
     )
     parser.add_argument("--jobs", type=int, default=450, help="submitted at once (default 450)")
     parser.add_argument("--clients", type=int, default=64, help="connections that submit (default 64)")
@@ -174,7 +174,8 @@ def main(arguments: Sequence[str]) -> int:
     options = parser.parse_args(arguments)
     if not 1 <= options.clients <= options.jobs:
         parser.error("there must be at least one client, and no more clients than jobs")
-    os.environ["REPLICAS"] = "0"  # for the rehearsal below: without workers the jobs stay where they are counted
+    # for the rehearsal below: without workers, fixed or scaled, the jobs stay where they are counted
+    os.environ.update(REPLICAS="0", SCALED_MAX="0")
     with tempfile.TemporaryDirectory(prefix="avatar-bench-") as name:
         try:
             with running_rehearsal(options.log or Path(name) / "rehearsal.log") as ready:
