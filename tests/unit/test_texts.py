@@ -31,7 +31,7 @@ READ_BY_CLIENTS = {
 
 
 def literals(node: ast.AST) -> Iterator[str]:
-    """Yields the literals of more than one word, those in f-strings included; names, codes and templates are one word."""
+    """Yields the literals of more than one word, also those in f-strings; names, codes and templates are one word."""
     for part in ast.walk(node):
         if isinstance(part, ast.Constant) and isinstance(part.value, str) and re.search(r"\w \w|\w $", part.value):
             yield part.value
