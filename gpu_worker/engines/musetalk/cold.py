@@ -1,4 +1,4 @@
-"""The engine musetalk_cold: one fresh process of upstream's program a job, in a checkout that is never changed."""
+"""The engine musetalk_cold: a fresh process of upstream's program for each job, in a checkout that is never changed."""
 
 import hashlib
 import os
@@ -21,7 +21,7 @@ PINNED_SHA256 = "aaf9c8289c8f07eaf00b87fb11442ac0e1005ac4e2f469966ae3dab2dc4a03a
 
 
 class MuseTalkCold:
-    """Needs nothing between two jobs: loads the models anew each time, as the first system did."""
+    """An engine that keeps nothing between jobs: it loads the models each time, as the first system did."""
 
     name = "musetalk_cold"
 
@@ -32,12 +32,12 @@ class MuseTalkCold:
 
     @property
     def version(self) -> str:
-        """Upstream's commit, or the begin of its program's hash when it is not the pinned one."""
+        """Upstream's commit, or the start of its program's hash when that is not the pinned one."""
         digest = hashlib.sha256(self._script().read_bytes()).hexdigest()
         return PINNED if digest == PINNED_SHA256 else f"sha256:{digest[:12]}"
 
     def start(self) -> None:
-        """Looks whether a job could run at all; raises EngineNotAllowed that names what is missing, and on a node
+        """Checks that jobs can run; raises EngineNotAllowed that names what is missing, and on a node
         HopelessHardware."""
         settings = self._settings
         if not self._script().is_file():
@@ -56,11 +56,11 @@ class MuseTalkCold:
         return self._ready
 
     def stop(self) -> None:
-        """Takes no job any more; the run in progress ends with its control."""
+        """Accepts no more jobs; the run in progress ends with its control."""
         self._ready = False
 
     def render(self, inputs: PreparedInputs, runner: ToolRunner, progress: RunProgress) -> Rendered:
-        """Runs the program once, trusts only the file that it left, and returns that file our sound; see the port."""
+        """Runs the program once, checks the file that it wrote, and adds the app's own sound; see the port."""
         progress.enter(Phase.GENERATING)
         budget.check_memory(inputs, memory_bytes())
         with run_directory(self._settings.result_dir) as directory:

@@ -1,4 +1,4 @@
-"""One run of upstream's program: laid out in a private directory, followed from outside, judged by what it leaves."""
+"""One run of upstream's program: its files in a private directory, its process, and the check of its video."""
 
 import json
 import shutil
@@ -16,14 +16,17 @@ from gpu_worker.engines.musetalk import budget, command, media, verdict
 from gpu_worker.engines.musetalk.transcript import Transcript
 from gpu_worker.engines.port import PreparedInputs, Rendered
 
-LEAST_FREE_BYTES = 64 * 1024 * 1024  # under it pictures were lost: upstream does not notice a write that failed
+LEAST_FREE_BYTES = 64 * 1024 * 1024  # with less, pictures were lost: upstream ignores a failed write
 
 
 @dataclass(frozen=True)
 class ColdSettings:
-    """work_dir: the checkout; result_dir: where each run gets a private directory; python: the interpreter with
-    upstream's libraries; stall_sec: how long a working program may be silent; outer: the worker's environment;
-    on_node: a node of Salad's, whose GPU is looked at before the first job."""
+    """The settings of the engine.
+
+    work_dir: the checkout; result_dir: where each run gets a private directory; python: the interpreter with upstream's
+    libraries; stall_sec: how long a working program may be silent; outer: the worker's environment; on_node: whether
+    this is a Salad node, whose GPU is checked before the first job.
+    """
 
     work_dir: Path
     result_dir: Path
@@ -56,18 +59,18 @@ class ColdRun:
         self._ended_at = 0.0
 
     def lay_out(self, tools: MediaTools) -> None:
-        """Puts everything in its place that the program reads."""
+        """Writes and links all files that the program reads."""
         if self._least_free < budget.disk_bytes(self._inputs):
             raise disk_is_full(f"{self._least_free} bytes are free")
         files = self._files
         files.programs.mkdir()
-        (files.programs / "ffmpeg").symlink_to(tools.ffmpeg)  # upstream calls it by this name, wherever ours lies
+        (files.programs / "ffmpeg").symlink_to(tools.ffmpeg)  # upstream calls it by this name
         files.video.symlink_to(self._inputs.video)
         media.write_voice(self._runner, self._inputs, files.audio)
         files.task.write_text(command.task_yaml(files), encoding="utf-8")
 
     def follow_program(self) -> Ending:
-        """Runs the program to its end, or ends it."""
+        """Runs the program until it ends, or until a limit or the run's control ends it."""
         settings, limits = self._settings, budget.time_limits(self._inputs, self._settings.stall_sec)
         program = Program(
             command.arguments(
@@ -76,7 +79,7 @@ class ColdRun:
             command.environment(settings.outer, self._files),
             settings.work_dir,
         )
-        watch = Watch(self._runner.control.check, self._hear, self._look, self._growth)
+        watch = Watch(self._runner.control.check, self._read_line, self._sample, self._growth)
         ending = run_group(program, watch, limit_sec=limits.limit_sec, stall_sec=limits.stall_sec)
         self._ended_at = time.monotonic()
         return ending
@@ -93,7 +96,7 @@ class ColdRun:
         raise failure
 
     def finish(self) -> Rendered:
-        """Returns the program's pictures our sound, at the place that outlives this run's directory."""
+        """Joins the program's pictures with the app's own sound, in a file outside of this run's directory."""
         output = self._inputs.work_dir / "output.mp4"
         self._enter(Phase.ENCODING)
         try:
@@ -119,8 +122,8 @@ class ColdRun:
             return verdict.no_video(f"{error}\n" + "\n".join(self._transcript.tail))
         return verdict.judge_video(frames, has_sound, self._inputs.frames, self._transcript)
 
-    def _hear(self, line: str) -> None:
-        self._transcript.hear(line, time.monotonic())
+    def _read_line(self, line: str) -> None:
+        self._transcript.add(line, time.monotonic())
         is_generated, fraction = self._transcript.progress()
         if is_generated:
             self._enter(Phase.ENCODING)
@@ -130,12 +133,13 @@ class ColdRun:
         if self._progress.snapshot().phase is not phase:
             self._progress.enter(phase)
 
-    def _look(self, members: Sequence[int]) -> None:
+    def _sample(self, members: Sequence[int]) -> None:
         self._runner.memory.sample(*members)
         self._least_free = min(self._least_free, self._free_bytes())
 
     def _growth(self) -> int:
-        """The bytes of all files of the run: upstream's encoders and picture loops say nothing while they write."""
+        """Returns the bytes of all files of the run: a sign of life of encoders and picture loops, which print
+        nothing."""
         return sum(map(_size, self._files.directory.rglob("*")))
 
     def _free_bytes(self) -> int:
@@ -144,7 +148,7 @@ class ColdRun:
     def _gpu_facts(self) -> Mapping[str, Any]:
         try:
             found = json.loads(self._files.gpu_facts.read_text(encoding="utf-8"))
-        except (OSError, ValueError):  # a program that ended without its hooks has no facts; they are telemetry
+        except (OSError, ValueError):  # a program that ended before its hooks ran; the facts are telemetry only
             return {}
         return found if isinstance(found, dict) else {}
 
@@ -152,5 +156,5 @@ class ColdRun:
 def _size(path: Path) -> int:
     try:
         return path.lstat().st_size
-    except OSError:  # gone since it was listed
+    except OSError:  # removed since it was listed
         return 0

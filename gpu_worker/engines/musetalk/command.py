@@ -1,4 +1,4 @@
-"""Says how upstream's program is called: its YAML, its arguments, its environment. Pure."""
+"""The call of upstream's program: its YAML, its arguments, its environment."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ import yaml
 
 HOOKS = Path(__file__).with_name("child_hooks")
 RESULT_NAME = "made.mp4"
-# What a CUDA program needs of the container, and nothing else: a node's environment may hold storage keys.
+# The variables that a CUDA program needs, and no others: the worker's environment may hold storage keys.
 PASSED_ON = frozenset(
     {
         "CUDA_DEVICE_ORDER",
@@ -26,8 +26,8 @@ PASSED_ON = frozenset(
 
 @dataclass(frozen=True)
 class Files:
-    """The private directory of one run, as upstream sees it. Its paths hold no space and nothing a shell would read,
-    since upstream puts them into shell commands unquoted."""
+    """The files in the private directory of one run. Their paths hold no space and no character with a meaning in a
+    shell, because upstream puts them into shell commands unquoted."""
 
     directory: Path
 
@@ -48,7 +48,7 @@ class Files:
 
     @property
     def results(self) -> Path:
-        """Upstream's --result_dir; it also writes beside it, into its parent."""
+        """Upstream's --result_dir; upstream writes into its parent directory as well."""
         return self.directory / "results"
 
     @property
@@ -58,12 +58,12 @@ class Files:
 
     @property
     def programs(self) -> Path:
-        """Where the program `ffmpeg` lies under that name."""
+        """The directory with the program `ffmpeg`."""
         return self.directory / "bin"
 
     @property
     def gpu_facts(self) -> Path:
-        """What child_hooks/sitecustomize.py writes."""
+        """The JSON that child_hooks/sitecustomize.py writes."""
         return self.directory / "gpu.json"
 
 
@@ -79,14 +79,14 @@ def arguments(python: Path, files: Files, *, batch_size: int, half_precision: bo
         *(str(python), "-m", "scripts.inference", "--version", "v15"),
         *("--inference_config", str(files.task), "--result_dir", str(files.results)),
         *("--unet_model_path", "./models/musetalkV15/unet.pth"),
-        *("--unet_config", "./models/musetalkV15/musetalk.json"),  # upstream's default names a file that is not there
+        *("--unet_config", "./models/musetalkV15/musetalk.json"),  # upstream's default names a file that does not exist
         *("--whisper_dir", "./models/whisper", "--batch_size", str(batch_size)),
         *(["--use_float16"] if half_precision else []),
     ]
 
 
 def passed_on(outer: Mapping[str, str]) -> dict[str, str]:
-    """Returns the part of the worker's environment that its programs get."""
+    """Returns the part of the worker's environment that is passed to its programs."""
     return {name: value for name, value in outer.items() if name in PASSED_ON}
 
 
@@ -95,13 +95,13 @@ def environment(outer: Mapping[str, str], files: Files) -> dict[str, str]:
     kept = passed_on(outer)
     return kept | {
         "PATH": f"{files.programs}:{kept.get('PATH', '/usr/bin:/bin')}",
-        "HOME": str(files.directory),  # caches of libraries go with the run
+        "HOME": str(files.directory),  # caches of libraries are removed with the run
         "TMPDIR": str(files.directory),
         "PYTHONPATH": str(HOOKS),
         "GPU_FACTS_FILE": str(files.gpu_facts),
-        "PYTHONUNBUFFERED": "1",  # the stages are timed by when their lines arrive
+        "PYTHONUNBUFFERED": "1",  # the stages are timed by the arrival of their lines
         "PYTHONDONTWRITEBYTECODE": "1",  # the checkout is read-only
-        "HF_HUB_OFFLINE": "1",  # a node that fetches weights in the middle of a job would wait for minutes
+        "HF_HUB_OFFLINE": "1",  # fetching weights during a job would take minutes
         "TRANSFORMERS_OFFLINE": "1",
-        "OMP_NUM_THREADS": "2",  # more made it slower: the libraries' threads fight for the same cores
+        "OMP_NUM_THREADS": "2",  # more threads made it slower: those of several libraries compete for the same cores
     }

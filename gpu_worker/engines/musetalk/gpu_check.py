@@ -1,6 +1,6 @@
-"""Asks torch, in MuseTalk's own interpreter, what GPU is there; prints it as one line of JSON.
+"""A small program that asks torch about the GPU and prints the facts as one line of JSON.
 
-`python gpu_check.py`: a program of its own, because the worker's interpreter has no torch.
+`python gpu_check.py`, run by MuseTalk's own interpreter, because the worker's has no torch.
 """
 
 import json
@@ -9,7 +9,7 @@ MIB = 1024 * 1024
 
 
 def main() -> None:
-    """Prints the facts; what cannot be asked without a GPU is null."""
+    """Prints the facts; those that are unknown without a GPU are null."""
     import torch
 
     has_cuda = torch.cuda.is_available()

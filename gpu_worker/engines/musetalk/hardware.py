@@ -1,4 +1,4 @@
-"""Judges at the start whether this node's GPU can ever make a video, so that no job has to find out."""
+"""Decides at the start whether this node's GPU can make videos at all."""
 
 import json
 import re
@@ -10,21 +10,21 @@ from typing import Any
 from gpu_worker.engines.port import HopelessHardware
 
 PROGRAM = Path(__file__).with_name("gpu_check.py")
-CHECK_SEC = 180.0  # torch's import from a cold home disk took 18 s where it was measured, with all other libraries
-# Upstream allocates 7,065 MiB at its peak, while it loads: no card with less of its own gets through that.
+CHECK_SEC = 180.0  # importing torch and all other libraries from a cold disk at home took 18 s
+# Upstream allocates 7,065 MiB at its peak, while it loads; a card with less memory cannot load it.
 MIN_VRAM_MIB = 7_100
 COMPILED_FOR = re.compile(r"(sm|compute)_(\d+)(\d)")
 
 
 def check_gpu(python: Path, environment: Mapping[str, str]) -> None:
-    """Raises HopelessHardware when this node will never make a video."""
+    """Raises HopelessHardware when this node can never make a video."""
     command = [str(python), str(PROGRAM)]
     try:
         done = subprocess.run(command, env=dict(environment), capture_output=True, timeout=CHECK_SEC, check=True)
         facts = json.loads(done.stdout)
     except subprocess.CalledProcessError as error:
         last = error.stderr.decode(errors="replace").strip().rpartition("\n")[2]
-        raise HopelessHardware(f"torch cannot be asked for the GPU: {last[:300]}") from error
+        raise HopelessHardware(f"torch cannot be asked about the GPU: {last[:300]}") from error
     except (subprocess.TimeoutExpired, ValueError) as error:
         raise HopelessHardware(f"torch gives no answer about the GPU: {type(error).__name__}") from error
     reason = judge_gpu(facts)
@@ -33,7 +33,7 @@ def check_gpu(python: Path, environment: Mapping[str, str]) -> None:
 
 
 def judge_gpu(facts: Mapping[str, Any]) -> str | None:
-    """Returns why no video can be made on this GPU, None when one can; facts: what gpu_check.py prints. Pure."""
+    """Returns why no video can be made on this GPU, None when one can; facts: what gpu_check.py prints."""
     if not facts.get("cuda"):
         return "there is no GPU that CUDA can use"
     name, vram_mib = facts.get("name"), int(facts.get("vram_mib") or 0)
@@ -46,8 +46,8 @@ def judge_gpu(facts: Mapping[str, Any]) -> str | None:
 
 
 def _runs_on(compiled_for: list[str], major: int, minor: int) -> bool:
-    """CUDA's rule: machine code (sm) runs on its own major version from its minor on, intermediate code (compute) on
-    every later card (CUDA C++ Programming Guide, binary and PTX compatibility)."""
+    """Returns whether code runs on a card. CUDA's rule: machine code (sm) runs on its own major version from its minor
+    on, intermediate code (compute) on every later card (CUDA C++ Programming Guide, binary and PTX compatibility)."""
     for text in compiled_for:
         found = COMPILED_FOR.match(text)
         if found is None:

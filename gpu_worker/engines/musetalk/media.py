@@ -1,4 +1,4 @@
-"""The media work around upstream's program: the voice as it counts frames exactly, and its pictures with our sound."""
+"""Converts media for upstream's program: the voice before it, and its pictures with the app's sound after it."""
 
 import json
 from pathlib import Path
@@ -7,22 +7,21 @@ from gpu_worker.adapters.media_tools import ToolRunner
 from gpu_worker.engines.port import PreparedInputs
 from gpu_worker.media.frames import COUNT_SEC
 
-VOICE_RATE = 16_000  # Hz, what Whisper hears
+VOICE_RATE = 16_000  # Hz, the rate that Whisper works on
 SAMPLES_A_FRAME = VOICE_RATE // 25
-# Upstream reads BT.709 pictures as RGB and gives RGB to its encoder, which turns it into BT.601's matrix without saying
-# so (seen: luma 121 where BT.709 has 116). Players take untagged HD for BT.709 and show a shifted colour; said rightly,
-# it is the right one. Numbers of ITU-T H.273: primaries and transfer of BT.709, matrix of BT.601.
+# Upstream reads BT.709 pictures as RGB and gives RGB to its encoder, which converts it with BT.601's matrix and writes
+# no tag (measured: luma 121 where BT.709 has 116). Players take untagged HD for BT.709 and show shifted colours; with
+# the right tags they show the right ones. Numbers of ITU-T H.273: primaries and transfer of BT.709, matrix of BT.601.
 TRUE_COLOURS = "h264_metadata=colour_primaries=1:transfer_characteristics=1:matrix_coefficients=6"
-CONVERT_SEC = 600.0  # copies pictures and encodes 10 minutes of sound; the run's deadline ends it earlier
+CONVERT_SEC = 600.0  # copies pictures and encodes 10 minutes of sound; the run's deadline may end it earlier
 SOUND_BITRATE = "192k"  # speech in stereo without audible loss
 
 
 def write_voice(runner: ToolRunner, inputs: PreparedInputs, target: Path) -> None:
-    """Writes the voice for the model alone: 16 kHz mono, exactly as many frames long as the output must have, and half
-    a frame more.
+    """Writes the voice for the model: 16 kHz mono, as long as the frames of the output and half a frame more.
 
     Upstream counts frames as floor(samples / 16000 * 25) in floating point, after a resampling that rounds up: at the
-    very edge of a frame it makes one too many or one too few. Raises ToolFailure, ToolTimeout.
+    exact edge of a frame it makes one too many or one too few. Raises ToolFailure, ToolTimeout.
     """
     samples = inputs.frames * SAMPLES_A_FRAME + SAMPLES_A_FRAME // 2
     chain = f"aresample={VOICE_RATE},apad,atrim=end_sample={samples}"
@@ -42,7 +41,7 @@ def count(runner: ToolRunner, path: Path) -> tuple[int, bool]:
 
 
 def join(runner: ToolRunner, pictures: Path, voice: Path, output: Path) -> None:
-    """Joins upstream's pictures, as they are, and the whole voice in its own quality; raises ToolFailure, ToolTimeout.
+    """Joins upstream's pictures, unchanged, with the whole voice in its full quality; raises ToolFailure, ToolTimeout.
 
     Upstream's own file has the model's 16 kHz sound and its index at the end.
     """

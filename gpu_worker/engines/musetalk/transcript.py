@@ -1,6 +1,6 @@
-"""Reads what upstream's program prints: the stages it passes, how far it is, and the errors it swallows. Pure.
+"""Reads the output of upstream's program: its stages, its progress, and the errors that it swallows.
 
-The sentences are those of scripts/inference.py and musetalk/utils at MuseTalk's commit 0a89dec.
+The texts are those of scripts/inference.py and musetalk/utils at MuseTalk's commit 0a89dec.
 """
 
 import collections
@@ -9,7 +9,7 @@ from enum import StrEnum
 
 
 class Stage(StrEnum):
-    """What upstream is doing, in the order in which it happens."""
+    """The stages of upstream's program, in the order in which they happen."""
 
     LOAD = "load"
     EXTRACT = "extract"
@@ -32,13 +32,13 @@ MARKS = (
     ("Audio combination command:", Stage.MUX),
     ("Results saved to", Stage.DONE),
 )
-SWALLOWED = "Error occurred during processing:"  # upstream prints the exception and goes on to exit with 0
+SWALLOWED = "Error occurred during processing:"  # upstream prints the exception and then exits with 0
 EARLY_EXIT = re.compile(r"Error occurred:")  # its audio code prints this and calls exit(), also with 0
 PROGRESS_BAR = re.compile(r"(\d+)/(\d+) \[")  # tqdm: done/total [elapsed<left, rate]
-KEPT_LINES = 60  # the end of what it said: a traceback through torch has about forty lines
+KEPT_LINES = 60  # the end of its output: a traceback through torch has about forty lines
 
-# How far the phase `generating` is at the begin of each stage: rough shares of the first system's job of 121 s, whose
-# loading and landmarks took as long as the generation itself, so that a progress bar moves all the time.
+# The progress of the phase `generating` at the start of each stage, so that a progress bar moves all the time: rough
+# shares of a job of 121 s on the first system, whose loading and landmarks took as long as the generation itself.
 GENERATING_BEGIN = {
     Stage.LOAD: 0.0,
     Stage.EXTRACT: 0.15,
@@ -50,7 +50,7 @@ GENERATING = tuple(GENERATING_BEGIN)
 
 
 class Transcript:
-    """What one run of the program has said so far. Times are seconds of any one monotonic clock."""
+    """The output of one run of the program so far. Times are seconds of one monotonic clock."""
 
     def __init__(self, began_at: float) -> None:
         self.stage = Stage.LOAD
@@ -60,8 +60,8 @@ class Transcript:
         self._entered = {Stage.LOAD: began_at}
         self._fraction = 0.0
 
-    def hear(self, line: str, at: float) -> None:
-        """Takes in one line of either output."""
+    def add(self, line: str, at: float) -> None:
+        """Reads one line of either output; at: when it arrived."""
         bar = PROGRESS_BAR.search(line)
         if bar:
             self._fraction = min(1.0, int(bar[1]) / max(1, int(bar[2])))
@@ -72,13 +72,13 @@ class Transcript:
                 self.stage, self._fraction = stage, 0.0
                 self._entered[stage] = at
         if line.startswith(SWALLOWED):
-            self.swallowed = line.removeprefix(SWALLOWED).strip() or "an exception without words"
+            self.swallowed = line.removeprefix(SWALLOWED).strip() or "an exception without a message"
         elif EARLY_EXIT.match(line):
             self.exits_early = True
 
     def progress(self) -> tuple[bool, float]:
-        """Returns whether the model's own work is over, and the part (0-1) that is done of what it is at: of all up to
-        the end of the generation, or of blending and encoding."""
+        """Returns whether the generation has ended, and the part (0-1) that is done: of all work up to the end of the
+        generation, or afterwards of blending."""
         if self.stage not in GENERATING:
             return True, self._fraction if self.stage is Stage.BLEND else 1.0
         place = GENERATING.index(self.stage)
@@ -87,8 +87,8 @@ class Transcript:
         return False, begin + (end - begin) * self._fraction
 
     def generation_sec(self) -> float | None:
-        """Returns the time of upstream's inference loop alone, None when it was not passed: from the first batch to the
-        last, without loading, landmarks, blending and encoding."""
+        """Returns the time of upstream's inference loop alone, from the first batch to the last, without loading,
+        landmarks, blending and encoding; None when the loop did not end."""
         if Stage.GENERATE not in self._entered or Stage.BLEND not in self._entered:
             return None
         return round(self._entered[Stage.BLEND] - self._entered[Stage.GENERATE], 3)

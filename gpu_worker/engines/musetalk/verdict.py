@@ -1,4 +1,4 @@
-"""Judges how a run of upstream's program ended: its status proves nothing, its words and its file tell. Pure."""
+"""Decides how a run of upstream's program ended, from its output and its file; its exit status proves nothing."""
 
 import re
 
@@ -9,22 +9,22 @@ from gpu_worker.engines.musetalk.transcript import Stage, Transcript
 
 FPS = 25
 OUT_OF_MEMORY = re.compile(r"CUDA out of memory|OutOfMemoryError|CUBLAS_STATUS_ALLOC_FAILED")
-# After these no other run on this card or driver can do better.
+# After these no other run on this card or driver can succeed.
 HOPELESS = re.compile(
     r"no kernel image is available|No CUDA GPUs are available|Found no NVIDIA driver|driver version is insufficient"
     r"|no CUDA-capable device|Torch not compiled with CUDA"
 )
 GPU_FAULT = re.compile(r"CUDA error|device-side assert|illegal memory access|cuDNN error|CUDNN_STATUS|CUBLAS_STATUS")
 DISK_FULL = re.compile(r"No space left on device")
-# ffmpeg, when not one of the first five numbered pictures is there: upstream made none, because it saw no face.
+# ffmpeg's message when none of the first five numbered pictures exists: upstream made none, because it found no face.
 NO_FIRST_PICTURE = re.compile(r"Could find no file with path .* and index in the range")
-# ffmpeg at a gap in the numbers: upstream leaves the picture of a frame without a face out, and the video ends there.
+# ffmpeg's message at a gap in the numbers: upstream leaves out frames without a face, and the video ends there.
 GAP = re.compile(r"Could not open file : \S*\d{8}\.png")
-NO_FACE_ANYWHERE = "division by zero"  # upstream's mean over the faces of all frames, when there are none
+NO_FACE_ANYWHERE = "division by zero"  # upstream's mean over the faces of all frames fails when there are none
 
 
 def judge_ending(ending: Ending, transcript: Transcript) -> JobError | None:
-    """Returns why there can be no video, or None when the program says that it made one (which proves nothing yet)."""
+    """Returns why there can be no video, or None when the program says that it made one (its file is checked next)."""
     said = "\n".join(transcript.tail)
     return (
         _of_limits(ending, transcript, said)
@@ -35,7 +35,8 @@ def judge_ending(ending: Ending, transcript: Transcript) -> JobError | None:
 
 
 def judge_video(frames: int, has_sound: bool, expected_frames: int, transcript: Transcript) -> JobError | None:
-    """Judges the file that upstream says it saved; frames, has_sound: what really lies in it."""
+    """Returns what is wrong with the file that upstream saved, None if nothing; frames, has_sound: of the file
+    itself."""
     said = "\n".join(transcript.tail)
     if 0 < frames < expected_frames and GAP.search(said):
         return JobError(
@@ -49,7 +50,7 @@ def judge_video(frames: int, has_sound: bool, expected_frames: int, transcript: 
 
 
 def no_video(detail: str) -> JobError:
-    """Returns the verdict on a file that is missing, empty or cannot be read."""
+    """Returns the failure for a file that is missing, empty or cannot be read."""
     return _unusable(messages.NO_VIDEO, detail)
 
 
@@ -85,7 +86,7 @@ def _of_status(ending: Ending, said: str) -> JobError | None:
 
 
 def _of_silence(transcript: Transcript, said: str) -> JobError | None:
-    """An exit status of 0 without the word that it is done."""
+    """Returns the failure of a program that exits with 0 without saying that it is done."""
     if transcript.swallowed is not None:
         return JobError(ErrorCode.INTERNAL, messages.MODEL_FAILED, detail=said)
     if transcript.exits_early and transcript.stage is not Stage.DONE:

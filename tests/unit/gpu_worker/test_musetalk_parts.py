@@ -38,7 +38,7 @@ SAID = [  # the sentences of one good run, and when they came
 def heard(lines, began_at=0.0) -> Transcript:
     transcript = Transcript(began_at)
     for line, at in lines:
-        transcript.hear(line, at)
+        transcript.add(line, at)
     return transcript
 
 
@@ -74,7 +74,7 @@ def test_the_stages_add_up_to_the_whole_run():
 def test_progress_stays_within_its_bounds_whatever_is_said(lines):
     transcript = Transcript(0.0)
     for at, line in enumerate(lines):
-        transcript.hear(line, float(at))
+        transcript.add(line, float(at))
         _, fraction = transcript.progress()
         assert 0.0 <= fraction <= 1.0
 
@@ -82,7 +82,7 @@ def test_progress_stays_within_its_bounds_whatever_is_said(lines):
 def test_progress_never_falls_in_a_good_run():
     transcript, seen = Transcript(0.0), []
     for line, at in SAID:
-        transcript.hear(line, at)
+        transcript.add(line, at)
         seen.append(transcript.progress())
     for before, after in itertools.pairwise(seen):
         assert before[0] < after[0] or (before[0] == after[0] and before[1] <= after[1])
