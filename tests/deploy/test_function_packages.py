@@ -96,7 +96,7 @@ def test_the_shared_package_comes_from_the_zip_and_from_nowhere_else(packages: d
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
-def test_the_real_package_holds_code_and_requirements_alone(packages: dict[str, Path], function: str) -> None:
+def test_the_real_package_contains_only_code_and_requirements(packages: dict[str, Path], function: str) -> None:
     with zipfile.ZipFile(packages[function]) as archive:
         names = archive.namelist()
         assert {entry.compress_type for entry in archive.infolist()} == {zipfile.ZIP_STORED}, "zlibs differ"

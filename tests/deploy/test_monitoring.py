@@ -40,7 +40,7 @@ def test_every_metric_reads_an_event_and_fields_that_the_code_writes(plan: dict[
             assert field in logged_fields(event), f"{key}: {event} has no {field}"
 
 
-def test_metrics_read_the_lines_of_our_functions_alone(plan: dict[str, Any]) -> None:
+def test_metrics_read_only_the_lines_of_our_functions(plan: dict[str, Any]) -> None:
     names = {one["name"] for one in resources(plan, "google_cloudfunctions2_function").values()}
     for metric in resources(plan, "google_logging_metric").values():
         assert set(re.findall(r'"(avatar-[\w-]+)"', metric["filter"])) == names
@@ -53,7 +53,7 @@ def test_labels_have_few_values(plan: dict[str, Any]) -> None:
     assert labels == {"status", "code"}, "an id would make a series of its own for each job"
 
 
-def test_the_alerts_that_were_asked_for_are_there_and_each_leads_into_the_runbook(plan: dict[str, Any]) -> None:
+def test_every_alert_exists_and_links_to_a_section_of_the_runbook(plan: dict[str, Any]) -> None:
     alerts = resources(plan, "google_monitoring_alert_policy")
     assert set(alerts) == {
         "no_tick", "failure_ratio", "oldest_job_too_old", "callback_backlog", "signatures_refused", "spend_above_plan"
@@ -67,7 +67,7 @@ def test_the_alerts_that_were_asked_for_are_there_and_each_leads_into_the_runboo
         assert alert["severity"] in ("CRITICAL", "ERROR", "WARNING"), key
 
 
-def test_five_minutes_without_a_tick_are_told(plan: dict[str, Any]) -> None:
+def test_five_minutes_without_a_tick_raise_an_alert(plan: dict[str, Any]) -> None:
     (condition,) = resources(plan, "google_monitoring_alert_policy")["no_tick"]["conditions"]
     assert condition["condition_absent"][0]["duration"] == "300s"
     assert "avatar/ticks" in condition["condition_absent"][0]["filter"]

@@ -67,7 +67,7 @@ def lines(system: System, capfd: pytest.CaptureFixture[str]) -> Lines:
     return found
 
 
-def test_every_metric_of_the_file_is_looked_at() -> None:
+def test_every_metric_of_the_file_is_checked() -> None:
     assert len(metrics()) == METRICS.count("event = "), "one metric a line"
 
 
@@ -82,7 +82,7 @@ def test_every_metric_finds_its_event_its_number_and_its_labels(lines: Lines) ->
             assert any(isinstance(line.get(label), str) for line in lines[event]), f"{key}: {event} has no {label}"
 
 
-def test_the_figures_are_those_of_what_happened(lines: Lines) -> None:
+def test_the_values_of_the_metrics_are_correct(lines: Lines) -> None:
     first, second, last = lines["tick_finished"]
     assert "gap_seconds" not in first, "there was no tick before"
     assert (second["jobs_queued"], second["jobs_running"], second["due_jobs"]) == (3, 0, 0)

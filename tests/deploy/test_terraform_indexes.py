@@ -124,7 +124,7 @@ def test_no_field_that_a_query_names_loses_its_index(asked: list[Any], plan: dic
     assert unnamed <= exempt, "a field that no query names costs writes for its index"
 
 
-def test_what_expires_has_a_time_to_live(plan: dict[str, Any]) -> None:
+def test_collections_that_expire_have_a_ttl_policy(plan: dict[str, Any]) -> None:
     expiring = {
         one["collection"]: one["field"]
         for one in resources(plan, "google_firestore_field").values()

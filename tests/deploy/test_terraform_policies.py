@@ -54,7 +54,7 @@ def test_no_account_has_a_right_beyond_the_list(plan: Plan, kind: str) -> None:
     assert {key: one["role"] for key, one in resources(plan, kind).items()} == ROLES_OF_ACCOUNTS[kind]
 
 
-def test_rights_in_the_project_are_narrowed_where_the_cloud_can(plan: Plan) -> None:
+def test_project_wide_rights_have_a_condition_where_the_cloud_supports_one(plan: Plan) -> None:
     for key, one in resources(plan, "google_project_iam_member").items():
         is_narrow = bool(one["condition"])
         assert is_narrow == (one["role"] in ("roles/datastore.user", "roles/storage.objectViewer")), key
@@ -67,7 +67,7 @@ def test_rights_are_added_and_never_replace_those_of_others(plan: Plan) -> None:
     assert [one["address"] for one in grants(plan) if not one["type"].endswith("_iam_member")] == []
 
 
-def test_each_function_reads_its_own_secrets_alone(plan: Plan) -> None:
+def test_each_function_may_read_only_its_own_secrets(plan: Plan) -> None:
     found: dict[str, set[str]] = {}
     for key, one in resources(plan, "google_secret_manager_secret_iam_member").items():
         if one["role"] == "roles/secretmanager.secretAccessor":
@@ -78,7 +78,7 @@ def test_each_function_reads_its_own_secrets_alone(plan: Plan) -> None:
     assert found == READERS_OF_SECRETS
 
 
-def test_what_a_function_reads_it_may_read_and_needs(plan: Plan) -> None:
+def test_a_function_may_read_exactly_the_secrets_that_it_uses(plan: Plan) -> None:
     allowed = resources(plan, "google_secret_manager_secret_iam_member")
     for function, service in functions_of(plan).items():
         read = {one["secret"] for one in service["secret_environment_variables"]}
@@ -86,18 +86,18 @@ def test_what_a_function_reads_it_may_read_and_needs(plan: Plan) -> None:
         assert {f"{function}/{secret}" for secret in READERS_OF_SECRETS[function]} <= set(allowed)
 
 
-def test_the_function_that_everybody_may_call_holds_no_key_of_salad(plan: Plan) -> None:
+def test_the_public_function_has_no_key_of_salad(plan: Plan) -> None:
     keys = {one["key"] for one in functions_of(plan)["salad_webhook"]["secret_environment_variables"]}
     assert keys & {"SALAD_API_KEY", "B2_MINT_APP_KEY"} == set()
 
 
-def test_nothing_is_public_but_the_webhook(plan: Plan) -> None:
+def test_only_the_webhook_is_public(plan: Plan) -> None:
     public = [one["address"] for one in grants(plan) if PUBLIC & {one["values"].get("member", "")}]
     assert public == ['google_cloud_run_v2_service_iam_member.invokers["salad_webhook/allUsers"]']
 
 
 @pytest.mark.parametrize("mode", ["org_policy_exception", "run_service", "front"])
-def test_each_way_round_an_organisation_policy_opens_the_webhook_alone(terraform: TerraformRoot, mode: str) -> None:
+def test_each_way_around_an_organisation_policy_opens_only_the_webhook(terraform: TerraformRoot, mode: str) -> None:
     front = {
         "webhook_public_origin": "https://hooks.example.com",
         "webhook_invokers": ["serviceAccount:front@my-avatar-project.iam.gserviceaccount.com"],
@@ -122,7 +122,7 @@ def test_each_way_round_an_organisation_policy_opens_the_webhook_alone(terraform
         assert {"REPORT_TOKEN_SECRETS", "SALAD_WEBHOOK_SECRETS", "B2_APP_KEY", "FIRESTORE_DATABASE"} <= names
 
 
-def test_the_tick_is_called_by_the_scheduler_alone_and_from_inside(plan: Plan) -> None:
+def test_only_the_scheduler_may_call_the_tick_and_only_from_inside(plan: Plan) -> None:
     invokers = [
         one for one in resources(plan, "google_cloud_run_v2_service_iam_member") if one.startswith("scale_tick")
     ]
@@ -143,7 +143,7 @@ def test_the_base_url_splits_paths_as_the_gateway_of_the_rehearsal_does(plan: Pl
     }  # fmt: skip
 
 
-def test_with_a_domain_functions_are_reached_through_it_alone(plan: Plan) -> None:
+def test_with_a_domain_functions_are_only_reached_through_it(plan: Plan) -> None:
     for function in ("submit_job", "job_status", "salad_webhook"):
         assert functions_of(plan)[function]["ingress_settings"] == "ALLOW_INTERNAL_AND_GCLB"
 
@@ -164,7 +164,7 @@ def test_versions_of_secrets_are_numbers(plan: Plan) -> None:
     assert versions == {"1"}
 
 
-def test_a_rotation_changes_the_version_of_that_secret_alone(terraform: TerraformRoot, plan: Plan) -> None:
+def test_a_rotation_changes_only_the_version_of_that_secret(terraform: TerraformRoot, plan: Plan) -> None:
     after = terraform.planned(secret_versions=dict.fromkeys(sorted(set().union(*READERS_OF_SECRETS.values())), 1)
                               | {"report_token_secrets": 2})  # fmt: skip
     for function, service in functions_of(after).items():
@@ -192,7 +192,7 @@ def test_a_tick_ends_before_the_scheduler_gives_up_and_that_before_the_next_minu
     assert functions_of(plan)["scale_tick"]["environment_variables"]["TICK_PERIOD_SEC"] == "60"
 
 
-def test_the_tick_outlives_its_work_and_not_its_lease(plan: Plan) -> None:
+def test_a_tick_has_time_for_its_work_and_ends_before_its_lease(plan: Plan) -> None:
     assert 0.8 * 60 < functions_of(plan)["scale_tick"]["timeout_seconds"] <= 0.9 * 60
 
 
@@ -216,7 +216,7 @@ def test_the_tick_that_submit_job_wakes_is_the_schedulers(plan: Plan) -> None:
     assert functions_of(plan)["submit_job"]["environment_variables"]["WAKE_JOB"] == expected
 
 
-def test_what_cannot_be_made_again_is_protected(plan: Plan) -> None:
+def test_resources_that_cannot_be_recreated_are_protected(plan: Plan) -> None:
     (database,) = resources(plan, "google_firestore_database").values()
     assert database["delete_protection_state"] == "DELETE_PROTECTION_ENABLED"
     assert database["point_in_time_recovery_enablement"] == "POINT_IN_TIME_RECOVERY_ENABLED"
@@ -229,7 +229,7 @@ def test_what_cannot_be_made_again_is_protected(plan: Plan) -> None:
     assert resources(plan, "google_firestore_backup_schedule")
 
 
-def test_protection_can_be_taken_off_for_the_way_down(terraform: TerraformRoot) -> None:
+def test_protection_can_be_removed_before_a_destroy(terraform: TerraformRoot) -> None:
     down = terraform.planned(deletion_protection=False)
     (database,) = resources(down, "google_firestore_database").values()
     assert database["delete_protection_state"] == "DELETE_PROTECTION_DISABLED"

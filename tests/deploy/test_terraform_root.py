@@ -72,7 +72,7 @@ def test_the_example_holds_no_secret_and_names_only_variables_that_exist() -> No
     assert "whsec_" not in example
 
 
-def test_nothing_that_init_leaves_behind_is_in_git() -> None:
+def test_git_ignores_everything_that_terraform_init_creates() -> None:
     listed = subprocess.run(
         ["git", "ls-files", "infra/terraform"], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout.split()

@@ -16,7 +16,7 @@ from tests.support.system import System
 ROOT = Path(__file__).parents[2]
 
 
-def test_show_tells_what_is_stored_and_no_query_of_a_url_and_no_metadata(system: System, jobs: Command) -> None:
+def test_show_has_what_is_stored_without_url_queries_and_metadata(system: System, jobs: Command) -> None:
     job = submitted(system, metadata={"patient": "Jane Roe"})
     for arguments in (["show", job["id"]], ["show", job["id"], "--json"]):
         code, out, _ = jobs(*arguments)
@@ -46,7 +46,7 @@ def test_timeline_is_a_table_of_time_event_attempt_and_detail(system: System, jo
     ]
 
 
-def test_find_knows_a_job_by_key_and_by_request_id_and_says_how_far_it_looked(system: System, jobs: Command) -> None:
+def test_find_finds_a_job_by_key_and_by_request_id_and_says_how_many_it_searched(system: System, jobs: Command) -> None:
     headers = {"Idempotency-Key": "order-7", "X-Request-Id": "req-of-order-7"}
     wanted = submitted(system, key=OTHER_KEY, headers=headers)
     submitted(system)
@@ -60,7 +60,7 @@ def test_find_knows_a_job_by_key_and_by_request_id_and_says_how_far_it_looked(sy
     assert (code, err) == (1, "None of the 1 newest jobs has this request id; --look-at N searches more.\n")
 
 
-def test_find_looks_behind_the_first_pages(system: System, jobs: Command) -> None:
+def test_find_searches_beyond_the_first_pages(system: System, jobs: Command) -> None:
     store = system.store()
     for number in range(2 * PAGE + 1):
         job = a_job(f"job-{number:08}", now=later(number))
@@ -85,7 +85,7 @@ def test_list_is_newest_first_over_all_clients_and_takes_a_status(system: System
     assert document(jobs, "list", "--before", "2026-01-01", "--client", "studio")["jobs"] == []
 
 
-def test_overdue_names_the_timers_that_no_tick_took(system: System, jobs: Command) -> None:
+def test_overdue_names_the_timers_that_are_due(system: System, jobs: Command) -> None:
     system.salad.answers.append(Answer(429, b""))
     job = submitted(system)
     system.move_clock(100)
@@ -132,7 +132,7 @@ def test_a_requeue_that_is_not_possible_changes_nothing_and_says_why(system: Sys
     assert system.store().get(working["id"]) == before
 
 
-def test_cancel_is_the_apps_own_and_the_next_tick_calls_back(system: System, jobs: Command) -> None:
+def test_cancel_does_what_the_apps_cancel_does_and_the_next_tick_calls_back(system: System, jobs: Command) -> None:
     system.salad.answers.append(Answer(429, b"", {"Retry-After": "300"}))
     job = submitted(system)
     [change] = document(jobs, "cancel", job["id"], "--yes")["changes"]
@@ -148,7 +148,7 @@ def test_cancel_is_the_apps_own_and_the_next_tick_calls_back(system: System, job
     assert "already succeeded" in out
 
 
-def test_a_cancel_of_a_job_at_salad_is_a_request_and_no_status(system: System, jobs: Command) -> None:
+def test_cancelling_a_job_at_salad_is_a_request_and_does_not_change_its_status(system: System, jobs: Command) -> None:
     job = submitted(system)
     assert "requested" in document(jobs, "cancel", job["id"], "--yes")["changes"][0]["detail"]
     assert system.read(job["id"]).json["status"] == "queued"
@@ -168,7 +168,7 @@ def test_a_redelivered_callback_is_sent_by_the_next_tick_under_its_old_id(system
 
 
 @pytest.mark.parametrize(("answer", "code"), [("y\n", 0), ("n\n", 1), ("", 1)])
-def test_nothing_changes_before_somebody_said_yes(system: System, jobs: Command, answer: str, code: int) -> None:
+def test_nothing_changes_before_a_yes(system: System, jobs: Command, answer: str, code: int) -> None:
     job = succeeded(system)
     given, _, err = jobs("redeliver", job["id"], answer=answer)
     assert given == code
@@ -191,7 +191,7 @@ def test_no_answer_has_a_secret_of_the_settings_or_control_characters(system: Sy
             assert [secret for secret in secrets if secret in out + err] == []
 
 
-def test_settings_and_calls_that_are_wrong_end_with_2_and_a_store_that_is_away_with_1(
+def test_wrong_settings_and_calls_exit_with_2_and_an_unavailable_store_with_1(
     system: System, jobs: Command, tmp_path: Path
 ) -> None:
     submitted(system)

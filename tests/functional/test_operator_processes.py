@@ -17,7 +17,7 @@ def process(system: System, *arguments: str, stdin: str = "") -> subprocess.Comp
     return ops("jobs", *arguments, environment=environment, stdin=stdin)
 
 
-def test_as_a_process_it_asks_changes_and_exits_with_its_code(system: System) -> None:
+def test_as_a_process_it_asks_changes_the_job_and_returns_the_exit_code(system: System) -> None:
     job = submitted(system)
     asked = process(system, "cancel", job["id"], stdin="y\n")
     assert asked.returncode == 0, asked.stderr

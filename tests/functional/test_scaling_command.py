@@ -16,7 +16,7 @@ def explain(system: System, *arguments: str) -> subprocess.CompletedProcess[str]
     return ops("scaling", "explain", *arguments, environment=own)
 
 
-def test_the_table_says_what_was_seen_done_and_why_and_the_picture_shows_it(scaled: System, tmp_path: Path) -> None:
+def test_table_and_picture_show_what_was_seen_what_was_done_and_why(scaled: System, tmp_path: Path) -> None:
     scaled.move_clock(-600)  # the command reads the real clock
     salad_has(scaled, 8, group("avatar-3060", 1), group("avatar-3080", 0))
     minute(scaled)
@@ -39,7 +39,7 @@ def test_the_table_says_what_was_seen_done_and_why_and_the_picture_shows_it(scal
     assert len(only.stdout.splitlines()) == 2
 
 
-def test_nothing_seen_and_a_wrong_call_are_said(scaled: System) -> None:
+def test_an_empty_archive_and_a_wrong_call_are_reported(scaled: System) -> None:
     scaled.stores().tick_state.fleet_state()
     nothing = explain(scaled, "--since", "30m")
     assert (nothing.returncode, "No tick" in nothing.stderr) == (1, True)

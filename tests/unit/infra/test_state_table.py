@@ -22,12 +22,12 @@ def table() -> Table:
     return explore()
 
 
-def test_the_page_is_what_the_code_makes() -> None:
+def test_the_page_is_what_the_code_generates() -> None:
     made = state_table()
     assert made == PAGE.read_text(encoding="utf-8"), "make it again: make state-table"
 
 
-def test_every_event_has_an_example_and_a_new_one_without_fails_loudly(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_event_has_an_example_and_a_new_event_without_one_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     assert set(event_types()) == set(EXAMPLES) == {*LIFE_HANDLERS, *OUTBOX_HANDLERS}
 
     class Surprise(ev.Event):
@@ -39,7 +39,7 @@ def test_every_event_has_an_example_and_a_new_one_without_fails_loudly(monkeypat
         exploring.explore()
 
 
-def test_the_examples_reach_every_status_and_wake_every_event(table: Table) -> None:
+def test_the_examples_reach_every_status_and_every_event_has_an_effect(table: Table) -> None:
     assert {state[0] for state in table} == set(JobStatus)
     idle = [
         event.__name__
@@ -49,7 +49,7 @@ def test_the_examples_reach_every_status_and_wake_every_event(table: Table) -> N
     assert idle == [], "an event that does nothing anywhere has poor examples or no use"
 
 
-def test_the_table_keeps_the_promises_of_the_life(table: Table) -> None:
+def test_the_table_keeps_the_rules_of_the_lifecycle(table: Table) -> None:
     for state, row in table.items():
         for event, found in row.items():
             reached = {one[0] for one in found.leads_to}
@@ -61,7 +61,7 @@ def test_the_table_keeps_the_promises_of_the_life(table: Table) -> None:
             assert row[ev.DispatchClaimed].leads_to == set(), "nothing is dispatched after a cancel"
 
 
-def test_an_example_speaks_of_the_newest_attempt_and_of_the_one_before() -> None:
+def test_the_examples_are_of_the_newest_attempt_and_of_the_one_before() -> None:
     job = transition(a_job(), ev.AttemptFailed(at=NOW, attempt=1, error=representatives.ERROR))
     found = examples(ev.DispatchLost, job, NOW)
     assert [one.attempt for one in found if isinstance(one, ev.DispatchLost)] == [2, 1]

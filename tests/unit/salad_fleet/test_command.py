@@ -44,12 +44,12 @@ def test_every_fault_of_the_file_is_a_line(tmp_path: Path) -> None:
     )  # fmt: skip
 
 
-def test_with_json_the_reason_is_the_one_document(tmp_path: Path) -> None:
+def test_with_json_the_reason_is_one_json_document(tmp_path: Path) -> None:
     code, out, err = said(["plan", "--json", "--file", str(tmp_path / "none.yaml")])
     assert (code, json.loads(out), err) == (2, {"error": "none.yaml: cannot be read (FileNotFoundError)"}, "")
 
 
-def test_settings_come_before_the_file(tmp_path: Path) -> None:
+def test_settings_are_checked_before_the_file(tmp_path: Path) -> None:
     code, _, err = said(["apply", "--file", str(tmp_path / "none.yaml")], {})
     assert (code, err) == (2, "SALAD_API_KEY is not set: make a key in Salad's portal\n")
 

@@ -128,7 +128,7 @@ def test_a_fault_of_the_file_is_named(text: str, fault: str) -> None:
     assert faults_of(text) == [fault]
 
 
-def test_a_misspelt_reference_is_told_with_the_right_word() -> None:
+def test_a_misspelt_reference_is_reported_with_the_right_word() -> None:
     faults = faults_of(text_of(document(group(environment={"X": {"secert": "env:X"}}))))
     assert faults[-1] == "groups[0].environment.X.secert: is not a known field; did you mean secret?"
 
@@ -148,7 +148,7 @@ def test_defaults_fill_what_a_group_leaves_out_and_environments_merge_by_name() 
     assert read.environment == {"ENGINE": "preview", "PORT": "9000"}
 
 
-def test_the_example_is_a_good_file_whose_variables_the_worker_reads() -> None:
+def test_the_file_in_the_repository_is_valid_and_the_worker_reads_its_variables() -> None:
     example = parse(DEFAULT_FILE.read_text())
     documented = set(
         re.findall(r"^\| `([A-Z0-9_]+)` \|", (ROOT / "docs/environment-worker.md").read_text(), re.MULTILINE)
@@ -163,7 +163,7 @@ def test_the_example_is_a_good_file_whose_variables_the_worker_reads() -> None:
     ]
 
 
-def test_the_fields_that_terraform_reads_stand_there() -> None:
+def test_the_file_in_the_repository_has_the_fields_that_terraform_reads() -> None:
     written = json.loads(json.dumps(document()))
     read = FleetFile.model_validate(written).model_dump()
     assert {"organization", "project", "queue", "groups"} <= set(read)

@@ -46,7 +46,7 @@ def test_an_empty_project_gets_queue_and_groups_in_order() -> None:
     assert (plan.queue_action, list(actions(plan).items())) == ("create", [("always", "create"), ("scaled", "create")])
 
 
-def test_what_was_applied_needs_nothing() -> None:
+def test_a_plan_after_apply_is_empty() -> None:
     plan = plan_of(salad_with())
     assert plan.is_empty
     assert plan.reasons_against(accept_drift=False) == ()
@@ -69,7 +69,7 @@ def test_what_was_applied_needs_nothing() -> None:
         ({}, {}),
     ],
 )  # fmt: skip
-def test_each_field_that_differs_is_one_change_and_is_mended_by_it(
+def test_each_field_that_differs_is_one_change_that_corrects_it(
     fields: dict[str, Any], expected: dict[str, tuple[Any, Any]]
 ) -> None:
     salad = salad_with(group())
@@ -80,7 +80,7 @@ def test_each_field_that_differs_is_one_change_and_is_mended_by_it(
 
 
 @pytest.mark.parametrize("field", ["countries", "command", "probes"])
-def test_what_the_file_names_no_more_is_removed(field: str) -> None:
+def test_a_field_that_the_file_no_longer_has_is_removed(field: str) -> None:
     given = {"countries": ["de"], "command": ["run"], "probes": PROBE}
     salad = salad_with(group(**{field: given[field]}))
     salad.apply(plan_of(salad, group()))
@@ -94,7 +94,7 @@ def test_the_order_of_gpus_and_countries_is_no_change() -> None:
     assert plan_of(salad, group(gpu_classes=gpus[::-1], countries=["fr", "de"])).is_empty
 
 
-def test_the_replicas_of_a_scaled_group_are_the_ticks() -> None:
+def test_the_replicas_of_a_scaled_group_are_left_to_the_tick() -> None:
     salad = salad_with(group("scaled"))
     salad.patch_group("scaled", {"replicas": 7})
     plan = plan_of(salad, group("scaled", image="registry/worker:2"))
@@ -104,13 +104,13 @@ def test_the_replicas_of_a_scaled_group_are_the_ticks() -> None:
     assert group_body(fleet_of(group(scaling=least)).groups[0])["replicas"] == 3
 
 
-def test_the_replicas_of_the_fixed_group_are_the_files() -> None:
+def test_the_replicas_of_the_fixed_group_come_from_the_file() -> None:
     salad = salad_with(group(scaling=FIXED))
     salad.patch_group("workers", {"replicas": 7})
     assert changed_fields(plan_of(salad, group(scaling=FIXED)), "workers") == {"replicas": (7, 1)}
 
 
-def test_a_fixed_group_that_was_stopped_is_started_and_a_scaled_one_is_the_ticks() -> None:
+def test_a_stopped_fixed_group_is_started_and_a_stopped_scaled_group_is_not() -> None:
     salad = salad_with()
     for name in ("always", "scaled"):
         salad.stop_group(name)
@@ -120,7 +120,7 @@ def test_a_fixed_group_that_was_stopped_is_started_and_a_scaled_one_is_the_ticks
     assert plan_of(salad).is_empty
 
 
-def test_a_name_that_hangs_on_another_queue_or_on_none_is_refused() -> None:
+def test_a_group_of_that_name_on_another_queue_or_on_none_is_refused() -> None:
     salad = salad_with()
     salad.create_queue({"name": "other"})
     elsewhere = group_body(fleet_of(group("elsewhere"), queue={"name": "other"}).groups[0])
@@ -167,7 +167,7 @@ def test_scheduled_scaling_is_switched_off() -> None:
         ({"container": {"environment_variables": {"LEFT_OVER": "hunter2-secret"}}}, "environment.LEFT_OVER is set"),
     ],
 )
-def test_drift_without_a_word_in_the_file_is_refused_until_it_is_accepted(patch: dict[str, Any], word: str) -> None:
+def test_drift_that_the_file_cannot_express_is_refused_until_it_is_accepted(patch: dict[str, Any], word: str) -> None:
     salad = salad_with(group())
     merged = salad.answers()[0]
     merged.update({name: part for name, part in patch.items() if name != "container"})
@@ -179,7 +179,7 @@ def test_drift_without_a_word_in_the_file_is_refused_until_it_is_accepted(patch:
     assert plan.reasons_against(accept_drift=True) == ()
 
 
-def test_a_setting_that_salad_invented_since_is_drift_unless_it_is_off() -> None:
+def test_an_unknown_setting_of_salad_is_drift_unless_it_is_off() -> None:
     salad = salad_with(group())
     (answer,) = salad.answers()
     for value, reasons in (({"on": True}, 1), (None, 0), (False, 0), ([], 0)):
@@ -187,7 +187,7 @@ def test_a_setting_that_salad_invented_since_is_drift_unless_it_is_off() -> None
         assert len(plan.reasons_against(accept_drift=False)) == reasons
 
 
-def test_a_group_on_our_queue_that_the_file_does_not_name_is_shown_and_left() -> None:
+def test_a_group_on_our_queue_that_the_file_does_not_name_is_shown_and_not_changed() -> None:
     plan = plan_of(salad_with(), group("always", scaling=FIXED))
     assert [one.name for one in plan.unmanaged] == ["scaled"]
     assert plan.is_empty
@@ -218,7 +218,7 @@ def test_a_gpu_may_be_named_by_its_id() -> None:
     assert fleet_of(group(gpu_classes=[RTX_3080])).groups[0].fields["gpu_classes"] == (RTX_3080,)
 
 
-def test_a_secret_that_differs_is_sent_and_none_is_shown() -> None:
+def test_a_secret_that_differs_is_sent_but_never_shown() -> None:
     wanted = group(environment={"TOKEN": SECRET})
     salad = salad_with(wanted, secrets={"env:TOKEN_VALUE": "old-hunter2"})
     assert plan_of(salad, wanted, secrets={"env:TOKEN_VALUE": "old-hunter2"}).is_empty
@@ -231,7 +231,7 @@ def test_a_secret_that_differs_is_sent_and_none_is_shown() -> None:
     assert "hunter2" not in repr(plan)
 
 
-def test_a_value_at_salad_that_the_file_makes_plain_is_not_shown() -> None:
+def test_a_value_at_salad_is_not_shown_even_if_the_file_has_a_plain_one() -> None:
     salad = salad_with(group(environment={"MODE": SECRET}), secrets={"env:TOKEN_VALUE": "hunter2-secret"})
     plan = make_plan(fleet_of(group(environment={"MODE": "plain"})), salad.state())
     view = plan_view(plan, salad.state())
@@ -239,7 +239,7 @@ def test_a_value_at_salad_that_the_file_makes_plain_is_not_shown() -> None:
     assert "hunter2" not in repr(view)
 
 
-def test_status_compares_no_secret_that_it_does_not_have() -> None:
+def test_status_does_not_compare_secrets_that_it_does_not_know() -> None:
     wanted = group(environment={"TOKEN": SECRET})
     salad = salad_with(wanted, secrets={"env:TOKEN_VALUE": "hunter2-secret"})
     plan = plan_of(salad, wanted)
@@ -247,7 +247,7 @@ def test_status_compares_no_secret_that_it_does_not_have() -> None:
     assert status_view(plan, salad.state(), 1)["groups"][0]["drift"] == "no"
 
 
-def test_registry_credentials_go_with_creation_with_a_new_image_and_when_asked_for() -> None:
+def test_registry_credentials_are_sent_at_creation_with_a_new_image_and_on_request() -> None:
     credentials = {"basic": {"username": "reader", "password": {"secret": "env:PASSWORD"}}}
     secrets = {"env:PASSWORD": "hunter2-secret"}
     sent = {"basic": {"username": "reader", "password": "hunter2-secret"}}

@@ -33,14 +33,14 @@ def test_a_secret_comes_from_the_environment_or_a_file_without_its_last_line_end
         ("file:/run/key", {}, "/run/key cannot be read (FileNotFoundError)"),
     ],
 )
-def test_a_secret_that_cannot_be_had_is_told_with_its_place(
+def test_a_secret_that_cannot_be_read_is_reported_with_its_place(
     reference: str, environment: dict[str, str], fault: str
 ) -> None:
     found = resolve(file_of(with_token(reference)), environment, no_file)
     assert found.faults == (f"groups[0].environment.TOKEN: {fault}",)
 
 
-def test_a_reference_that_several_groups_share_is_told_once() -> None:
+def test_a_fault_in_a_shared_reference_is_reported_once() -> None:
     file = file_of(
         with_token("env:A"),
         {**with_token("env:A"), "name": "second"},
@@ -54,7 +54,7 @@ def test_a_service_key_may_have_lines() -> None:
     assert resolve(file, {"KEY": '{\n"a": 1\n}'}, no_file).faults == ()
 
 
-def test_whatever_is_written_loses_every_secret_and_each_of_its_lines() -> None:
+def test_every_secret_and_each_of_its_lines_is_removed_from_output() -> None:
     scrub = scrubber({"env:A": "hunter2", "env:B": "hunter2-longer", "env:C": "first line\nsecond line"}, "api-key")
     said = "'hunter2-longer' is too long, hunter2, second line, api-key"
     assert scrub(said) == "'(secret)' is too long, (secret), (secret), (secret)"

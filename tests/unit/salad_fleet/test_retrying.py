@@ -73,7 +73,7 @@ def test_a_patch_is_repeated_with_growing_pauses_and_jitter() -> None:
     assert harness.pauses == [0.75, 1.5]
 
 
-def test_a_pause_that_salad_asks_for_is_never_cut_short_and_is_told() -> None:
+def test_a_pause_that_salad_asks_for_is_kept_and_reported() -> None:
     harness = Harness(failure(429, after=30.0), {}, jitter=0.5)
     harness.salad.update_group("workers", {"replicas": 1})
     assert harness.pauses == [37.5]
@@ -103,13 +103,13 @@ def test_a_pause_longer_than_a_minute_and_a_half_ends_the_command() -> None:
         (400, "update_container_group workers: Salad answered with 400"),
     ],
 )
-def test_what_time_does_not_mend_is_not_repeated(status: int, said: str) -> None:
+def test_a_refusal_that_waiting_does_not_change_is_not_repeated(status: int, said: str) -> None:
     harness = Harness(failure(status, retryable=status != 400))
     assert sentence(lambda: harness.salad.update_group("workers", {})) == said
     assert harness.pauses == []
 
 
-def test_a_creation_whose_answer_was_lost_is_looked_for_and_not_sent_again() -> None:
+def test_a_creation_whose_answer_was_lost_is_found_and_not_sent_again() -> None:
     harness = Harness(failure(None, happened=True), {"name": "jobs"})
     harness.salad.create_queue({"name": "jobs"})
     assert [method for method, _ in harness.transport.calls] == ["POST", "GET"]
@@ -121,26 +121,26 @@ def test_a_creation_that_is_not_there_is_sent_again() -> None:
     assert [method for method, _ in harness.transport.calls] == ["POST", "GET", "POST"]
 
 
-def test_a_creation_that_shows_late_is_known_by_the_refusal_of_the_second() -> None:
+def test_a_creation_that_shows_late_is_recognized_by_the_refusal_of_the_second() -> None:
     missing = failure(404, retryable=False)
     harness = Harness(failure(503, happened=True), missing, failure(400, retryable=False), {"name": "jobs"})
     harness.salad.create_queue({"name": "jobs"})
     assert [method for method, _ in harness.transport.calls] == ["POST", "GET", "POST", "GET"]
 
 
-def test_a_refused_creation_is_no_success_though_the_name_is_there() -> None:
+def test_a_refused_creation_is_an_error_even_if_the_name_exists() -> None:
     harness = Harness(failure(400, retryable=False))
     assert "create_queue jobs" in sentence(lambda: harness.salad.create_queue({"name": "jobs"}))
 
 
-def test_a_creation_that_the_rate_limit_held_back_is_sent_again_without_a_look() -> None:
+def test_a_creation_that_the_rate_limit_refused_is_sent_again_without_a_check() -> None:
     harness = Harness(failure(429, after=1.0), {"name": "jobs"})
     harness.salad.create_queue({"name": "jobs"})
     assert [method for method, _ in harness.transport.calls] == ["POST", "POST"]
 
 
 @pytest.mark.parametrize("do", ["delete_group", "stop_group", "delete_queue"])
-def test_what_is_gone_is_removed(do: str) -> None:
+def test_removing_what_does_not_exist_succeeds(do: str) -> None:
     harness = Harness(failure(None, happened=True), failure(404, retryable=False))
     getattr(harness.salad, do)("workers")
     assert len(harness.transport.calls) == 2
@@ -163,7 +163,7 @@ def test_a_group_without_its_fields_is_one_sentence() -> None:
     assert "lack a field that its API documents" in sentence(lambda: Harness(*answers).salad.read_state("jobs"))
 
 
-def test_open_jobs_are_looked_for_page_by_page_within_a_bound() -> None:
+def test_open_jobs_are_searched_page_by_page_within_a_bound() -> None:
     full = {"items": [{"status": "succeeded"}] * PAGE_SIZE}
     last = {"items": [{"status": "running"}, {"status": "cancelled"}, {"status": "pending"}]}
     assert list(Harness(full, last).salad.open_jobs("jobs")) == ["running", "pending"]
@@ -171,12 +171,12 @@ def test_open_jobs_are_looked_for_page_by_page_within_a_bound() -> None:
     assert "too many to search" in sentence(lambda: list(endless.salad.open_jobs("jobs")))
 
 
-def test_a_group_that_cannot_be_stopped_is_deleted_all_the_same() -> None:
+def test_a_group_that_cannot_be_stopped_is_deleted_anyway() -> None:
     harness = Harness(failure(400, retryable=False))
     harness.salad.stop_group("workers")
     assert len(harness.transport.calls) == 1
 
 
-def test_what_salad_says_cannot_steer_the_terminal() -> None:
+def test_control_characters_from_salad_do_not_reach_the_terminal() -> None:
     error = ProviderError("Salad said \x1b[2J", status=400, retryable=False, may_have_happened=False)
     assert sentence(lambda: Harness(error).salad.update_group("workers", {})).endswith("Salad said ?[2J")

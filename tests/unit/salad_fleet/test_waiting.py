@@ -42,7 +42,7 @@ def test_a_change_that_shows_a_moment_later_is_waited_for() -> None:
     assert pauses == [2.0, 2.0]
 
 
-def test_a_change_that_salad_does_not_keep_is_no_success() -> None:
+def test_a_change_that_salad_does_not_keep_is_an_error() -> None:
     salad, pauses = PlainSalad(), list[float]()
     plan = plan_for_new_image(salad)
     with pytest.raises(SaladError, match=r"still shows another value .workers: image.") as caught:
@@ -89,7 +89,7 @@ def test_a_group_is_stopped_deleted_and_waited_for(stopped: bool) -> None:
     assert (pauses, said) == ([2.0, 2.0], ["group workers destroyed"])
 
 
-def test_the_wait_for_a_group_that_stays_ends() -> None:
+def test_the_wait_for_a_group_that_is_not_removed_ends() -> None:
     pauses: list[float] = []
     removal = destroying.Removal((removed_group(stopped=True),), None)
     with pytest.raises(SaladError, match="group workers is still there 300 s after it was deleted; run destroy again"):
