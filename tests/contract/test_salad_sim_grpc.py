@@ -12,7 +12,7 @@ from tests.support.salad_queue_worker import FakeQueueWorker, attempts, next_job
 from tests.support.salad_sim import Simulator, group_body, simulator
 from tests.support.waiting import eventually
 
-GRACE_SEC = 2.0  # long enough that a busy machine opens the next stream within it
+GRACE_SEC = 3.0  # long enough that a busy machine opens the next stream within it
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,6 @@
 """What the fault tests share: a rehearsal with the fake worker, orders to the simulator, and the promise itself."""
 
 import json
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from tests.support import fake_worker
 from tests.support.events import events
 from tests.support.openapi import OpenApiValidator
 from tests.support.scripted_server import Answer, ScriptedServer, scripted_server
-from tests.support.waiting import eventually
+from tests.support.waiting import eventually, never
 
 CALLBACK_SEC = 45.0  # a tick that is over its time leaves the first try to a later one, when its lease of 30 s is over
 
@@ -114,7 +113,7 @@ class Faulty:
         done = self.app.finished(job["id"])
         assert (done["status"], done["attempt"]) == (status, attempt), done
         eventually(lambda: self.calls_back(job["id"]), CALLBACK_SEC, "the callback")
-        time.sleep(self.quiet_sec)
+        never(lambda: len(self.calls_back(job["id"])) > 1, self.quiet_sec, "a second callback")
         (told,) = self.calls_back(job["id"])
         assert (told["type"], told["attempt"]) == (f"avatar.job.{status}", attempt)
         assert len(self.salad_jobs(job["id"])) <= attempt <= 3

@@ -1,6 +1,7 @@
 """Making keys when B2 is slow, away, restarted or talks rubbish: bounded in time and number, and told to no log."""
 
 import logging
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -17,7 +18,7 @@ from tests.support.functions import API_KEY
 from tests.support.scripted_server import Answer, scripted_server
 from tests.support.system import System
 from tests.support.upload_keys import job_keys, key_maker
-from tests.support.waiting import eventually
+from tests.support.waiting import eventually, within
 
 JOB_ID = "0" * 32
 
@@ -35,10 +36,9 @@ def test_a_key_ends_by_itself_at_its_time(b2: RunningB2) -> None:
 
 def test_a_call_takes_no_longer_than_its_budget(b2: RunningB2) -> None:
     keys = key_maker(b2, mint_sec=1.0)
-    now, began = datetime.now(UTC), time.monotonic()
-    with b2.away(), pytest.raises(ProviderError) as caught:
+    now = datetime.now(UTC)
+    with b2.away(), within(3), pytest.raises(ProviderError) as caught:
         keys.mint("0" * 32, 1, now + timedelta(hours=1), now)
-    assert time.monotonic() - began < 3
     assert APP_KEY not in str(caught.value)
 
 
@@ -55,7 +55,9 @@ def test_many_that_wait_for_a_storage_that_is_away_wait_no_longer_than_one(b2: R
 
     key_maker(b2).mint(JOB_ID, 1, now + timedelta(hours=1), now)  # b2sdk is imported once, before the clock runs
     with b2.away(), ThreadPoolExecutor(12) as pool:
-        assert max(pool.map(seconds_to_fail, [number / 10 for number in range(12)])) < 2.0
+        assert max(pool.map(seconds_to_fail, [number / 10 for number in range(12)])) < 5.0, (
+            "one after another they would take 12 s"
+        )
 
 
 @pytest.mark.parametrize("body", [b"<html>a proxy's page</html>", b"[]", b"{}", b'{"apiInfo": {}}'])
@@ -110,9 +112,8 @@ def test_a_storage_that_is_away_costs_the_tick_one_try_and_not_one_for_each_job(
     with b2.away():
         ids = [keyed.submit().json["id"] for _ in range(4)]
         keyed.move_clock(60)
-        began = time.monotonic()
-        keyed.tick()
-        assert time.monotonic() - began < 9, "each try may take 5 s"
+        with within(9):  # each try may take 5 s
+            keyed.tick()
     assert keyed.salad.sent == []
     keyed.move_clock(120)
     keyed.tick()
@@ -146,8 +147,8 @@ def test_a_key_that_cannot_be_deleted_at_once_is_deleted_at_the_end(keyed: Syste
 
 
 def test_a_tick_beside_a_submission_that_takes_its_time_makes_no_second_key(keyed: System, b2: RunningB2) -> None:
-    accepted = Answer(201, keyed.salad.default.body, delay_sec=1.5)
-    keyed.salad.answers.append(accepted)
+    gate = threading.Event()
+    keyed.salad.answers.append(Answer(201, keyed.salad.default.body, gate=gate))
     keyed.function("scale_tick")  # loaded before, because loading swaps the environment of the whole process
     submit = keyed.function("submit_job")
     assert submit
@@ -157,5 +158,6 @@ def test_a_tick_beside_a_submission_that_takes_its_time_makes_no_second_key(keye
         for _ in range(3):
             assert keyed.tick().json["lease"] == "held"
         assert not submitted.done(), "the ticks came while it was under way"
+        gate.set()
         assert submitted.result(10).status == 202
     assert len(keyed.salad.sent) == len(job_keys(b2)) == 1

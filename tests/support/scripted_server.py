@@ -10,7 +10,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 @dataclass(frozen=True)
 class Answer:
-    """One scripted answer. cut: close the connection instead of answering; delay_sec: wait first."""
+    """One scripted answer.
+
+    cut: close the connection instead of answering; delay_sec: wait first; gate: wait first until it is set.
+    """
 
     status: int = 200
     body: bytes = b"{}"
@@ -18,6 +21,7 @@ class Answer:
     cut: bool = False
     delay_sec: float = 0.0
     trickle_sec: float = 0.0  # between the bytes of the body
+    gate: threading.Event | None = None
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.script.received.append(call)
         answer = self.script.answer_to(call)
         self.script.stopping.wait(answer.delay_sec)
+        while answer.gate is not None and not answer.gate.wait(0.02) and not self.script.stopping.is_set():
+            continue
         if answer.cut:
             self.close_connection = True
             return

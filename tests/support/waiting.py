@@ -1,7 +1,9 @@
 """Waits for what another process or thread does: polls a condition instead of sleeping for a guessed time."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TypeVar
 
 Value = TypeVar("Value")
@@ -38,3 +40,26 @@ def never(look: Callable[[], object], for_sec: float, what: str = "the condition
         found = look()
         assert not found, f"{what} came true: {found!r}"
         time.sleep(SHORTEST_PAUSE_SEC)
+
+
+@contextmanager
+def within(limit_sec: float) -> Iterator[None]:
+    """Fails when the block takes longer than `limit_sec` seconds.
+
+    Such a promise is made for a machine that is not overloaded. So the time in which some process of this machine
+    waited for a core is given back, but never more than the limit once more: what hangs is found on every machine.
+    """
+    began, waited = time.monotonic(), _seconds_without_a_core()
+    yield
+    took = time.monotonic() - began
+    given_back = min(_seconds_without_a_core() - waited, limit_sec)
+    assert took - given_back < limit_sec, f"it took {took:.1f} s, {given_back:.1f} s of them given back"
+
+
+def _seconds_without_a_core() -> float:
+    """Returns the total of Linux's pressure stall information for the CPU, 0.0 where there is none."""
+    with suppress(OSError):
+        for line in Path("/proc/pressure/cpu").read_text().splitlines():
+            if line.startswith("some "):
+                return int(line.rpartition("total=")[2]) / 1e6
+    return 0.0

@@ -2,12 +2,12 @@
 
 import random
 import threading
-import time
 
 import pytest
 
 from gpu_worker.adapters.http_client import HttpClient
 from gpu_worker.media.prepare import AudioLimits
+from tests.support.waiting import within
 
 RANDOM = random.Random(1).randbytes(200_000)
 PLAYLIST = b"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nfile:///etc/hostname\n#EXT-X-ENDLIST\n"
@@ -136,10 +136,9 @@ def test_a_source_that_trickles_is_given_up_in_time(rig, site):
 
     site.files["/face.mp4"] = trickle
     rig.limits = type(rig.limits)(2_000_000, 1_000_000, rig.limits.audio, download_sec=0.5, upload_sec=2.0)
-    begin = time.monotonic()
-    answer = rig.run()
+    with within(5):
+        answer = rig.run()
     assert (answer.http_status, code_of(answer)) == (503, "input_download_timeout")
-    assert time.monotonic() - begin < 5
 
 
 @pytest.mark.parametrize("announced", [True, False])
@@ -238,11 +237,10 @@ def test_a_refused_key_is_final(rig, storage_fault):
 def test_an_upload_that_hangs_is_left_behind(rig):
     release = threading.Event()
     rig.storage.on_put = lambda file: release.wait(60)
-    begin = time.monotonic()
-    answer = rig.run()
+    with within(20):
+        answer = rig.run()
     release.set()
     assert (answer.http_status, code_of(answer)) == (503, "upload_failed")
-    assert time.monotonic() - begin < 20
 
 
 def test_a_stored_file_with_another_checksum_is_not_a_success(rig):

@@ -3,13 +3,14 @@
 import os
 import signal
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from tests.support.processes import descendants, is_alive
-from tests.support.waiting import eventually
+from tests.support.waiting import eventually, within
 from tests.support.worker_process import B2_KEYS, fake_musetalk, tools_of
+
+PROBE_SEC = 1.0  # Salad's probe waits no longer for an answer
 
 
 class Health(threading.Thread):
@@ -33,10 +34,16 @@ class Health(threading.Thread):
         self.join(10)
 
 
-def test_the_price_rises_with_a_job_and_falls_after_it(start, b2, rig, metadata):
+def test_the_price_rises_with_a_job_and_falls_after_it(start, b2, rig, site, metadata):
     worker = start(B2_REALM=b2, SALAD_METADATA_URI=metadata.url, **B2_KEYS)
     eventually(lambda: metadata.costs == [0])
-    assert worker.generate(rig.job())[1]["status"] == "ok"
+    gate, face = threading.Event(), site.files["/face.mp4"]
+    site.files["/face.mp4"] = lambda handler: gate.wait(20) and handler.reply(200, face)
+    with ThreadPoolExecutor(1) as pool:
+        request = pool.submit(worker.generate, rig.job())
+        eventually(lambda: metadata.costs[-1] >= 100, what="the price of a job in the making")
+        gate.set()
+        assert request.result(60)[1]["status"] == "ok"
     eventually(lambda: metadata.costs[-1] == 0)
     assert len(metadata.costs) >= 3
     assert min(metadata.costs[1:-1]) >= 100
@@ -59,11 +66,11 @@ def test_readiness_never_flaps_while_jobs_run(start, b2, rig, site, metadata):
         worker.generate(rig.job(job_id=f"job-{number}", **change))[1]["status"]
         for number, change in enumerate([{}, {"video_url": f"{site.url}/bad.mp4"}, {}, {"attempt": 2}])
     ]
+    eventually(lambda: len(health.statuses) >= 20)
     health.stop()
     assert outcomes == ["ok", "error", "ok", "ok"]
-    assert len(health.statuses) >= 20
     assert set(health.statuses) == {200}
-    assert sorted(health.seconds)[int(len(health.seconds) * 0.9)] < 0.2
+    assert sorted(health.seconds)[int(len(health.seconds) * 0.9)] < PROBE_SEC
 
 
 def test_a_worker_that_idles_turns_its_readiness_once_and_takes_jobs_again(start, b2, rig, metadata):
@@ -112,7 +119,7 @@ def test_a_run_that_stores_its_video_may_finish_after_sigterm(start, b2, rig, si
 
     def slow_at_upload(report):
         if report["phase"] == "uploading":
-            gate.wait(1.5)
+            gate.wait(20)
         return {"cancel": False, "remaining_seconds": 600}
 
     site.on_report = slow_at_upload
@@ -135,13 +142,12 @@ def test_a_run_that_generates_is_interrupted_by_sigterm_with_its_whole_engine(st
         request = pool.submit(worker.generate, rig.job())
         eventually(lambda: len(descendants(worker.child.pid)) >= 3)
         engine = descendants(worker.child.pid)
-        began = time.monotonic()
-        worker.child.send_signal(signal.SIGTERM)
-        status, answer = request.result(20)
+        with within(8):
+            worker.child.send_signal(signal.SIGTERM)
+            status, answer = request.result(20)
+            assert worker.child.wait(20) == 0
     assert (status, answer["error"]["code"]) == (503, "worker_interrupted")
     assert site.reports[-1]["error"]["code"] == "worker_interrupted"
-    assert worker.child.wait(10) == 0
-    assert time.monotonic() - began < 8
     assert not any(map(is_alive, engine))
     assert list((tmp_path / "work").rglob("run-*")) == []
 
@@ -160,15 +166,6 @@ def facts_of(pid: int, *places: Path) -> dict[str, int]:
     }
 
 
-def facts_at_rest(pid: int, *places: Path) -> dict[str, int]:
-    """What it keeps: the least of each fact in a second, for an answered request's connection closes in its time."""
-    seen = []
-    for _ in range(10):
-        time.sleep(0.1)
-        seen.append(facts_of(pid, *places))
-    return {name: min(facts[name] for facts in seen) for name in seen[0]}
-
-
 def test_fifty_jobs_leave_what_five_leave(start, b2, rig, tmp_path, metadata):
     temporary = tmp_path / "tmp"
     temporary.mkdir()
@@ -177,12 +174,18 @@ def test_fifty_jobs_leave_what_five_leave(start, b2, rig, tmp_path, metadata):
     def run(first, last):
         for number in range(first, last):
             assert worker.generate(rig.job(job_id=f"job-{number}"))[1]["status"] == "ok"
-        return facts_at_rest(worker.child.pid, tmp_path / "work", temporary)
 
-    after_five = run(0, 5)
-    after_fifty = run(5, 50)
+    def facts():
+        return facts_of(worker.child.pid, tmp_path / "work", temporary)
+
+    run(0, 5)
+    # the connection of an answered request closes a little later
+    after_five = eventually(lambda: found if (found := facts())["children"] == found["bytes"] == 0 else None)
     # 8 MB for the allocator's noise; 45 jobs that kept their connections, threads and buffers would keep more
-    assert after_fifty["kb"] <= after_five["kb"] + 8 * 1024, (after_five, after_fifty)
-    for name in ("threads", "files"):
-        assert after_fifty[name] <= after_five[name] + 1, (after_five, after_fifty)
-    assert (after_fifty["children"], after_fifty["bytes"]) == (0, 0)
+    allowed = {"kb": 8 * 1024, "threads": 1, "files": 1, "children": 0, "bytes": 0}
+    run(5, 50)
+
+    def excess():
+        return {name: kept for name, kept in facts().items() if kept > after_five[name] + allowed[name]}
+
+    eventually(lambda: not excess(), what=f"no more than {after_five} and {allowed}")

@@ -67,6 +67,9 @@ def test_malformed_input_is_200_and_names_the_fault(start, body, named):
     assert named in answer["error"]["message"]
 
 
+PROBE_SEC = 1.0  # Salad's probe waits no longer for an answer
+
+
 def test_health_is_quick_while_a_job_runs_and_the_same_job_joins(start, b2, rig, site, clips):
     def slow(handler):
         released.wait(30)
@@ -83,7 +86,7 @@ def test_health_is_quick_while_a_job_runs_and_the_same_job_joins(start, b2, rig,
         eventually(lambda: sum(line["event"] == "job_taken" for line in worker.lines) == 3)
         for path in ("/hc", "/live"):
             status, _, seconds = worker.get(path)
-            assert (status, seconds < 0.2) == (200, True)
+            assert (status, seconds < PROBE_SEC) == (200, True)
         released.set()
         assert first.result(60) == joined.result(60)
         assert waiting.result(60)[1]["status"] == "ok"

@@ -5,14 +5,14 @@ import signal
 import subprocess
 import sys
 import textwrap
-import threading
-import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from gpu_worker.adapters.process_groups import Ending, Program, Watch, group_members, run_group
 from tests.support.processes import await_end, is_alive
+from tests.support.waiting import within
 
 ROOT = Path(__file__).parents[3]
 
@@ -27,7 +27,7 @@ class Run:
     def __init__(self, directory: Path, code: str) -> None:
         self.lines: list[str] = []
         self.members: list[int] = []
-        self.stop = threading.Event()
+        self.stops_when: Callable[[], bool] = lambda: False
         self.sign: object = 0
         self.program = Program(
             [sys.executable, "-u", "-c", textwrap.dedent(code)], {"PATH": "/usr/bin:/bin"}, directory
@@ -38,7 +38,7 @@ class Run:
         return run_group(self.program, watch, limit_sec=limit_sec, stall_sec=stall_sec)
 
     def _check(self) -> None:
-        if self.stop.is_set():
+        if self.stops_when():
             raise StoppedError
 
     def _look(self, members) -> None:
@@ -105,12 +105,9 @@ def test_a_stop_ends_a_group_that_ignores_sigterm_and_is_passed_on(tmp_path):
         time.sleep(600)
         """,
     )
-    threading.Timer(1.5, run.stop.set).start()
-    begin = time.monotonic()
-    with pytest.raises(StoppedError):
+    run.stops_when = lambda: "up" in run.lines and len(run.members) == 3  # guard, program, grandchild
+    with within(10), pytest.raises(StoppedError):
         run.follow()
-    assert time.monotonic() - begin < 5
-    assert len(run.members) == 3, "guard, program, grandchild"
     assert not any(map(is_alive, run.members))
 
 

@@ -1,11 +1,11 @@
 """Guards the talk with the control plane during a real run: order, cancellation, time, and broken telemetry."""
 
 import threading
-import time
 
 import pytest
 
 from tests.support.events import events
+from tests.support.waiting import within
 
 PHASES = ["starting", "downloading", "preparing", "generating", "encoding", "uploading", "verifying"]
 CANCEL = {"cancel": True, "remaining_seconds": 100}
@@ -57,9 +57,8 @@ def test_a_run_that_is_superseded_before_its_upload_stores_nothing(rig, site):
 def test_cancel_breaks_off_a_download_that_hangs(rig, site):
     site.files["/face.mp4"] = hang(site)
     site.on_report = cancel_at("downloading")
-    begin = time.monotonic()
-    assert rig.run().body["status"] == "superseded"
-    assert time.monotonic() - begin < 4
+    with within(4):
+        assert rig.run().body["status"] == "superseded"
 
 
 def test_a_run_out_of_time_answers_200_run_timeout_and_says_so_first(rig, site):
@@ -106,8 +105,7 @@ def test_a_receiver_that_hangs_never_costs_a_video(rig, site):
         return {"cancel": False, "remaining_seconds": 100}
 
     site.on_report = slow
-    begin = time.monotonic()
-    answer = rig.run()
-    assert time.monotonic() - begin < 20
+    with within(20):
+        answer = rig.run()
     release.set()
     assert answer.body["status"] == "ok"

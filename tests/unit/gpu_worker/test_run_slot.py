@@ -24,8 +24,7 @@ class SlowRuns:
 
     def run(self, given: JobInput, control: RunControl) -> Answer:
         self.started.append((given.job_id, given.attempt))
-        deadline = time.monotonic() + 20
-        while not self.release.wait(0.01) and time.monotonic() < deadline:
+        while not self.release.wait(0.01):
             if control.stop_reason() is StopReason.INTERRUPTED:
                 return Answer(503, {"job_id": given.job_id, "error": {"code": "worker_interrupted"}})
         return Answer(200, {"job_id": given.job_id, "number": len(self.started)})
@@ -35,14 +34,19 @@ class Request(threading.Thread):
     """A request in its own thread."""
 
     def __init__(self, runs: SlowRuns, given: JobInput) -> None:
-        super().__init__()
+        super().__init__(daemon=True)
         self.is_gone = threading.Event()
         self.answer: Answer | None = None
-        self._take = lambda: runs.run_slot.take(given, self.is_gone.is_set)
+        self.is_waiting = threading.Event()  # the slot asks about the caller of a request that waits, and of no other
+        self._take = lambda: runs.run_slot.take(given, self._is_caller_gone)
         self.start()
 
     def run(self) -> None:
         self.answer = self._take()
+
+    def _is_caller_gone(self) -> bool:
+        self.is_waiting.set()
+        return self.is_gone.is_set()
 
     def result(self) -> Answer:
         self.join(20)
@@ -55,6 +59,7 @@ def test_the_same_job_and_attempt_joins_the_run_in_progress():
     first = Request(runs, job("a"))
     eventually(lambda: runs.started)
     second = Request(runs, job("a"))
+    eventually(second.is_waiting.is_set)
     runs.release.set()
     assert first.result() == second.result()
     assert runs.started == [("a", 1)]
@@ -65,6 +70,7 @@ def test_another_job_and_another_attempt_wait_for_their_turn():
     first = Request(runs, job("a"))
     eventually(lambda: runs.started)
     others = [Request(runs, job("a", 2)), Request(runs, job("b"))]
+    eventually(lambda: all(other.is_waiting.is_set() for other in others))
     runs.release.set()
     assert [request.result().http_status for request in (first, *others)] == [200, 200, 200]
     assert runs.started[0] == ("a", 1)
@@ -102,6 +108,7 @@ def test_a_closed_desk_lets_the_run_in_progress_end_and_others_join_it():
     eventually(lambda: runs.started)
     runs.run_slot.close("closed")
     joined = Request(runs, job("a"))
+    eventually(joined.is_waiting.is_set)
     assert runs.run_slot.wait_until_idle(0.05) is False
     runs.release.set()
     assert first.result() == joined.result()

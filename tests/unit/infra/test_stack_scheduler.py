@@ -16,15 +16,15 @@ from tests.support.events import events
 def fake_scale_tick(statuses: list[int]) -> Iterator[tuple[str, "Queue[tuple[str, int]]"]]:
     """Answers with the statuses one after the other (the last for ever); the queue gets (path, calls under way)."""
     calls: Queue[tuple[str, int]] = Queue()
-    under_way = threading.Semaphore(0)
+    under_way = [0]
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            under_way.release()
-            calls.put((self.path, under_way._value))
+            under_way[0] += 1
+            calls.put((self.path, under_way[0]))
             self.send_response(statuses.pop(0) if len(statuses) > 1 else statuses[0])
             self.send_header("Content-Length", "0")
-            under_way.acquire()
+            under_way[0] -= 1
             self.end_headers()
 
         def log_message(self, *_: object) -> None:
