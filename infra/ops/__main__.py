@@ -6,7 +6,7 @@ import importlib.util
 import sys
 from collections.abc import Sequence
 
-from infra.ops.terminal import EXIT_CODES, WRONG_CALL
+from infra.ops.terminal import EXIT_CODES, NOT_POSSIBLE, WRONG_CALL
 
 AREAS = {
     "jobs": "find jobs, show what happened to them, send them again, cancel them, repeat their callbacks",
@@ -35,7 +35,11 @@ def main(arguments: Sequence[str]) -> int:
     if arguments and arguments[0] in AREAS:
         # Imported here, so that each area loads its own libraries only.
         area = importlib.import_module(f"infra.ops.{arguments[0]}.command")
-        return int(area.run(arguments[1:]))
+        try:
+            return int(area.run(arguments[1:]))
+        except KeyboardInterrupt:
+            sys.stderr.write("Interrupted.\n")
+            return NOT_POSSIBLE
     _parser().parse_args(arguments)
     return WRONG_CALL
 

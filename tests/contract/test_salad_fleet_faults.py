@@ -1,4 +1,4 @@
-"""The fleet command while Salad fails: nothing is created twice, and a second run makes whole what broke off."""
+"""The fleet command while Salad fails: nothing is created twice, and a second run does what the first left."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -38,6 +38,7 @@ def run(arguments: Sequence[str]) -> int:
 def _answer(
     asked: argparse.Namespace, environment: Environment, stores: common.Stores, now: datetime, log: JsonLog
 ) -> View:
+    """Returns the answer to the command. Raises SettingsError, NotPossibleError and StorageUnavailableError."""
     reader = Reader(stores.jobs, now)
     match asked.command:
         case "show":

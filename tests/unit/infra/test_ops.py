@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from infra.ops.__main__ import AREAS, main
+from infra.ops.jobs import command
 from infra.ops.terminal import aligned, cell, dollars, duration, pairs, table
 from tests.support.operators import ROOT, ops
 
@@ -72,6 +73,15 @@ def test_an_unknown_area_is_a_wrong_call(arguments: list[str], capsys: pytest.Ca
 def test_without_the_functions_on_the_path_it_leads_to_the_launcher() -> None:
     done = ops("jobs", "health", environment={"PYTHONPATH": "."})
     assert (done.returncode, "Run ./ops" in done.stderr) == (2, True)
+
+
+def test_an_interruption_is_one_sentence(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def interrupted(arguments: list[str]) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(command, "run", interrupted)
+    assert main(["jobs", "health"]) == 1
+    assert capsys.readouterr().err == "Interrupted.\n"
 
 
 def test_tables_have_columns_of_equal_width_and_no_blanks_at_the_end() -> None:
