@@ -22,6 +22,7 @@ UNKNOWN_WAIT = timedelta(seconds=60)
 
 
 def dispatch_claimed(job: Job, event: ev.DispatchClaimed) -> Job:
+    """Reserves an unsent attempt for one sender until DISPATCH_CLAIM is over."""
     if job.cancel_requested_at or job.claimed_result or not is_current(job, event, DispatchState.UNSENT):
         return job
     attempts = with_attempt(job, dispatch=DispatchState.SENDING, claimed_at=event.at, tries=job.attempt.tries + 1)
@@ -32,6 +33,7 @@ def dispatch_claimed(job: Job, event: ev.DispatchClaimed) -> Job:
 
 
 def dispatch_sent(job: Job, event: ev.DispatchSent) -> Job:
+    """Records that Salad has the attempt, with the attempt's id there and its storage key."""
     known = job.attempt.salad_job_id is not None and job.attempt.dispatch is DispatchState.SENT
     if known or not is_current(job, event):
         return with_key(job, event.upload_key_id)
@@ -47,6 +49,7 @@ def dispatch_sent(job: Job, event: ev.DispatchSent) -> Job:
 
 
 def dispatch_unsent(job: Job, event: ev.DispatchUnsent) -> Job:
+    """Plans the next try of the same attempt, or ends a job whose cancellation was requested."""
     known = with_key(job, event.upload_key_id)
     if not is_current(job, event, DispatchState.SENDING):
         return known
@@ -62,6 +65,7 @@ def dispatch_unsent(job: Job, event: ev.DispatchUnsent) -> Job:
 
 
 def dispatch_unknown(job: Job, event: ev.DispatchUnknown) -> Job:
+    """Waits UNKNOWN_WAIT for a report or a webhook that proves that the attempt arrived."""
     if not is_current(job, event, DispatchState.SENDING):
         return with_key(job, event.upload_key_id)
     changed = with_key(job, event.upload_key_id).model_copy(
@@ -115,6 +119,7 @@ def late_key(job: Job, event: ev.DispatchSent | ev.DispatchUnsent | ev.DispatchU
 
 
 def keys_revoked(job: Job, event: ev.KeysRevoked) -> Job:
+    """Removes the deleted keys from the job; the revoke timer goes with the last one."""
     left = tuple(key_id for key_id in job.upload_key_ids if key_id not in event.key_ids)
     if left == job.upload_key_ids:
         return job

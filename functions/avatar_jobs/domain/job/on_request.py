@@ -106,8 +106,10 @@ def redelivery_refusal(job: Job) -> str | None:
 
 
 def redelivery_requested(job: Job, event: ev.RedeliveryRequested) -> Job:
-    """Makes the callback due at once, with the same webhook-id. The count of tries goes on; after the last one follows
-    one more."""
+    """Makes the callback due at once, with the same webhook-id; its tries are counted on.
+
+    Later tries follow the rest of the callback schedule; if that is used up, this is the last try.
+    """
     if redelivery_refusal(job) or job.callback is None:
         return job
     due = job.timers.get(Timer.CALLBACK)
