@@ -1,4 +1,4 @@
-# Warns when the Google project costs more than planned. Salad and B2 are not in it (scaling.daily_budget_usd is for Salad).
+# Warns when the Google project costs more than planned. For the cost of Salad there is scaling.daily_budget_usd.
 
 resource "google_billing_budget" "monthly" {
   count = var.budget == null ? 0 : 1
