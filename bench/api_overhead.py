@@ -2,7 +2,7 @@
 
 Both run in functions-framework with the same number of threads. They take turns in each round, so that other programs
 disturb both alike; the figures are medians of the rounds and of the rounds' ratios. Each round starts fresh processes:
-an instance of submit_job calls Salad at most 120 times a minute, and a delayed call would make it look faster.
+an instance of submit_job calls Salad at most 120 times a minute, and a delayed call would make it seem faster.
 """
 
 import argparse

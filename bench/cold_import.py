@@ -25,8 +25,8 @@ from infra.tools.package import FUNCTIONS, ROOT
 
 TARGET = 1.3  # the project's own target
 IMPORT_SEC = 60.0  # for a busy machine with a cold disk
-YARDSTICK_NAME = "libraries alone"
-YARDSTICK = "import functions_framework\nfrom google.cloud import firestore\n"
+LIBRARIES_NAME = "libraries alone"
+LIBRARIES = "import functions_framework\nfrom google.cloud import firestore\n"
 # `import main` finds the package's main.py: -c puts the working directory on the path, as the framework does
 OURS = "import main\n"
 # The program of the fresh process: it times the import and lists the network clients that the import opened. Python's
@@ -109,14 +109,14 @@ def import_once(subject: Subject) -> tuple[float, float, int]:
 
 
 def measure(functions: Path, store: str, rounds: int, directory: Path) -> dict[str, Samples]:
-    """Returns samples by name, the libraries' under YARDSTICK_NAME. A sample of the libraries precedes each of ours."""
+    """Returns samples by name, the libraries' under LIBRARIES_NAME. A sample of the libraries precedes each of ours."""
     found = subjects(functions, store, directory)
-    yardstick = Subject(YARDSTICK_NAME, YARDSTICK, directory, serving.base_environment())
-    for subject in [yardstick, *found]:  # fills the disk cache, and writes the bytecode where it is wanted
+    libraries = Subject(LIBRARIES_NAME, LIBRARIES, directory, serving.base_environment())
+    for subject in [libraries, *found]:  # fills the disk cache, and writes the bytecode where it is wanted
         import_once(subject)
-    samples = {subject.name: Samples() for subject in [yardstick, *found]}
+    samples = {subject.name: Samples() for subject in [libraries, *found]}
     for _ in range(rounds):
-        for subject in [one for ours in found for one in (yardstick, ours)]:
+        for subject in [one for ours in found for one in (libraries, ours)]:
             into = samples[subject.name]
             milliseconds, cpu_milliseconds, into.modules = import_once(subject)
             into.ms.append(milliseconds)
@@ -127,14 +127,14 @@ def measure(functions: Path, store: str, rounds: int, directory: Path) -> dict[s
 def report(store: str, samples: Mapping[str, Samples]) -> tuple[str, bool]:
     """Returns the table, and whether every import met the target."""
     fastest = {name: min(one.ms) for name, one in samples.items()}
-    ratios = {name: one / fastest[YARDSTICK_NAME] for name, one in fastest.items()}
+    ratios = {name: one / fastest[LIBRARIES_NAME] for name, one in fastest.items()}
     rows = []
     for name, one in samples.items():
-        cpu_ratio = min(one.cpu_ms) / min(samples[YARDSTICK_NAME].cpu_ms)
+        cpu_ratio = min(one.cpu_ms) / min(samples[LIBRARIES_NAME].cpu_ms)
         row = [name, f"{fastest[name]:.0f}", f"{statistics.median(one.ms):.0f}", str(one.modules)]
         row += [f"{min(one.cpu_ms):.0f}", f"{cpu_ratio:.2f}"]
         judged = [f"{ratios[name]:.2f}", f"<= {TARGET}", verdict(met=ratios[name] <= TARGET)]
-        rows.append(row + (["", "", ""] if name == YARDSTICK_NAME else judged))
+        rows.append(row + (["", "", ""] if name == LIBRARIES_NAME else judged))
     headers = [
         f"import, store {store}",
         "fastest, ms",

@@ -66,10 +66,10 @@ def test_a_job_carries_the_instances_port_and_the_groups_path(started: Simulator
 
 @pytest.mark.parametrize("token", ["", "malformed", "a.b.c"])
 def test_a_token_of_no_instance_is_unauthenticated(started: Simulator, token: str) -> None:
-    stranger = FakeQueueWorker(started.grpc_endpoint, token)
-    assert refusal(stranger.accept) is grpc.StatusCode.UNAUTHENTICATED
-    assert refusal(lambda: stranger.tell("CompleteJob", job_id="x")) is grpc.StatusCode.UNAUTHENTICATED
-    stranger.channel.close()
+    other = FakeQueueWorker(started.grpc_endpoint, token)
+    assert refusal(other.accept) is grpc.StatusCode.UNAUTHENTICATED
+    assert refusal(lambda: other.tell("CompleteJob", job_id="x")) is grpc.StatusCode.UNAUTHENTICATED
+    other.channel.close()
 
 
 def test_a_token_dies_with_its_instance(started: Simulator, fake: FakeQueueWorker, instance_id: str) -> None:

@@ -1,4 +1,4 @@
-"""The simulator's webhooks can be verified by a published library, are retried, and can be spoilt."""
+"""The simulator's webhooks can be verified by a published library, are retried, and can have faults."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""An app's view of a running rehearsal; every answer is held against the OpenAPI document."""
+"""A client app of a running rehearsal; every answer is checked against the OpenAPI document."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,11 +10,11 @@ from tests.support.functions import Reply
 from tests.support.openapi import OpenApiValidator
 from tests.support.waiting import eventually
 
-JOB_SEC = 60.0  # a preview of the samples takes two seconds; a loaded machine and Salad's slow poll many more
+JOB_SEC = 60.0  # a preview of the samples takes two seconds; a busy machine and Salad's slow poll take many more
 
 
 class App:
-    """One client of the rehearsal, known by its ready line."""
+    """One client of the rehearsal. ready: its ready line; client: its name, None for the first one."""
 
     def __init__(self, ready: Mapping[str, Any], validator: OpenApiValidator, client: str | None = None) -> None:
         self.ready = ready
@@ -22,7 +22,7 @@ class App:
         self._key = ready["api_keys"][client or next(iter(ready["api_keys"]))]
 
     def call(self, method: str, path: str, *, headers: Mapping[str, str] | None = None, **arguments: Any) -> Reply:
-        """Sends one request through the gateway."""
+        """Sends one request through the gateway and returns the checked answer."""
         sent = {"X-Internal-API-Key": self._key, **(headers or {})}
         with requests.Session() as session:
             session.trust_env = False
@@ -31,7 +31,7 @@ class App:
         return Reply(answer.status_code, answer.headers, answer.content)
 
     def submit(self, headers: Mapping[str, str] | None = None, **changes: Any) -> dict[str, Any]:
-        """Submits a job on the samples, with changes; the answer must be a 202."""
+        """Submits a job on the samples and returns it; the answer must be a 202. changes: fields of the request."""
         media = self.ready["media"]
         body = {"video_url": f"{media}/face.mp4", "audio_url": f"{media}/speech.wav", **changes}
         reply = self.call("POST", "/v1/avatar/jobs", json=body, headers=headers)
@@ -40,14 +40,14 @@ class App:
         return job
 
     def read(self, job_id: str) -> dict[str, Any]:
-        """Reads one job; the answer must be a 200."""
+        """Returns the job; the answer must be a 200."""
         reply = self.call("GET", f"/v1/avatar/jobs/{job_id}")
         assert reply.status == 200, reply.body
         job: dict[str, Any] = reply.json
         return job
 
     def finished(self, job_id: str, limit_sec: float = JOB_SEC) -> dict[str, Any]:
-        """Polls until the job is done."""
+        """Polls until the job is done and returns it."""
         return eventually(
             lambda: job if (job := self.read(job_id))["done"] else None, limit_sec, f"the end of {job_id}"
         )

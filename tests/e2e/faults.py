@@ -1,4 +1,4 @@
-"""What the fault tests share: a rehearsal with the fake worker, orders to the simulator, and the promise itself."""
+"""Shared by the fault tests: a rehearsal with the fake worker, planned faults, and the check of the outcome."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -19,18 +19,18 @@ from tests.support.openapi import OpenApiValidator
 from tests.support.scripted_server import Answer, ScriptedServer, scripted_server
 from tests.support.waiting import eventually, never
 
-CALLBACK_SEC = 45.0  # a tick that is over its time leaves the first try to a later one, when its lease of 30 s is over
+CALLBACK_SEC = 45.0  # when a tick runs out of time, a later one sends the callback, after the lease of 30 s
 
 
 @dataclass
 class Faulty:
-    """A running rehearsal whose Salad and worker do what a test orders."""
+    """A running rehearsal in which a test can order faults of Salad and of the workers."""
 
     running: Rehearsal
     app: App
     receiver: ScriptedServer  # stands for the app's webhook
     gate: ScriptedServer  # a worker that was ordered to hold waits for its answer
-    quiet_sec: float  # more than a tick of the rehearsal: what would happen twice has had its chance
+    quiet_sec: float  # longer than a tick: after it, anything that would happen twice has happened
 
     def control(self, method: str, path: str, body: Any = None) -> Any:
         """Calls the simulator's control API."""
@@ -43,7 +43,7 @@ class Faulty:
         return str(self.control("POST", "/faults", {"operation": operation, "fault": fault, "times": times})["id"])
 
     def happened(self, fault_id: str) -> int:
-        """How often a fault has happened."""
+        """Returns how often a fault has happened."""
         return int(self.control("GET", f"/faults/{fault_id}")["happened"])
 
     def submit(self, orders: str = "", **changes: Any) -> dict[str, Any]:
@@ -56,25 +56,25 @@ class Faulty:
         return self.app.submit(**{**urls, **changes})
 
     def salad_jobs(self, job_id: str) -> list[dict[str, Any]]:
-        """Salad's jobs of one of ours, by attempt."""
+        """Returns Salad's jobs for one of ours, by attempt."""
         jobs = [one for one in self.control("GET", "/state")["jobs"] if one["metadata"]["job_id"] == job_id]
         return sorted(jobs, key=lambda one: int(one["metadata"]["attempt"]))
 
     def held(self, job_id: str, count: int = 1) -> dict[str, Any]:
-        """Waits until the newest of `count` Salad jobs of ours runs; returns it."""
+        """Waits until there are `count` Salad jobs for the job and the newest one runs. Returns that one."""
 
-        def look() -> dict[str, Any] | None:
+        def newest_running() -> dict[str, Any] | None:
             jobs = self.salad_jobs(job_id)
             return jobs[-1] if len(jobs) == count and jobs[-1]["status"] == "running" else None
 
-        return eventually(look, what=f"attempt {count} on a node")
+        return eventually(newest_running, what=f"attempt {count} on a node")
 
     def release(self) -> None:
-        """Lets every worker go on that was ordered to hold, now and later."""
+        """Ends the hold of every worker, now and later."""
         self.gate.stopping.set()
 
-    def calls_back(self, job_id: str) -> list[dict[str, Any]]:
-        """The callbacks of one job."""
+    def callbacks_of(self, job_id: str) -> list[dict[str, Any]]:
+        """Returns the received callbacks of one job."""
         bodies = [json.loads(call.body) for call in list(self.receiver.received)]
         return [body for body in bodies if body["id"] == job_id]
 
@@ -90,8 +90,10 @@ class Faulty:
         assert answer.ok, answer.text
         return answer.json() if answer.content else None
 
-    def news(self, job: Mapping[str, Any], status: str, *, key: str | None = None, age_sec: int = 0) -> int:
-        """Posts a webhook as Salad would, of the job's newest Salad job; returns the HTTP status.
+    def post_salad_webhook(
+        self, job: Mapping[str, Any], status: str, *, key: str | None = None, age_sec: int = 0
+    ) -> int:
+        """Posts a webhook as Salad would for the job's newest Salad job. Returns the HTTP status.
 
         key: `whsec_...`, Salad's present one by default; age_sec: how long ago it was signed.
         """
@@ -108,13 +110,16 @@ class Faulty:
         url = f"{self.running.ready['api']}/v1/webhooks/salad"
         return requests.post(url, data=body, headers=headers, timeout=10).status_code
 
-    def promise(self, job: Mapping[str, Any], status: str = "succeeded", attempt: int = 1) -> dict[str, Any]:
-        """Waits for the end and checks what holds after any fault: one outcome, told once, attempts in bounds."""
+    def check_outcome(self, job: Mapping[str, Any], status: str = "succeeded", attempt: int = 1) -> dict[str, Any]:
+        """Waits for the job's end and checks what holds after any fault. Returns the job.
+
+        There is one outcome, one callback, and no more attempts than allowed.
+        """
         done = self.app.finished(job["id"])
         assert (done["status"], done["attempt"]) == (status, attempt), done
-        eventually(lambda: self.calls_back(job["id"]), CALLBACK_SEC, "the callback")
-        never(lambda: len(self.calls_back(job["id"])) > 1, self.quiet_sec, "a second callback")
-        (told,) = self.calls_back(job["id"])
+        eventually(lambda: self.callbacks_of(job["id"]), CALLBACK_SEC, "the callback")
+        never(lambda: len(self.callbacks_of(job["id"])) > 1, self.quiet_sec, "a second callback")
+        (told,) = self.callbacks_of(job["id"])
         assert (told["type"], told["attempt"]) == (f"avatar.job.{status}", attempt)
         assert len(self.salad_jobs(job["id"])) <= attempt <= 3
         again = self.app.read(job["id"])
@@ -130,7 +135,7 @@ class Faulty:
 
 @contextmanager
 def faulty_rehearsal(directory: Path, *, replicas: int, tick_sec: int = 1) -> Iterator[Rehearsal]:
-    """A rehearsal with the fake worker."""
+    """Runs a rehearsal with the fake worker."""
     command = fake_worker.COMMAND
     with rehearsal(directory, REPLICAS=str(replicas), TICK_SEC=str(tick_sec), WORKER_COMMAND=command) as started:
         yield started
@@ -138,7 +143,7 @@ def faulty_rehearsal(directory: Path, *, replicas: int, tick_sec: int = 1) -> It
 
 @contextmanager
 def faulty(running: Rehearsal, validator: OpenApiValidator, *, tick_sec: int = 1) -> Iterator[Faulty]:
-    """One test's view of it, with servers and a fault book of its own."""
+    """Gives one test its own servers and no planned faults on a running rehearsal."""
     with scripted_server() as receiver, scripted_server(Answer(delay_sec=60)) as gate:
         one = Faulty(running, App(running.ready, validator), receiver, gate, quiet_sec=tick_sec + 0.2)
         one.control("POST", "/reset")

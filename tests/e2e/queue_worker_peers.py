@@ -1,4 +1,4 @@
-"""One Salad simulator whose replicas are the real gpu_worker under a queue worker of choice, with its peers."""
+"""A Salad simulator whose replicas are the real gpu_worker with a chosen queue worker, and the servers around it."""
 
 import json
 import sys
@@ -25,13 +25,13 @@ PROBE = {
     "success_threshold": 1,
     "failure_threshold": 2,
 }
-PATIENCE_SEC = 60.0  # Salad's own program looks at the readiness every 5 s; the machine may be loaded
+WAIT_SEC = 60.0  # Salad's own program asks for the readiness every 5 s, and the machine may be busy
 NEVER_SEC = 600.0  # longer than any test: a download that is held until the test lets go
 
 
 @dataclass
 class Peers:
-    """What surrounds the queue worker; reports: the control plane's place, audio: the voice track's server."""
+    """The servers around the queue worker. reports: stands for the control plane; audio: serves the voice track."""
 
     salad: Simulator
     b2: RunningB2
@@ -39,7 +39,7 @@ class Peers:
     audio: ScriptedServer
 
     def submit(self, job_id: str, video_url: str, attempt: int = 1) -> str:
-        """Puts a job on the queue, as the control plane words it, and returns Salad's id of it."""
+        """Puts a job on the queue with the control plane's input. Returns Salad's id."""
         job_input = {
             "schema_version": 1, "job_id": job_id, "attempt": attempt, "request_id": "req-1",
             "video_url": video_url, "audio_url": f"{self.audio.url}/speech.wav",
@@ -50,34 +50,34 @@ class Peers:
         return self.salad.submit(job_input, metadata={"job_id": job_id, "attempt": attempt, "request_id": "req-1"})
 
     def idle_instance(self) -> dict[str, Any]:
-        """Waits until the one instance is ready, streams and has no job."""
+        """Waits until the instance is ready, has a stream and has no job. Returns it."""
         wanted = {"state": "running", "ready": True, "has_stream": True, "job_id": None}
-        return eventually(lambda: self.salad.instances(**wanted), PATIENCE_SEC)[0]
+        return eventually(lambda: self.salad.instances(**wanted), WAIT_SEC)[0]
 
     def instance(self) -> dict[str, Any]:
-        """The one instance as it is now."""
+        """Returns the one instance as it is now."""
         (one,) = self.salad.instances()
         return one
 
     def attempts(self, salad_job_id: str) -> int:
-        """How often Salad has handed the job out."""
+        """Returns how often Salad has dispatched the job."""
         return next(int(job["attempts"]) for job in self.salad.state()["jobs"] if job["id"] == salad_job_id)
 
     def status(self, salad_job_id: str) -> str:
-        """Salad's status of the job."""
+        """Returns Salad's status of the job."""
         return str(self.salad.job(salad_job_id)["status"])
 
     def runs(self, job_id: str) -> set[str]:
-        """The run ids that the worker has reported for the job: one for each execution."""
+        """Returns the run ids that the worker has reported for the job, one for each execution."""
         told = [json.loads(one.body) for one in self.reports.received if one.path.endswith(job_id)]
         return {str(report["run_id"]) for report in told}
 
     def last_report(self, job_id: str) -> dict[str, Any]:
-        """The worker's newest report on the job."""
+        """Returns the worker's newest report on the job."""
         return next(json.loads(one.body) for one in reversed(self.reports.received) if one.path.endswith(job_id))
 
     def files(self, job_id: str) -> list[str]:
-        """The names of the job's files in the bucket."""
+        """Returns the names of the job's files in the bucket."""
         state = requests.get(f"{self.b2.origin}/_sim/state", timeout=10).json()
         return sorted(file["name"] for file in state["files"] if job_id in file["name"])
 
@@ -91,9 +91,9 @@ class Peers:
 def peers(
     directory: Path, queue_worker: str, *, worker_settings: Mapping[str, str] | None = None, **settings: str
 ) -> Iterator[Peers]:
-    """Starts them all, with one replica; queue_worker: the path of a program, empty for the stand-in.
+    """Starts all servers and one replica. queue_worker: the path of a program, empty for the stand-in.
 
-    worker_settings: of the replica, beside those of the tests; settings: of the simulator.
+    worker_settings: further settings of the replica; settings: of the simulator.
     """
     heard = Answer(200, b'{"cancel": false, "remaining_seconds": 600}')
     voice = Answer(200, (MEDIA / "speech.wav").read_bytes(), {"Content-Type": "audio/wav"})
@@ -104,7 +104,7 @@ def peers(
         simulator(
             SALAD_QUEUE_WORKER=queue_worker,
             SALAD_SIM_WORKER_COMMAND=f"{sys.executable} -m gpu_worker",
-            SALAD_SIM_STREAM_GRACE_SEC=str(PATIENCE_SEC),
+            SALAD_SIM_STREAM_GRACE_SEC=str(WAIT_SEC),
             **settings,
         ) as salad,
     ):

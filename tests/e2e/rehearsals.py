@@ -21,7 +21,7 @@ LAUNCHER = (sys.executable, "-m", "infra.local.stack")
 
 @dataclass(frozen=True)
 class Rehearsal:
-    """A running rehearsal: the process that was started (the launcher, or make), and its ready line."""
+    """A running rehearsal. process: the launcher, or make; ready: its ready line."""
 
     process: subprocess.Popen[bytes]
     ready: dict[str, Any]
@@ -30,7 +30,7 @@ class Rehearsal:
 
 @contextmanager
 def rehearsal(directory: Path, command: tuple[str, ...] = LAUNCHER, **settings: str) -> Iterator[Rehearsal]:
-    """Starts one, in a process group of its own, with its log in `directory`; kills what is left of it afterwards."""
+    """Runs a rehearsal in a process group of its own, with its log in `directory`; kills what is left afterwards."""
     log = directory / "rehearsal.log"
     with log.open("wb") as log_file:
         process = subprocess.Popen(

@@ -1,6 +1,6 @@
-"""Salad that refuses a job, loses its answer or is too slow at submit: the app has its 202, and the job runs once.
+"""Salad refuses a job, loses its answer or is too slow at submit: the app gets its 202, and the job runs once.
 
-What takes the tick a minute to find out (500, an HTML 503, a cut before the effect) is in
+Faults that the tick finds only after a minute (500, an HTML 503, a cut before the effect) are in
 tests/functional/test_reconciling_with_salad.py, where the clock can be moved.
 """
 
@@ -34,13 +34,13 @@ def system(running: Rehearsal, openapi: OpenApiValidator) -> Iterator[Faulty]:
 
 
 def seconds_queued(job: dict[str, Any]) -> float:
-    """From the request to the first sign of life."""
+    """Returns the seconds from the request to the start of the run."""
     began, started = (datetime.fromisoformat(job[name]) for name in ("created_at", "started_at"))
     return (started - began).total_seconds()
 
 
 def seconds_until_salad_had_it(system: Faulty, job: dict[str, Any]) -> float:
-    """From the request to the moment at which Salad created its job."""
+    """Returns the seconds from the request until Salad created its job."""
     (salad_job,) = system.salad_jobs(job["id"])
     queue = f"/projects/{system.running.ready['project']}/queues/{system.running.ready['queue']}"
     created = system.salad("GET", f"{queue}/jobs/{salad_job['id']}")["create_time"]
@@ -58,7 +58,7 @@ def test_a_429_is_sent_again_as_the_same_attempt_after_the_pause_and_not_before_
         assert system.happened(ordered) == 1
         assert (job["status"], job["phase"]) == ("queued", "accepted")
     for pause_sec, job in jobs.items():
-        assert seconds_queued(system.promise(job)) >= pause_sec
+        assert seconds_queued(system.check_outcome(job)) >= pause_sec
         assert [line["outcome"] for line in system.log("job_not_dispatched", job_id=job["id"])] == ["DispatchUnsent"]
         assert len(system.salad_jobs(job["id"])) == 1
 
@@ -68,7 +68,7 @@ def test_a_time_out_whose_effect_comes_afterwards_is_one_job(system: Faulty) -> 
     with within(ACCEPT_SEC):
         job = system.submit()
     assert job["phase"] == "accepted"
-    system.promise(job)
+    system.check_outcome(job)
     assert system.happened(ordered) == 1
     assert len(system.salad_jobs(job["id"])) == 1
     assert seconds_until_salad_had_it(system, job) >= 5, "it had no effect when the call timed out"
@@ -78,7 +78,7 @@ def test_a_time_out_whose_effect_comes_afterwards_is_one_job(system: Faulty) -> 
 def test_an_answer_that_is_cut_after_the_effect_is_one_job(system: Faulty) -> None:
     ordered = system.order("create_queue_job", {"cut": "after"})
     job = system.submit()
-    system.promise(job)
+    system.check_outcome(job)
     assert system.happened(ordered) == 1
     assert len(system.salad_jobs(job["id"])) == 1
     assert [line["outcome"] for line in system.log("job_not_dispatched", job_id=job["id"])] == ["DispatchUnknown"]
@@ -93,9 +93,9 @@ def test_a_job_that_is_deleted_at_salad_is_sent_again(system: Faulty) -> None:
     queue = f"/projects/{system.running.ready['project']}/queues/{system.running.ready['queue']}"
     system.salad("DELETE", f"{queue}/jobs/{attempt['id']}")
     system.release()
-    system.promise(job, attempt=2)
+    system.check_outcome(job, attempt=2)
     assert [one["status"] for one in system.salad_jobs(job["id"])] == ["cancelled", "succeeded"]
-    system.promise(blocker)
+    system.check_outcome(blocker)
 
 
 def test_an_instance_that_is_killed_costs_one_of_salads_tries_and_no_attempt(system: Faulty) -> None:
@@ -103,7 +103,7 @@ def test_an_instance_that_is_killed_costs_one_of_salads_tries_and_no_attempt(sys
     system.control("POST", f"/instances/{system.held(job['id'])['instance_id']}/kill")
     assert system.held(job["id"])["attempts"] == 2
     system.release()
-    system.promise(job)
+    system.check_outcome(job)
 
 
 def test_four_killed_instances_are_a_failed_attempt_and_the_next_one_does_it(system: Faulty) -> None:
@@ -114,6 +114,6 @@ def test_four_killed_instances_are_a_failed_attempt_and_the_next_one_does_it(sys
         system.control("POST", f"/instances/{instance_id}/kill")
         killed.add(instance_id)
     assert len(killed) == 4
-    system.promise(job, attempt=2)
+    system.check_outcome(job, attempt=2)
     first, second = system.salad_jobs(job["id"])
     assert (first["status"], first["attempts"], second["status"]) == ("failed", 4, "succeeded")

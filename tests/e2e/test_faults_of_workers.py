@@ -29,28 +29,28 @@ def system(running: Rehearsal, openapi: OpenApiValidator) -> Iterator[Faulty]:
 
 @pytest.fixture(scope="module")
 def other(running: Rehearsal, openapi: OpenApiValidator) -> dict[str, Any]:
-    """A finished job, for the lies that name another one's."""
+    """A finished job, for answers that name another job."""
     with faulty(running, openapi) as one:
-        return one.promise(one.submit())
+        return one.check_outcome(one.submit())
 
 
 def sizes(system: Faulty, job: dict[str, Any]) -> list[int]:
-    """The size in bytes of each answer that Salad took for the job."""
+    """Returns the size in bytes of each answer that Salad accepted for the job."""
     ids = [one["id"] for one in system.salad_jobs(job["id"])]
     return [line["size_bytes"] for line in system.log("salad_sim_job_completed") if line["job_id"] in ids]
 
 
-LIES = ["malformed", "malformed_10_mb", "other_job", "other_file", "older_attempt", "promise"]
+WRONG_ANSWERS = ["malformed", "malformed_10_mb", "other_job", "other_file", "older_attempt", "promise"]
 
 
-@pytest.mark.parametrize("lie", LIES)
-def test_a_lie_is_not_believed_and_the_next_attempt_does_the_job(
+@pytest.mark.parametrize("lie", WRONG_ANSWERS)
+def test_a_wrong_answer_is_not_accepted_and_the_next_attempt_does_the_job(
     system: Faulty, other: dict[str, Any], lie: str
 ) -> None:
     job = system.submit(f"order1={lie}&other={other['id']}")
-    done = system.promise(job, attempt=2)
+    done = system.check_outcome(job, attempt=2)
 
-    assert [one["status"] for one in system.salad_jobs(job["id"])] == ["succeeded", "succeeded"], "Salad believed it"
+    assert [one["status"] for one in system.salad_jobs(job["id"])] == ["succeeded", "succeeded"], "Salad accepted it"
     if lie == "promise":
         looked = [line["outcome"] for line in system.log("output_looked_at", job_id=job["id"])]
         assert looked == ["OutputAbsent", "OutputVerified"]
@@ -63,21 +63,21 @@ def test_a_lie_is_not_believed_and_the_next_attempt_does_the_job(
 
 
 @pytest.mark.parametrize(("lie", "code"), [("malformed", "internal"), ("promise", "output_verification_failed")])
-def test_three_lies_fail_the_job_with_the_code_that_tells_why(system: Faulty, lie: str, code: str) -> None:
+def test_three_wrong_answers_fail_the_job_with_the_code_of_the_reason(system: Faulty, lie: str, code: str) -> None:
     job = system.submit(f"order1={lie}&order2={lie}&order3={lie}")
-    done = system.promise(job, "failed", attempt=3)
+    done = system.check_outcome(job, "failed", attempt=3)
     assert (done["error"]["code"], done["error"]["retryable"]) == (code, True)
     assert (done["output_url"], len(system.salad_jobs(job["id"]))) == (None, 3)
 
 
 def test_an_honest_answer_of_ten_megabytes_is_a_success(system: Faulty) -> None:
     job = system.submit("order1=padded")
-    system.promise(job)
+    system.check_outcome(job)
     assert sizes(system, job)[0] >= TEN_MB
 
 
 def test_an_answer_over_salads_limit_is_a_failed_attempt(system: Faulty) -> None:
     job = system.submit("order1=oversize")
-    system.promise(job, attempt=2)
+    system.check_outcome(job, attempt=2)
     first, second = system.salad_jobs(job["id"])
     assert (first["status"], first["attempts"], second["status"]) == ("failed", 4, "succeeded")

@@ -43,7 +43,7 @@ def control(ready: dict[str, Any], method: str, path: str, **arguments: Any) -> 
 
 
 def check_whole_path(ready: dict[str, Any], app: App) -> dict[str, Any]:
-    """Runs one job and checks every trace that it must leave."""
+    """Runs one job and checks its video, record and callback. Returns the job."""
     with scripted_server() as receiver:
         job = app.submit(
             webhook_url=f"{receiver.url}/done",

@@ -1,4 +1,4 @@
-"""Kills the node at each stage of a run: the job ends well once, with one video, and nothing is left behind."""
+"""Kills the node at each stage of a run: the job succeeds once, with one video, and no process or file is left."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -36,7 +36,7 @@ def system(running: Rehearsal, openapi: OpenApiValidator) -> Iterator[Faulty]:
 
 @pytest.fixture
 def counter() -> Iterator[ScriptedServer]:
-    """Hears of each start of the engine."""
+    """Receives a request at each start of the engine."""
     with scripted_server() as server:
         yield server
 
@@ -59,7 +59,7 @@ def test_a_node_that_dies_at_a_stage_costs_no_job_and_no_second_video(
 
     killed = kill_the_node(system, job["id"])
 
-    done = system.promise(job)
+    done = system.check_outcome(job)
     assert done["metrics"]["engine"] == "musetalk_cold"
     assert len(counter.received) == renders_of(stage), "the engine ran more often than it had to"
     (salad_job,) = system.salad_jobs(job["id"])
@@ -70,14 +70,14 @@ def test_a_node_that_dies_at_a_stage_costs_no_job_and_no_second_video(
 
 
 def renders_of(stage: str) -> int:
-    """How often the engine has to run: again only when its video was not stored before the kill."""
+    """Returns how often the engine has to run: twice only if its video was not stored before the kill."""
     if stage in ("download", "prepare"):
         return 1
     return 1 if stage in FINISHED_BEFORE_THE_KILL else 2
 
 
 def kill_the_node(system: Faulty, job_id: str) -> int:
-    """Kills the process group of the node that has the job and sees it gone; returns the worker's process id."""
+    """Kills the process group of the job's node and waits for its end. Returns the worker's process id."""
     (salad_job,) = system.salad_jobs(job_id)
     instances = {one["id"]: one for one in system.control("GET", "/state")["instances"]}
     pid = int(instances[salad_job["instance_id"]]["pid"])
@@ -88,14 +88,14 @@ def kill_the_node(system: Faulty, job_id: str) -> int:
 
 
 def engine_processes(system: Faulty) -> list[int]:
-    """The process ids of all programs of MuseTalk and what they have started."""
+    """Returns the process ids of all MuseTalk programs and their children."""
     found = descendants(system.running.process.pid)
     guards = [pid for pid in found if "group_guard.py" in command_of(pid)]
     return [member for guard in guards for member in (guard, *descendants(guard))] if guards else []
 
 
 def objects_of(system: Faulty, job_id: str) -> dict[str, int]:
-    """The versions of each of the job's objects in the bucket."""
+    """Returns the number of versions of each of the job's objects in the bucket."""
     state: dict[str, Any] = requests.get(f"{system.running.ready['b2']}/_sim/state", timeout=10).json()
     names = [Path(one["name"]).name for one in state["files"] if job_id in one["name"]]
     assert state["unfinished_large_files"] == 0
@@ -103,7 +103,7 @@ def objects_of(system: Faulty, job_id: str) -> dict[str, int]:
 
 
 def scratch_of(system: Faulty) -> list[str]:
-    """What lies in the scratch space of the live workers beside the fake checkout."""
+    """Returns the files in the scratch space of the running workers, without the fake MuseTalk's."""
     left = []
     for instance in system.control("GET", "/state")["instances"]:
         if instance["pid"] is None:

@@ -1,4 +1,4 @@
-"""A queue worker that has stopped asking for jobs is cured by its worker alone: readiness turns, the job is done."""
+"""A queue worker that has stopped asking for jobs is cured by its worker, which is unready for a while."""
 
 import os
 from collections.abc import Iterator
@@ -6,12 +6,12 @@ from uuid import uuid4
 
 import pytest
 
-from tests.e2e.queue_worker_peers import PATIENCE_SEC, Peers, held_video, peers
+from tests.e2e.queue_worker_peers import WAIT_SEC, Peers, held_video, peers
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.e2e
 IDLE_CURE_SEC = 20  # long enough to see that the job waits, and to tell a cure from the start
-CURE_SEC = IDLE_CURE_SEC + PATIENCE_SEC
+CURE_SEC = IDLE_CURE_SEC + WAIT_SEC
 
 
 @pytest.fixture(scope="module", params=["stand-in", "binary"])
@@ -32,13 +32,13 @@ def test_a_queue_worker_that_stopped_asking_is_noticed_and_cured(running: Peers)
     with held_video() as video:
         video.stopping.set()
         salad_job_id = running.submit(uuid4().hex, f"{video.url}/face.mp4")
-        eventually(lambda: running.instance()["told_ready"] is True, PATIENCE_SEC)
+        eventually(lambda: running.instance()["told_ready"] is True, WAIT_SEC)
         wedged = [running.instance() for _ in range(20)]
         assert running.status(salad_job_id) == "pending"
         assert {(one["ready"], one["has_stream"], one["job_id"]) for one in wedged} == {(True, False, None)}, "no wedge"
 
         eventually(lambda: running.instance()["told_ready"] is False, CURE_SEC)
-        done = running.salad.finished(salad_job_id, PATIENCE_SEC)
+        done = running.salad.finished(salad_job_id, WAIT_SEC)
 
     assert (done["status"], done["output"]["status"]) == ("succeeded", "ok")
     assert running.attempts(salad_job_id) == 1

@@ -9,7 +9,7 @@ from uuid import uuid4
 
 import pytest
 
-from tests.e2e.queue_worker_peers import PATIENCE_SEC, PREFIX, Peers, held_video, peers
+from tests.e2e.queue_worker_peers import PREFIX, WAIT_SEC, Peers, held_video, peers
 from tests.support.scripted_server import Answer, ScriptedServer
 from tests.support.waiting import eventually
 
@@ -30,14 +30,14 @@ def running(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
 @pytest.fixture
 def video() -> Iterator[ScriptedServer]:
-    """Where the face video is held back until a test lets go of it."""
+    """The server that holds the face video back until a test releases it."""
     with held_video() as server:
         yield server
 
 
 @pytest.fixture
 def job_id(running: Peers) -> Iterator[str]:
-    """A fresh id, on a fleet of one idle instance that is told to go on."""
+    """A new job id, once the one instance is idle; its reports are answered with GO_ON."""
     running.reports.default = GO_ON
     running.idle_instance()
     yield uuid4().hex
@@ -45,13 +45,13 @@ def job_id(running: Peers) -> Iterator[str]:
 
 
 def let_go(video: ScriptedServer) -> None:
-    """From now on each video is sent at once."""
+    """Sends each video at once from now on."""
     video.stopping.set()
 
 
 @contextmanager
 def unanswered_probe(worker: int) -> Iterator[None]:
-    """While the block runs the worker stands still, so that the readiness probe gets no answer."""
+    """Stops the worker for the length of the block, so that the readiness probe gets no answer."""
     os.kill(worker, signal.SIGSTOP)
     try:
         yield
@@ -60,16 +60,16 @@ def unanswered_probe(worker: int) -> Iterator[None]:
 
 
 def wait_for_download(running: Peers, video: ScriptedServer, salad_job_id: str, requests: int = 1) -> str:
-    """Waits until the job's worker downloads for the nth time; returns the instance."""
-    eventually(lambda: len(video.received) >= requests, PATIENCE_SEC)
+    """Waits until the job's worker downloads for the nth time. Returns the instance's id."""
+    eventually(lambda: len(video.received) >= requests, WAIT_SEC)
     instance = running.instance()
     assert instance["job_id"] == salad_job_id
     return str(instance["id"])
 
 
 def check_video(running: Peers, job_id: str, salad_job_id: str) -> None:
-    """Waits for Salad's success and checks what it promises."""
-    job = running.salad.finished(salad_job_id, PATIENCE_SEC)
+    """Waits until Salad's job has succeeded, and checks its output and files."""
+    job = running.salad.finished(salad_job_id, WAIT_SEC)
     assert (job["status"], job["output"]["status"], job["output"]["job_id"]) == ("succeeded", "ok", job_id), job
     assert running.files(job_id) == [f"{PREFIX}{job_id}.json", f"{PREFIX}{job_id}.mp4"]
 
@@ -89,7 +89,7 @@ def test_a_run_that_is_told_to_stop_gives_the_instance_back_at_once(
     wait_for_download(running, video, salad_job_id)
     running.reports.default = STOP
 
-    stopped = running.salad.finished(salad_job_id, PATIENCE_SEC)
+    stopped = running.salad.finished(salad_job_id, WAIT_SEC)
 
     assert (stopped["status"], stopped["output"]["status"]) == ("succeeded", "superseded")
     assert (running.attempts(salad_job_id), running.files(job_id)) == (1, [])
@@ -116,7 +116,7 @@ def test_scaling_in_an_instance_in_mid_job_costs_one_try(running: Peers, video: 
     wait_for_download(running, video, salad_job_id)
 
     running.salad.call("update_container_group", {"replicas": 0})
-    eventually(lambda: not running.salad.instances(), PATIENCE_SEC)
+    eventually(lambda: not running.salad.instances(), WAIT_SEC)
     assert (running.status(salad_job_id), running.attempts(salad_job_id)) == ("pending", 1)
     let_go(video)
     running.salad.call("update_container_group", {"replicas": 1})
@@ -134,7 +134,7 @@ def test_a_stream_that_ends_in_mid_job_comes_back_and_keeps_its_run(
 
     running.end_stream(instance_id, code=code)
 
-    eventually(lambda: running.instance()["has_stream"], PATIENCE_SEC)
+    eventually(lambda: running.instance()["has_stream"], WAIT_SEC)
     assert running.instance()["job_id"] == salad_job_id
     let_go(video)
     check_video(running, job_id, salad_job_id)
@@ -149,9 +149,9 @@ def test_a_readiness_that_goes_and_comes_back_in_mid_job_costs_no_try(
     worker = int(running.instance()["pid"])
 
     with unanswered_probe(worker):
-        eventually(lambda: not running.instance()["has_stream"], PATIENCE_SEC)
+        eventually(lambda: not running.instance()["has_stream"], WAIT_SEC)
         assert running.instance()["job_id"] == salad_job_id
-    eventually(lambda: running.instance()["has_stream"], PATIENCE_SEC)
+    eventually(lambda: running.instance()["has_stream"], WAIT_SEC)
     let_go(video)
 
     check_video(running, job_id, salad_job_id)
@@ -169,17 +169,17 @@ def test_a_queue_worker_whose_job_is_not_found_takes_no_job_until_readiness_has_
 
     running.end_stream(instance_id, **how)
     let_go(video)
-    eventually(lambda: running.runs(job_id) and running.last_report(job_id)["finished"], PATIENCE_SEC)
-    eventually(lambda: running.instance()["job_id"] is None, PATIENCE_SEC)
+    eventually(lambda: running.runs(job_id) and running.last_report(job_id)["finished"], WAIT_SEC)
+    eventually(lambda: running.instance()["job_id"] is None, WAIT_SEC)
     waiting = salad_job_id if "loses_job" in how else running.submit(f"{job_id}2", f"{video.url}/face.mp4")
 
-    # The instance is ready and idle, and the job waits: nobody streams.
+    # The instance is ready and idle, and the job waits, because there is no stream.
     assert running.files(job_id) == [f"{PREFIX}{job_id}.json", f"{PREFIX}{job_id}.mp4"]
     lone = running.instance()
     assert (lone["id"], lone["ready"], lone["has_stream"], lone["job_id"]) == (instance_id, True, False, None)
     assert running.status(waiting) == "pending"
 
     with unanswered_probe(worker):
-        eventually(lambda: running.instance()["told_ready"] is False, PATIENCE_SEC)
-    done = running.salad.finished(waiting, PATIENCE_SEC)
+        eventually(lambda: running.instance()["told_ready"] is False, WAIT_SEC)
+    done = running.salad.finished(waiting, WAIT_SEC)
     assert (done["status"], running.instance()["id"]) == ("succeeded", instance_id)

@@ -1,4 +1,4 @@
-"""The loop with real worker processes: a burst raises the fleet, its end lowers it, no busy worker is killed."""
+"""Scaling with real worker processes: a burst enlarges the fleet, its end shrinks it, no busy worker is killed."""
 
 import re
 from collections.abc import Iterator
@@ -35,13 +35,13 @@ def system(running: Rehearsal, openapi: OpenApiValidator) -> Iterator[Faulty]:
 
 
 def scaled_group(system: Faulty) -> dict[str, Any]:
-    """The group that the tick sizes."""
+    """Returns the group that the tick scales."""
     groups = system.control("GET", "/state")["groups"]
     return next(group for group in groups if group["name"] == "avatar-scaled")
 
 
 def tick_url(running: Rehearsal) -> str:
-    """Where scale_tick listens."""
+    """Returns the URL of scale_tick."""
     commands = [command_of(pid) for pid in descendants(running.process.pid)]
     port = next(re.search(r"--port=(\d+)", line) for line in commands if "--target=scale_tick" in line)
     assert port is not None
@@ -49,7 +49,7 @@ def tick_url(running: Rehearsal) -> str:
 
 
 def two_at_once(url: str) -> list[str]:
-    """Two ticks at one moment; returns what they say of the lease."""
+    """Calls two ticks at the same time. Returns their answers about the lease."""
     with ThreadPoolExecutor(2) as pool:
         answers = pool.map(lambda _: requests.post(url, timeout=30).json()["lease"], range(2))
     return list(answers)
@@ -73,7 +73,7 @@ def test_a_burst_comes_and_goes_while_salad_and_the_tick_fail_now_and_then(syste
     eventually(lambda: all(system.app.read(job["id"])["done"] for job in jobs), 180, "the end of the burst")
     eventually(lambda: scaled_group(system)["replicas"] == 0, 60, "the minimum")
 
-    # from the log: between two looks at the fleet a busy machine may miss its highest size
+    # from the log: a test that polls may miss the highest size on a busy machine
     sizes = [line["changed"]["avatar-scaled"] for line in system.log("scaling_decided") if line["changed"]]
     assert 2 <= max(sizes) <= MOST, "within the budget"
     assert {system.app.read(job["id"])["status"] for job in jobs} == {"succeeded"}

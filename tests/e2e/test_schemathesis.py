@@ -1,4 +1,4 @@
-"""schemathesis against the running functions: no answer is a 5xx, and every one is as docs/api/openapi.yaml says.
+"""schemathesis against the running functions: no answer is a 5xx, and every answer conforms to docs/api/openapi.yaml.
 
 It generates right and wrong requests from the document alone, in all its phases: the document's examples, systematic
 coverage of each constraint, random data, and sequences of calls along the links (submit, then read, then cancel).
@@ -71,7 +71,7 @@ checks.positive_data_acceptance.expected-statuses = ["2xx", 422]
 
 [[operations]]
 include-operation-id = "worker_report"
-# our hook puts a right token into every right request, so also into those that this check spoilt
+# our hook puts a valid token into every valid request, also into those from which this check removed it
 # (tests/functional/test_webhook.py has the wrong tokens)
 checks.ignored_auth.enabled = false
 # the token is for attempt 1 of one job; a right report of another attempt is a 401
@@ -79,13 +79,13 @@ checks.positive_data_acceptance.expected-statuses = ["2xx", 401]
 
 [[operations]]
 include-operation-id = "salad_webhook"
-# the signature is judged first: without a right one nothing else is looked at
+# the signature is checked first: without a valid one the rest of the request is not read
 checks.positive_data_acceptance.expected-statuses = ["2xx", 401]
 """
 
 
 def open_job(app: App) -> tuple[str, str]:
-    """Submits a job that no worker takes, and returns its id and the report token of its first attempt."""
+    """Submits a job that no worker takes. Returns its id and the report token of its first attempt."""
     ready = app.ready
     job = app.submit()
     salad = f"{ready['salad']}/api/public/organizations/{ready['organization']}/projects/{ready['project']}"
@@ -96,14 +96,14 @@ def open_job(app: App) -> tuple[str, str]:
 
 
 def webhook_secret(ready: dict[str, Any]) -> str:
-    """Salad's key."""
+    """Returns Salad's webhook secret."""
     url = f"{ready['salad']}/api/public/organizations/{ready['organization']}/webhook-secret-key"
     answer = requests.get(url, headers={"Salad-Api-Key": ready["salad_api_key"]}, timeout=10)
     return f"whsec_{answer.json()['secret_key']}"
 
 
 def statuses(log: Path) -> dict[str, Counter[int]]:
-    """How often each documented operation gave each status, from the gateway's log."""
+    """Returns how often each documented operation answered with each status, from the gateway's log."""
     paths = yaml.safe_load(DOCUMENT.read_text())["paths"]
     patterns = {path: re.compile(re.sub(r"\{\w+\}", "[^/]+", path)) for path in sorted(paths)}
     found: dict[str, Counter[int]] = {f"{method} {path}": Counter() for path in paths for method in paths[path]}

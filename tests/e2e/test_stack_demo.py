@@ -1,4 +1,4 @@
-"""Runs the demo as a newcomer does, and shows that it says so when anything is off."""
+"""Runs the demo as a newcomer does, and checks that it reports failures."""
 
 import os
 import re
@@ -14,7 +14,7 @@ from tests.support.scripted_server import Answer, scripted_server
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.e2e
-DEMO_SEC = 60.0  # what the demo is allowed to take
+DEMO_SEC = 60.0  # the longest time that the demo may take
 
 
 def run_demo(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:

@@ -1,4 +1,4 @@
-"""Shows that the emulator's starter starts it, ends it, and says when it cannot."""
+"""Checks that the Firestore emulator is started and stopped, and that a failed start is reported."""
 
 import os
 import socket

@@ -1,4 +1,4 @@
-"""Shows by process ids that a rehearsal starts whole, ends whole, and never runs on half alive."""
+"""Checks by process ids that a rehearsal starts and ends with all its processes, and ends when one of them dies."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""A fake GPU worker, run as a program: each job says in its video_url's query how its worker shall behave.
+"""A fake GPU worker, run as a program: each job says in its video_url's query how its worker behaves.
 
 `?order1=malformed&order2=hold`: by number of the attempt, `honest` where none is given; `hold` waits for the answer of
 `gate2=<url>`, else of audio_url; `other=<job id>`: whose job or file a lie names; `reports=1`: it reports as a real
@@ -22,7 +22,7 @@ COMMAND = f"{sys.executable} {Path(__file__)}"
 WAIT_SEC = 120.0  # longer than any test holds a worker
 PADDING = 10_000_000  # Salad's documentation caps an output at 10 MB; its queue worker's source at 10 MiB
 OVERSIZE = 11 * 1024 * 1024
-VIDEO = b"not a video, but as good as one for who looks at size and name only"
+VIDEO = b"not a video, but enough for a check of size and name only"
 
 
 class Job:

@@ -1,4 +1,4 @@
-"""The real GPU worker with the fake MuseTalk, run as a program: a job's video_url says at which stage it shall wait.
+"""The real GPU worker with the fake MuseTalk, run as a program: a job's video_url says at which stage it waits.
 
 `?hold=prepare&gate=<url>&counter=<url>`: the worker asks `gate` at that stage and waits for the answer; it tells
 `counter` each time it starts the engine. Where the answer at `engine` says `hang`, the fake MuseTalk hangs in its work.

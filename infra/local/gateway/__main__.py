@@ -11,7 +11,7 @@ from infra.local.gateway.settings import SettingsError, read_settings
 from infra.local.json_logs import log_event, send_library_logs_to_json
 
 EXIT_PORT_TAKEN, EXIT_BAD_SETTINGS = 1, 2
-SHUTDOWN_SEC = 2  # well inside the 10 s in which the whole rehearsal must be gone
+SHUTDOWN_SEC = 2  # well within the 10 s in which the whole rehearsal must end
 BACKLOG = 1024  # a burst of submissions waits instead of being refused
 
 

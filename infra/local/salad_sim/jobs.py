@@ -71,7 +71,7 @@ def dispatched(job: QueueJob, instance_id: str, now: datetime) -> QueueJob:
 
 
 def completed(job: QueueJob, output: bytes, now: datetime) -> QueueJob:
-    """Returns the job as succeeded with the worker's response body. Salad does not look into the body."""
+    """Returns the job as succeeded with the worker's response body. Salad does not read the body."""
     return _moved(replace(job, output=output), JobStatus.SUCCEEDED, "succeeded", now)
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.cold_import import YARDSTICK_NAME, ImportFailedError, Samples, Subject, import_once, report
+from bench.cold_import import LIBRARIES_NAME, ImportFailedError, Samples, Subject, import_once, report
 
 ENVIRONMENT = {"PATH": os.environ["PATH"]}
 
@@ -42,5 +42,5 @@ def test_an_import_that_fails_is_told_with_its_error(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("milliseconds", "met"), [(130.0, True), (131.0, False)])
 def test_the_ratio_of_the_fastest_imports_decides(milliseconds: float, met: bool) -> None:
-    samples = {YARDSTICK_NAME: Samples([100.0, 900.0], [1.0]), "submit_job": Samples([milliseconds, 999.0], [1.0])}
+    samples = {LIBRARIES_NAME: Samples([100.0, 900.0], [1.0]), "submit_job": Samples([milliseconds, 999.0], [1.0])}
     assert report("sqlite", samples)[1] is met

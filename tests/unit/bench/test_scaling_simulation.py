@@ -21,7 +21,7 @@ from bench.scaling.simulate import Simulation, quantile, simulate
 from bench.scaling.traces import LOADED_NAMES, NAMES, Trace, make_trace, read_replay
 
 DRAIN = policies.OURS["drain balanced"]
-CALM = Scenario(startup=((0.0, 600), (1.0, 600)), sigma=0.0, interruptions_hour=0.0)  # ten minutes, no luck anywhere
+CALM = Scenario(startup=((0.0, 600), (1.0, 600)), sigma=0.0, interruptions_hour=0.0)  # ten minutes, no randomness
 CONFIG = CALM.config
 
 
@@ -34,8 +34,8 @@ def asks(*steps: tuple[float, int]):
     return rule
 
 
-def stranger(now: float, history: Sequence[Snapshot], config: ScalingConfig) -> Mapping[str, int]:
-    """A rule as somebody else would bring it."""
+def own_rule(now: float, history: Sequence[Snapshot], config: ScalingConfig) -> Mapping[str, int]:
+    """A user's own rule for --policy."""
     return {SCALED.name: 2}
 
 
@@ -226,7 +226,7 @@ def test_who_knows_the_arrivals_asks_before_they_come() -> None:
     assert rule(300.0, [seen(300.0, 0, 0, 0)], CONFIG)[SCALED.name] == 5  # 8 of 45 s within a minute, one always on
 
 
-def test_a_strangers_rule_is_loaded_by_its_name() -> None:
+def test_a_own_rules_rule_is_loaded_by_its_name() -> None:
     rule = policies.load(f"{policies.__name__}:keda")
     assert rule is policies.keda
 
@@ -261,7 +261,7 @@ def test_a_file_that_holds_no_day_is_refused(tmp_path: Path, text: str) -> None:
         read_replay(path, warm_sec=45.0)
 
 
-def test_the_command_compares_all_rules_and_a_strangers_on_a_real_day(
+def test_the_command_compares_all_rules_and_a_own_rules_on_a_real_day(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "monday.json"
