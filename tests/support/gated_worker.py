@@ -65,7 +65,7 @@ class Gates:
 
             original(uploader, output, key, record, hear)
 
-        Uploader.upload_video = gated  # type: ignore[method-assign]
+        setattr(Uploader, original.__name__, gated)
 
     def _read_orders(self, run: pipeline.Pipeline) -> None:
         query = parse_qs(urlsplit(run.job.video_url).query)

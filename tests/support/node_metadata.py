@@ -3,6 +3,7 @@
 import json
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 
 class FakeMetadata:
@@ -17,24 +18,24 @@ class FakeMetadata:
         fake = self
 
         class Handler(BaseHTTPRequestHandler):
-            def log_message(self, *_args):
+            def log_message(self, *_args: object) -> None:
                 """Keeps quiet."""
 
-            def do_GET(self):
+            def do_GET(self) -> None:
                 self.reply(200, {"ready": fake.is_ready, "started": True})
 
-            def do_PUT(self):
+            def do_PUT(self) -> None:
                 fake.costs.append(self.body()["deletion_cost"])
                 self.reply(204, None)
 
-            def do_POST(self):
+            def do_POST(self) -> None:
                 fake.reasons.append(self.body()["reason"])
                 self.reply(204, None)
 
-            def body(self):
+            def body(self) -> Any:
                 return json.loads(self.rfile.read(int(self.headers["Content-Length"])))
 
-            def reply(self, status, content):
+            def reply(self, status: int, content: Any) -> None:
                 fake.headers.append(self.headers.get("Metadata"))
                 data = json.dumps(content).encode() if content is not None else b""
                 self.send_response(500 if fake.is_broken else status)

@@ -10,6 +10,7 @@ import time
 import urllib.error
 import urllib.request
 from pathlib import Path
+from typing import IO, Any
 
 from tests.support.waiting import eventually
 
@@ -20,31 +21,37 @@ B2_KEYS = {"B2_KEY_ID": "004key", "B2_APP_KEY": "app-key-secret", "B2_BUCKET_NAM
 class Process:
     """A child whose JSON lines on one stream are collected by a thread."""
 
-    def __init__(self, module, environment, stream="stderr"):
-        pipes = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, stream: subprocess.PIPE}
+    def __init__(self, module: str, environment: dict[str, str], stream: str = "stderr") -> None:
+        is_stdout = stream == "stdout"
         path = {"PATH": os.environ["PATH"]}
-        self.child = subprocess.Popen([sys.executable, "-m", module], cwd=ROOT, env=path | environment, **pipes)
-        self.lines = []
+        self.child = subprocess.Popen(
+            [sys.executable, "-m", module],
+            cwd=ROOT,
+            env=path | environment,
+            stdout=subprocess.PIPE if is_stdout else subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL if is_stdout else subprocess.PIPE,
+        )
+        self.lines: list[dict[str, Any]] = []
         self._thread = threading.Thread(target=self._collect, args=(getattr(self.child, stream),))
         self._thread.start()
 
-    def _collect(self, pipe):
+    def _collect(self, pipe: IO[bytes]) -> None:
         with pipe:
             for line in pipe:
                 self.lines.append(json.loads(line))
 
-    def event(self, name, **fields):
+    def event(self, name: str, **fields: Any) -> dict[str, Any]:
         """Waits for an event with these fields."""
         wanted = {"event": name} | fields
 
-        def found():
+        def found() -> list[dict[str, Any]]:
             return [line for line in list(self.lines) if wanted.items() <= line.items()]
 
         eventually(lambda: found() or self.child.poll() is not None)
         assert found(), self.lines
         return found()[0]
 
-    def close(self):
+    def close(self) -> None:
         if self.child.poll() is None:
             self.child.kill()
         self.child.wait(10)
@@ -54,22 +61,22 @@ class Process:
 class Worker(Process):
     """A worker that listens."""
 
-    def __init__(self, work_dir, **settings):
+    def __init__(self, work_dir: Path, **settings: Any) -> None:
         super().__init__("gpu_worker", {"PORT": "0", "REHEARSAL_MODE": "true", "WORK_DIR": str(work_dir)} | settings)
         self.url = f"http://127.0.0.1:{self.event('listening')['port']}"
 
-    def get(self, path):
+    def get(self, path: str) -> tuple[int, Any, float]:
         """Gives status, body and seconds."""
         begin = time.monotonic()
         status, body = http("GET", f"{self.url}{path}")
         return status, body, time.monotonic() - begin
 
-    def generate(self, job):
+    def generate(self, job: Any) -> tuple[int, Any]:
         data = job if isinstance(job, bytes) else json.dumps(job).encode()
         return http("POST", f"{self.url}/generate", data)
 
 
-def http(method, url, data=None):
+def http(method: str, url: str, data: bytes | None = None) -> tuple[int, Any]:
     request = urllib.request.Request(url, data, {"Content-Type": "application/json"}, method=method)
     try:
         with urllib.request.urlopen(request, timeout=60) as response:
@@ -79,7 +86,7 @@ def http(method, url, data=None):
             return error.code, json.loads(error.read())
 
 
-def tools_of(pid):
+def tools_of(pid: int) -> list[int]:
     """Gives the process ids of the ffmpeg children of a process."""
     found = []
     for entry in Path("/proc").iterdir():
@@ -96,7 +103,7 @@ def tools_of(pid):
 FAKE = Path(__file__).with_name("fake_musetalk")
 
 
-def fake_musetalk(tmp_path, fault) -> dict[str, str]:
+def fake_musetalk(tmp_path: Path, fault: str) -> dict[str, str]:
     """The settings of a worker whose MuseTalk fails so."""
     checkout = tmp_path / "checkout"
     shutil.copytree(FAKE, checkout)

@@ -1,9 +1,16 @@
 """What the tests of media share: an engine that counts, and the two ways in which a run may end."""
 
 import hashlib
+from collections.abc import Callable
+from typing import Any
 
+from gpu_worker.adapters.media_tools import ToolRunner
+from gpu_worker.domain.progress import RunProgress
+from gpu_worker.engines.port import PreparedInputs, Rendered
 from gpu_worker.engines.preview import PreviewEngine
+from gpu_worker.wire import Answer
 from tests.functional.gpu_worker.clips_more import TOOLS
+from tests.functional.gpu_worker.rig import Inspector, Rig
 from tests.functional.gpu_worker.verdict_table import TABLE
 
 
@@ -13,16 +20,16 @@ class CountingEngine(PreviewEngine):
     def __init__(self) -> None:
         super().__init__(TOOLS, None)
         self.renders = 0
-        self.prepared: dict[str, dict] = {}
-        self.look = lambda data: {}
+        self.prepared: dict[str, dict[str, Any]] = {}
+        self.look: Callable[[bytes], dict[str, dict[str, Any]]] = lambda data: {}
 
-    def render(self, inputs, runner, progress):
+    def render(self, inputs: PreparedInputs, runner: ToolRunner, progress: RunProgress) -> Rendered:
         self.renders += 1
         self.prepared = self.look(inputs.video.read_bytes())
         return super().render(inputs, runner, progress)
 
 
-def assert_verdict(rig, answer, row):
+def assert_verdict(rig: Rig, answer: Answer, row: str) -> None:
     """The verdict of the table, said once and for all or left to another node, and no GPU was asked."""
     wanted, error = TABLE[row], answer.body["error"]
     assert wanted.fits(error["message"]), error["message"]
@@ -33,7 +40,9 @@ def assert_verdict(rig, answer, row):
     assert rig.storage.puts == []
 
 
-def assert_right(rig, inspector, answer, size, frames, audio_sec):
+def assert_right(
+    rig: Rig, inspector: Inspector, answer: Answer, size: tuple[int, int], frames: int, audio_sec: float
+) -> None:
     """The promised video, whatever it was made of."""
     assert (answer.http_status, answer.body["status"]) == (200, "ok"), (answer.body, rig.stream.getvalue())
     assert rig.engine.renders == 1
@@ -52,7 +61,9 @@ def assert_right(rig, inspector, answer, size, frames, audio_sec):
         ]  # fmt: skip
 
 
-def assert_promised(rig, inspector, answer, size, frames, audio_sec):
+def assert_promised(
+    rig: Rig, inspector: Inspector, answer: Answer, size: tuple[int, int], frames: int, audio_sec: float
+) -> None:
     """Checks answer, stored file and sidecar against each other and the promise."""
     assert (answer.http_status, answer.body["status"]) == (200, "ok"), (answer.body, rig.stream.getvalue())
     streams = inspector.streams(rig.output())

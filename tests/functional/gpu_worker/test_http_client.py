@@ -4,6 +4,9 @@ import datetime
 import socket
 import ssl
 import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography import x509
@@ -13,19 +16,20 @@ from cryptography.x509.oid import NameOID
 
 from gpu_worker.adapters.http_client import HttpClient, HttpFault, read_chunks
 from gpu_worker.domain.url_guard import UrlNotAllowed, judge_url
+from tests.functional.gpu_worker.rig import Site
 
 PUBLIC = "93.184.216.34"
-NEVER = dict(headers={}, socket_sec=5.0, stop=lambda: False)  # noqa: C408  named like the arguments
+NEVER: dict[str, Any] = dict(headers={}, socket_sec=5.0, stop=lambda: False)  # noqa: C408  named like the arguments
 
 
 class Dialler:
     """Writes down every address that is dialled, and connects to a local server in its place."""
 
-    def __init__(self, port):
-        self.dialled = []
+    def __init__(self, port: int) -> None:
+        self.dialled: list[tuple[str, int]] = []
         self._port = port
 
-    def __call__(self, ip, port, timeout):
+    def __call__(self, ip: str, port: int, timeout: float) -> socket.socket:
         self.dialled.append((ip, port))
         return socket.create_connection(("127.0.0.1", self._port), timeout=timeout)
 
@@ -33,7 +37,7 @@ class Dialler:
 class TlsServer:
     """Answers 200 to everything over TLS with a certificate for one name."""
 
-    def __init__(self, name, directory):
+    def __init__(self, name: str, directory: Path) -> None:
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test")])
         begin = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
@@ -63,7 +67,7 @@ class TlsServer:
         self._thread = threading.Thread(target=self._serve)
         self._thread.start()
 
-    def _serve(self):
+    def _serve(self) -> None:
         while True:
             try:
                 raw, _ = self._socket.accept()
@@ -76,31 +80,31 @@ class TlsServer:
             except OSError:
                 continue
 
-    def close(self):
+    def close(self) -> None:
         self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
         self._thread.join()
 
 
 @pytest.fixture
-def tls_server(tmp_path):
+def tls_server(tmp_path: Path) -> Iterator[TlsServer]:
     server = TlsServer("media.example", tmp_path)
     yield server
     server.close()
 
 
-def answers(*rounds):
+def answers(*rounds: list[str]) -> Callable[[str, int], list[str]]:
     """A resolver that gives another answer each time."""
     left = list(rounds)
     return lambda host, port: left.pop(0)
 
 
-def fetch(client, url, **options):
+def fetch(client: HttpClient, url: str, **options: Any) -> bytes:
     with client.exchange("GET", judge_url(url, rehearsal=client.rehearsal), **(NEVER | options)) as response:
         return b"".join(read_chunks(response))
 
 
-def test_a_name_that_moves_to_loopback_after_its_check_gets_no_connection(tls_server):
+def test_a_name_that_moves_to_loopback_after_its_check_gets_no_connection(tls_server: TlsServer) -> None:
     dial = Dialler(tls_server.port)
     client = HttpClient(False, answers([PUBLIC], ["127.0.0.1"]), dial, tls_server.trusting)
     assert fetch(client, "https://media.example/") == b"hello"
@@ -109,7 +113,7 @@ def test_a_name_that_moves_to_loopback_after_its_check_gets_no_connection(tls_se
     assert dial.dialled == [(PUBLIC, 443)], "only the judged address may be dialled, and each name resolved once"
 
 
-def test_one_bad_address_among_good_ones_refuses_the_name(tls_server):
+def test_one_bad_address_among_good_ones_refuses_the_name(tls_server: TlsServer) -> None:
     dial = Dialler(tls_server.port)
     client = HttpClient(False, answers([PUBLIC, "10.0.0.1"]), dial, tls_server.trusting)
     with pytest.raises(UrlNotAllowed):
@@ -118,55 +122,55 @@ def test_one_bad_address_among_good_ones_refuses_the_name(tls_server):
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "169.254.169.254", "::1", "fd00:ec2::254", "::ffff:10.0.0.1"])
-def test_a_name_with_a_forbidden_address_is_never_dialled(tls_server, address):
+def test_a_name_with_a_forbidden_address_is_never_dialled(tls_server: TlsServer, address: str) -> None:
     dial = Dialler(tls_server.port)
     with pytest.raises(UrlNotAllowed):
         fetch(HttpClient(False, answers([address]), dial, tls_server.trusting), "https://media.example/")
     assert dial.dialled == []
 
 
-def test_the_rehearsal_never_dials_the_metadata_address(tls_server):
+def test_the_rehearsal_never_dials_the_metadata_address(tls_server: TlsServer) -> None:
     dial = Dialler(tls_server.port)
     with pytest.raises(UrlNotAllowed):
         fetch(HttpClient(True, answers(["169.254.169.254"]), dial, tls_server.trusting), "https://media.example/")
     assert dial.dialled == []
 
 
-def test_the_certificate_must_carry_the_urls_name(tls_server):
+def test_the_certificate_must_carry_the_urls_name(tls_server: TlsServer) -> None:
     client = HttpClient(False, answers([PUBLIC]), Dialler(tls_server.port), tls_server.trusting)
     with pytest.raises(HttpFault) as caught:
         fetch(client, "https://other.example/")
     assert caught.value.certificate
 
 
-def test_an_unknown_issuer_is_refused(tls_server):
+def test_an_unknown_issuer_is_refused(tls_server: TlsServer) -> None:
     client = HttpClient(False, answers([PUBLIC]), Dialler(tls_server.port))
     with pytest.raises(HttpFault) as caught:
         fetch(client, "https://media.example/")
     assert caught.value.certificate
 
 
-def test_proxies_of_the_environment_are_ignored(site, monkeypatch):
+def test_proxies_of_the_environment_are_ignored(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     site.files["/x"] = b"direct"
     assert fetch(HttpClient(True), f"{site.url}/x") == b"direct"
 
 
-def test_a_name_without_address_and_a_refused_port_are_faults(site):
+def test_a_name_without_address_and_a_refused_port_are_faults(site: Site) -> None:
     with pytest.raises(HttpFault):
         fetch(HttpClient(True, answers([])), "http://media.example/")
     with pytest.raises(HttpFault):
         fetch(HttpClient(True), "http://127.0.0.1:9/")
 
 
-def test_the_next_address_is_tried_when_the_first_is_dead(site):
+def test_the_next_address_is_tried_when_the_first_is_dead(site: Site) -> None:
     site.files["/x"] = b"second"
     port = site.url.rsplit(":", 1)[1]
     assert fetch(HttpClient(True, answers(["::1", "127.0.0.1"])), f"http://localhost:{port}/x") == b"second"
 
 
-def test_stop_ends_an_answer_that_never_comes(site):
+def test_stop_ends_an_answer_that_never_comes(site: Site) -> None:
     site.files["/x"] = lambda handler: site.closing.wait(60)
     stop = threading.Event()
     threading.Timer(0.3, stop.set).start()
@@ -174,7 +178,7 @@ def test_stop_ends_an_answer_that_never_comes(site):
         fetch(HttpClient(True), f"{site.url}/x", stop=stop.is_set)
 
 
-def test_a_file_error_of_ours_is_not_taken_for_a_fault_of_the_network(site):
+def test_a_file_error_of_ours_is_not_taken_for_a_fault_of_the_network(site: Site) -> None:
     site.files["/x"] = b"x"
     client = HttpClient(True)
     with (

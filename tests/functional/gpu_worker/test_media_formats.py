@@ -8,17 +8,18 @@ from gpu_worker.media.prepare import AudioLimits
 from gpu_worker.run.pipeline import Limits
 from tests.functional.gpu_worker.clips_more import MoreClips, complaints, spoilt
 from tests.functional.gpu_worker.media_checks import CountingEngine, assert_right, assert_verdict
+from tests.functional.gpu_worker.rig import Clips, Inspector, Rig, Site
 
 PEAK_4K_KB = 1_500_000  # for a 4K picture in and out: half of the smallest machine that rehearses
 
 
 @pytest.fixture(scope="module")
-def more(tmp_path_factory):
+def more(tmp_path_factory: pytest.TempPathFactory) -> MoreClips:
     return MoreClips(tmp_path_factory.mktemp("more"))
 
 
 @pytest.fixture
-def rig(rig, site, more, inspector):
+def rig(rig: Rig, site: Site, more: MoreClips, inspector: Inspector) -> Rig:
     """The worker of conftest with an engine that counts, production's limits of length, and a whole voice."""
     rig.engine = CountingEngine()
     rig.engine.look = inspector.streams
@@ -43,26 +44,32 @@ def rig(rig, site, more, inspector):
         ("full_range.mp4", (160, 120)),
     ],
 )
-def test_every_kind_of_picture_becomes_the_promised_video(rig, site, more, inspector, clip, size):
+def test_every_kind_of_picture_becomes_the_promised_video(
+    rig: Rig, site: Site, more: MoreClips, inspector: Inspector, clip: str, size: tuple[int, int]
+) -> None:
     site.files["/face.mp4"] = more.data(clip)
     assert_right(rig, inspector, rig.run(), size, 32, 1.3)
 
 
 @pytest.mark.parametrize(("resolution", "size"), [("720p", (1280, 720)), ("source", (3840, 2160))])
-def test_4k_is_taken_with_bounded_memory(rig, site, more, inspector, resolution, size):
+def test_4k_is_taken_with_bounded_memory(
+    rig: Rig, site: Site, more: MoreClips, inspector: Inspector, resolution: str, size: tuple[int, int]
+) -> None:
     site.files |= {"/face.mp4": more.data("4k.mp4"), "/voice.wav": more.data("one.wav")}
     answer = rig.run(resolution=resolution)
     assert_right(rig, inspector, answer, size, 25, 1.0)
     assert answer.body["metrics"]["peak_ram_kb"] < PEAK_4K_KB
 
 
-def test_more_than_4k_is_refused(rig, site, more):
+def test_more_than_4k_is_refused(rig: Rig, site: Site, more: MoreClips) -> None:
     site.files["/face.mp4"] = more.data("8k.mp4")
     assert_verdict(rig, rig.run(), "pixels")
 
 
 @pytest.mark.parametrize("clip", ["pq.mp4", "hlg.mp4"])
-def test_hdr_becomes_sdr_with_real_black_and_white(rig, site, more, inspector, clip):
+def test_hdr_becomes_sdr_with_real_black_and_white(
+    rig: Rig, site: Site, more: MoreClips, inspector: Inspector, clip: str
+) -> None:
     """The four columns: black stays black, reference white is bright, highlights are brighter without being cut."""
     site.files["/face.mp4"] = more.data(clip)
     assert rig.run().body["status"] == "ok"
@@ -73,13 +80,15 @@ def test_hdr_becomes_sdr_with_real_black_and_white(rig, site, more, inspector, c
     assert shades[2] + 15 <= shades[3] <= 236
 
 
-def test_full_range_is_brought_to_limited_range(rig, site, more, inspector):
+def test_full_range_is_brought_to_limited_range(rig: Rig, site: Site, more: MoreClips, inspector: Inspector) -> None:
     site.files["/face.mp4"] = more.data("full_range.mp4")
     assert rig.run().body["status"] == "ok"
     assert 233 <= inspector.gray_frames(rig.output(), "4:4:80:20", 16)[5][5] <= 236
 
 
-def test_sd_colours_keep_their_look_under_the_new_tags(rig, site, more, inspector):
+def test_sd_colours_keep_their_look_under_the_new_tags(
+    rig: Rig, site: Site, more: MoreClips, inspector: Inspector
+) -> None:
     """Red 0xC02020 is 85 in BT.601, as the untagged source has it, and 73 in BT.709."""
     site.files["/face.mp4"] = more.data("sd_red.mp4")
     assert rig.run().body["status"] == "ok"
@@ -87,7 +96,9 @@ def test_sd_colours_keep_their_look_under_the_new_tags(rig, site, more, inspecto
 
 
 @pytest.mark.parametrize(("video", "audio", "frames"), [("face.mp4", "twenty.wav", 500), ("long.mp4", "one.wav", 25)])
-def test_the_sound_alone_says_how_long_the_video_is(rig, site, more, inspector, video, audio, frames):
+def test_the_sound_alone_says_how_long_the_video_is(
+    rig: Rig, site: Site, more: MoreClips, inspector: Inspector, video: str, audio: str, frames: int
+) -> None:
     site.files |= {"/face.mp4": more.data(video), "/voice.wav": more.data(audio)}
     assert_right(rig, inspector, rig.run(), (160, 120), frames, frames / 25)
 
@@ -103,28 +114,30 @@ def test_the_sound_alone_says_how_long_the_video_is(rig, site, more, inspector, 
         ("/face.mp4", "image.png", "kind"),
     ],
 )
-def test_what_no_video_can_be_made_of(rig, site, more, field, clip, row):
+def test_what_no_video_can_be_made_of(rig: Rig, site: Site, more: MoreClips, field: str, clip: str, row: str) -> None:
     site.files[field] = more.data(clip)
     assert_verdict(rig, rig.run(), row)
 
 
-def test_damage_at_the_start(rig, site, more):
+def test_damage_at_the_start(rig: Rig, site: Site, more: MoreClips) -> None:
     site.files["/face.mp4"] = spoilt(more.data("gop.mp4"), 0.0, 0.02)
     assert_verdict(rig, rig.run(), "start")
 
 
-def test_damage_everywhere(rig, site, more):
+def test_damage_everywhere(rig: Rig, site: Site, more: MoreClips) -> None:
     site.files["/face.mp4"] = spoilt(more.data("gop.mp4"), 0.01, 0.9)
     assert_verdict(rig, rig.run(), "undecodable")
 
 
-def test_a_picture_too_long_and_narrow(rig, site, clips):
+def test_a_picture_too_long_and_narrow(rig: Rig, site: Site, clips: Clips) -> None:
     site.files["/face.mp4"] = clips.data("ribbon.mp4")
     assert_verdict(rig, rig.run(resolution="1080p"), "narrow")
 
 
 @pytest.mark.parametrize("clip", ["gop.mp4", "gop.webm"])
-def test_damage_in_the_middle_of_the_picture_is_named_by_its_second(rig, site, more, clip):
+def test_damage_in_the_middle_of_the_picture_is_named_by_its_second(
+    rig: Rig, site: Site, more: MoreClips, clip: str
+) -> None:
     site.files |= {"/face.mp4": spoilt(more.data(clip), 0.5, 0.1), "/voice.wav": more.data("four.flac")}
     answer = rig.run()
     assert_verdict(rig, answer, "video middle")
@@ -133,17 +146,17 @@ def test_damage_in_the_middle_of_the_picture_is_named_by_its_second(rig, site, m
 
 
 @pytest.mark.parametrize("clip", ["four.m4a", "four.mp3", "four.flac", "four.ogg", "four.opus"])
-def test_damage_in_the_middle_of_the_voice(rig, site, more, clip):
+def test_damage_in_the_middle_of_the_voice(rig: Rig, site: Site, more: MoreClips, clip: str) -> None:
     site.files["/voice.wav"] = spoilt(more.data(clip), 0.5, 0.2)
     assert_verdict(rig, rig.run(), "audio middle")
 
 
-def test_damage_after_the_used_part_costs_nothing(rig, site, more, inspector):
+def test_damage_after_the_used_part_costs_nothing(rig: Rig, site: Site, more: MoreClips, inspector: Inspector) -> None:
     site.files["/face.mp4"] = spoilt(more.data("gop.mp4"), 0.6, 0.2)
     assert_right(rig, inspector, rig.run(), (320, 240), 32, 1.3)
 
 
-def test_damage_too_short_to_be_seen_is_let_pass(rig, site, more, inspector):
+def test_damage_too_short_to_be_seen_is_let_pass(rig: Rig, site: Site, more: MoreClips, inspector: Inspector) -> None:
     """The last picture of the second group of 25: nothing is predicted from it."""
     first, size = more.places("gop.mkv")[49]
     data = more.data("gop.mkv")

@@ -17,19 +17,19 @@ def row(verdict: Verdict) -> str:
     return f"| {verdict.situation} | `{verdict.code}` | {again} | {verdict.message} |"
 
 
-def test_the_pages_table_is_the_tests_table():
+def test_the_pages_table_is_the_tests_table() -> None:
     table = PAGE.read_text().partition("## Verdicts")[2].splitlines()
     rows = [line for line in table if line.startswith("| ") and not line.startswith("| situation")]
     assert rows == [row(verdict) for verdict in TABLE.values()]
 
 
-def test_every_row_has_a_code_of_the_closed_list_and_its_way_of_trying_again():
+def test_every_row_has_a_code_of_the_closed_list_and_its_way_of_trying_again() -> None:
     assert {verdict.code for verdict in TABLE.values()} <= set(ErrorCode)
     for verdict in TABLE.values():
         assert verdict.again == (ErrorCode(verdict.code) in ANOTHER_NODE_MAY_HELP)
 
 
-def test_dolby_vision_without_a_base():
+def test_dolby_vision_without_a_base() -> None:
     """By ffprobe's words alone: no free encoder makes such a file."""
     side_data = [{"dv_profile": 5, "dv_bl_signal_compatibility_id": 0}]
     stream = {"codec_type": "video", "codec_name": "hevc", "width": 64, "height": 64, "side_data_list": side_data}

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,8 +16,10 @@ from gpu_worker.engines.musetalk import cold
 from gpu_worker.engines.musetalk.cold import MuseTalkCold
 from gpu_worker.engines.musetalk.cold_run import ColdSettings
 from gpu_worker.engines.port import EngineNotAllowed, HopelessHardware
+from gpu_worker.wire import Answer
 from tests.functional.gpu_worker.clips_more import TOOLS
 from tests.functional.gpu_worker.media_checks import assert_promised
+from tests.functional.gpu_worker.rig import Inspector, Rig
 from tests.support.waiting import eventually, within
 
 FAKE = Path(__file__).parents[2] / "support" / "fake_musetalk"
@@ -50,24 +53,24 @@ class FakeCheckout:
     def fails_by(self, fault: str) -> None:
         (self.directory / "fault").write_text(fault)
 
-    def seen(self) -> dict:
+    def seen(self) -> Any:
         return json.loads((self.directory / "seen.json").read_text())
 
 
 @pytest.fixture
-def checkout(tmp_path) -> FakeCheckout:
+def checkout(tmp_path: Path) -> FakeCheckout:
     """A checkout whose program can be told to fail."""
     return FakeCheckout(tmp_path)
 
 
 @pytest.fixture
-def musetalk(rig, checkout):
+def musetalk(rig: Rig, checkout: FakeCheckout) -> Rig:
     """The rig of the other tests with this engine."""
     rig.engine = checkout.engine()
     return rig
 
 
-def assert_no_trace(rig, checkout) -> None:
+def assert_no_trace(rig: Rig, checkout: FakeCheckout) -> None:
     """Nothing was stored, and nothing is left of the run on the disk or among the processes."""
     assert rig.storage.puts == []
     assert list(checkout.results.iterdir()) == []
@@ -75,7 +78,7 @@ def assert_no_trace(rig, checkout) -> None:
     assert group_members(checkout.seen()["group"]) == []
 
 
-def test_a_video_with_the_whole_voice_in_its_own_quality(musetalk, inspector):
+def test_a_video_with_the_whole_voice_in_its_own_quality(musetalk: Rig, inspector: Inspector) -> None:
     answer = musetalk.run()
     assert_promised(musetalk, inspector, answer, (160, 120), 32, 1.3)
     metrics = answer.body["metrics"]
@@ -86,7 +89,7 @@ def test_a_video_with_the_whole_voice_in_its_own_quality(musetalk, inspector):
     assert metrics["peak_vram_mib"] is None, "the fake loads no torch: what was not measured is not told"
 
 
-def test_the_program_is_called_as_upstream_wants_it_and_gets_no_secret(musetalk, checkout):
+def test_the_program_is_called_as_upstream_wants_it_and_gets_no_secret(musetalk: Rig, checkout: FakeCheckout) -> None:
     musetalk.run()
     seen = checkout.seen()
     assert seen["arguments"]["version"] == "v15"
@@ -98,7 +101,7 @@ def test_the_program_is_called_as_upstream_wants_it_and_gets_no_secret(musetalk,
         assert secret not in told
 
 
-def test_each_run_has_a_directory_of_its_own_and_a_group_of_its_own(musetalk, checkout):
+def test_each_run_has_a_directory_of_its_own_and_a_group_of_its_own(musetalk: Rig, checkout: FakeCheckout) -> None:
     musetalk.run()
     first = checkout.seen()
     musetalk.storage.files.clear()
@@ -110,7 +113,7 @@ def test_each_run_has_a_directory_of_its_own_and_a_group_of_its_own(musetalk, ch
     assert list(checkout.results.iterdir()) == []
 
 
-def test_a_hook_in_the_child_tells_the_peak_of_the_gpu_memory(musetalk, checkout):
+def test_a_hook_in_the_child_tells_the_peak_of_the_gpu_memory(musetalk: Rig, checkout: FakeCheckout) -> None:
     (checkout.directory / "torch.py").write_text(
         "class cuda:\n    max_memory_allocated = staticmethod(lambda: 3 * 2**30)\n"
         "    get_device_name = staticmethod(lambda: 'NVIDIA GeForce RTX 3090')\n"
@@ -142,7 +145,7 @@ VERDICTS = {
 
 
 @pytest.mark.parametrize("fault", VERDICTS)
-def test_each_fault_has_its_verdict_and_leaves_nothing(musetalk, checkout, fault):
+def test_each_fault_has_its_verdict_and_leaves_nothing(musetalk: Rig, checkout: FakeCheckout, fault: str) -> None:
     if fault == "stale_output":  # the very size and length that this job wants: only its age tells
         assert musetalk.run(job_id="another").body["status"] == "ok"
         stale = checkout.directory / "another_job.mp4"
@@ -159,7 +162,7 @@ def test_each_fault_has_its_verdict_and_leaves_nothing(musetalk, checkout, fault
     assert_no_trace(musetalk, checkout)
 
 
-def test_every_exit_with_0_in_the_table_really_was_one(checkout, tmp_path):
+def test_every_exit_with_0_in_the_table_really_was_one(checkout: FakeCheckout, tmp_path: Path) -> None:
     """The table above would prove little if the faults ended with another status."""
     for fault in ("no_file", "truncated", "empty_temporary", "stale_output", "missing_sound", "early_exit", "gap"):
         checkout.fails_by(fault)
@@ -167,7 +170,7 @@ def test_every_exit_with_0_in_the_table_really_was_one(checkout, tmp_path):
         assert status_of_the_fake(checkout, tmp_path) == 0, fault
 
 
-def status_of_the_fake(checkout, tmp_path) -> int:
+def status_of_the_fake(checkout: FakeCheckout, tmp_path: Path) -> int:
     voice, task = tmp_path / "voice.wav", tmp_path / "task.yaml"
     voice.write_bytes(bytes(44 + 2 * 16_000))
     task.write_text(
@@ -180,7 +183,7 @@ def status_of_the_fake(checkout, tmp_path) -> int:
     return subprocess.run(command, cwd=checkout.directory, check=False, capture_output=True, timeout=60).returncode
 
 
-def test_a_program_that_hangs_is_ended_with_all_that_it_started(rig, checkout):
+def test_a_program_that_hangs_is_ended_with_all_that_it_started(rig: Rig, checkout: FakeCheckout) -> None:
     rig.engine = checkout.engine(stall_sec=1.0)
     checkout.fails_by("hang")
     answer = rig.run()
@@ -190,19 +193,22 @@ def test_a_program_that_hangs_is_ended_with_all_that_it_started(rig, checkout):
 
 
 @pytest.mark.parametrize("end", ["supersede", "interrupt", "deadline"])
-def test_cancel_shutdown_and_deadline_end_the_whole_group_within_five_seconds(musetalk, checkout, end):
+def test_cancel_shutdown_and_deadline_end_the_whole_group_within_five_seconds(
+    musetalk: Rig, checkout: FakeCheckout, end: str
+) -> None:
     checkout.fails_by("hang")
 
     def run() -> None:
         answers.append(musetalk.run())
 
-    answers: list = []
+    answers: list[Answer] = []
     thread = threading.Thread(target=run)
     thread.start()
     eventually(lambda: (checkout.directory / "seen.json").exists())
     eventually(lambda: len(group_members(checkout.seen()["group"])) >= 3)  # the guard, the program, the grandchild
     with within(5):
         if end == "deadline":
+            assert musetalk.control is not None
             musetalk.control.limit(0.0)
         else:
             getattr(musetalk.control, end)()
@@ -213,7 +219,9 @@ def test_cancel_shutdown_and_deadline_end_the_whole_group_within_five_seconds(mu
     assert_no_trace(musetalk, checkout)
 
 
-def test_frames_that_cannot_fit_into_memory_are_refused_before_the_program_starts(musetalk, checkout, monkeypatch):
+def test_frames_that_cannot_fit_into_memory_are_refused_before_the_program_starts(
+    musetalk: Rig, checkout: FakeCheckout, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(cold, "memory_bytes", lambda: 1_000_000)
     answer = musetalk.run()
     assert (answer.http_status, answer.body["error"]["code"]) == (200, "input_too_large")
@@ -221,7 +229,7 @@ def test_frames_that_cannot_fit_into_memory_are_refused_before_the_program_start
     assert not (checkout.directory / "seen.json").exists()
 
 
-def test_an_engine_that_could_never_work_refuses_to_start(checkout, tmp_path):
+def test_an_engine_that_could_never_work_refuses_to_start(checkout: FakeCheckout, tmp_path: Path) -> None:
     shutil.rmtree(checkout.directory / "scripts")
     with pytest.raises(EngineNotAllowed, match="MUSETALK_WORKDIR"):
         checkout.engine()
@@ -241,7 +249,7 @@ class cuda:
 """
 
 
-def start_on_a_node(checkout, torch: str) -> None:
+def start_on_a_node(checkout: FakeCheckout, torch: str) -> None:
     """Starts the engine as on a Salad node, its interpreter with a torch that says so."""
     libraries = checkout.directory / "libraries"
     libraries.mkdir(exist_ok=True)
@@ -254,7 +262,7 @@ def start_on_a_node(checkout, torch: str) -> None:
     MuseTalkCold(settings, TOOLS).start()
 
 
-def test_on_a_node_the_gpu_is_looked_at_before_the_first_job(checkout):
+def test_on_a_node_the_gpu_is_looked_at_before_the_first_job(checkout: FakeCheckout) -> None:
     start_on_a_node(checkout, FAKE_TORCH.format(cuda=True, vram=10 * 2**30))
     with pytest.raises(HopelessHardware, match="no GPU"):
         start_on_a_node(checkout, FAKE_TORCH.format(cuda=False, vram=10 * 2**30))

@@ -2,16 +2,18 @@
 
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from gpu_worker.domain.failures import DiskFullError
 from gpu_worker.node.disk import require_free
+from tests.functional.gpu_worker.rig import Inspector, Rig, Site
 from tests.support.events import events
+from tests.support.node_metadata import FakeMetadata
 from tests.support.waiting import eventually
-from tests.support.worker_process import B2_KEYS, http
+from tests.support.worker_process import B2_KEYS, Worker, http
 
 KIB = 1024
 # From nothing to more than a run writes; where the disk fills up in between depends on the encoder.
@@ -20,7 +22,7 @@ FULL = {"code": "internal", "message": "The GPU node's disk is full.", "retryabl
 
 
 @pytest.fixture
-def small_disk(tmp_path) -> Iterator[Path]:
+def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A real file system of 2 MiB."""
     place = tmp_path / "work"
     place.mkdir()
@@ -40,7 +42,9 @@ def fill(place: Path, leave: int) -> Path:
     return filler
 
 
-def test_wherever_the_disk_fills_up_the_run_says_so_and_stores_nothing_broken(rig, small_disk, inspector, site):
+def test_wherever_the_disk_fills_up_the_run_says_so_and_stores_nothing_broken(
+    rig: Rig, small_disk: Path, inspector: Inspector, site: Site
+) -> None:
     rig.work_dir = small_disk
     stages, made = set(), 0
     for room in ROOM:
@@ -66,7 +70,9 @@ def test_wherever_the_disk_fills_up_the_run_says_so_and_stores_nothing_broken(ri
     assert events(rig.stream.getvalue(), "disk_full")
 
 
-def test_a_worker_survives_a_full_disk_and_gives_a_node_up_that_is_full_again(start, b2, rig, small_disk, metadata):
+def test_a_worker_survives_a_full_disk_and_gives_a_node_up_that_is_full_again(
+    start: Callable[..., Worker], b2: str, rig: Rig, small_disk: Path, metadata: FakeMetadata
+) -> None:
     settings = {"SALAD_METADATA_URI": metadata.url, "MIN_FREE_DISK_MB": "0.001"}
     worker = start(B2_REALM=b2, **settings, **B2_KEYS)
     filler = fill(small_disk, 8 * KIB)
@@ -89,14 +95,16 @@ def test_a_worker_survives_a_full_disk_and_gives_a_node_up_that_is_full_again(st
     assert worker.get("/hc")[0] == 503
 
 
-def test_a_run_that_finds_too_little_room_fetches_nothing(start, rig, site, small_disk):
+def test_a_run_that_finds_too_little_room_fetches_nothing(
+    start: Callable[..., Worker], rig: Rig, site: Site, small_disk: Path
+) -> None:
     worker = start(MIN_FREE_DISK_MB="500", **B2_KEYS)
     status, answer = worker.generate(rig.job())
     assert (status, answer["error"]) == (503, FULL | {"stage": "starting"})
     assert "/face.mp4" not in site.log
 
 
-def test_room_enough_is_no_failure(tmp_path):
+def test_room_enough_is_no_failure(tmp_path: Path) -> None:
     require_free(tmp_path / "new", 1)
     with pytest.raises(DiskFullError):
         require_free(tmp_path, 2**60)

@@ -2,16 +2,21 @@
 
 import signal
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
 
+from tests.functional.gpu_worker.rig import Rig, Site
+from tests.support.node_metadata import FakeMetadata
 from tests.support.processes import descendants, is_alive
 from tests.support.waiting import eventually, within
-from tests.support.worker_process import B2_KEYS, Process, fake_musetalk
+from tests.support.worker_process import B2_KEYS, Process, Worker, fake_musetalk
 
 GRACE_SEC = 8.0  # promised in docs/worker.md
 
 
-def program(path, *lines: str) -> str:
+def program(path: Path, *lines: str) -> str:
     """Writes a shell program; gives its path."""
     path.write_text("\n".join(["#!/bin/sh", *lines]) + "\n")
     path.chmod(0o755)
@@ -19,8 +24,8 @@ def program(path, *lines: str) -> str:
 
 
 def test_hardware_that_is_hopeless_at_the_start_is_given_back_by_a_worker_that_serves_on(
-    start, rig, site, metadata, tmp_path
-):
+    start: Callable[..., Worker], rig: Rig, site: Site, metadata: FakeMetadata, tmp_path: Path
+) -> None:
     own = fake_musetalk(tmp_path, "") | {"MUSETALK_PYTHON": program(tmp_path / "python", "echo '{\"cuda\": false}'")}
     worker = start(SALAD_METADATA_URI=metadata.url, SALAD_MACHINE_ID="machine", **own, **B2_KEYS)
     eventually(lambda: metadata.reasons == ["there is no GPU that CUDA can use"])
@@ -32,7 +37,9 @@ def test_hardware_that_is_hopeless_at_the_start_is_given_back_by_a_worker_that_s
     assert len(metadata.reasons) == 1
 
 
-def test_sigterm_while_the_engine_starts_ends_the_worker_and_what_it_started(tmp_path, metadata):
+def test_sigterm_while_the_engine_starts_ends_the_worker_and_what_it_started(
+    tmp_path: Path, metadata: FakeMetadata
+) -> None:
     own = fake_musetalk(tmp_path, "") | {"MUSETALK_PYTHON": program(tmp_path / "python", "exec sleep 100")}
     node = {"SALAD_METADATA_URI": metadata.url, "SALAD_MACHINE_ID": "machine", "PORT": "0"}
     process = Process("gpu_worker", own | node | {"WORK_DIR": str(tmp_path / "work")})
@@ -46,8 +53,10 @@ def test_sigterm_while_the_engine_starts_ends_the_worker_and_what_it_started(tmp
     assert [line["event"] for line in process.lines][-1] == "stopped"
 
 
-def test_a_drain_that_takes_too_long_is_answered_503_within_the_grace(start, b2, rig, site):
-    def hang_from_the_upload_on(report):
+def test_a_drain_that_takes_too_long_is_answered_503_within_the_grace(
+    start: Callable[..., Worker], b2: str, rig: Rig, site: Site
+) -> None:
+    def hang_from_the_upload_on(report: dict[str, Any]) -> Any:
         if report["phase"] == "uploading":
             uploading.set()
             site.closing.wait(30)

@@ -3,12 +3,16 @@
 import os
 import signal
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
+from tests.functional.gpu_worker.rig import Rig, Site
+from tests.support.node_metadata import FakeMetadata
 from tests.support.processes import descendants, is_alive
 from tests.support.waiting import eventually, within
-from tests.support.worker_process import B2_KEYS, fake_musetalk, tools_of
+from tests.support.worker_process import B2_KEYS, Worker, fake_musetalk, tools_of
 
 PROBE_SEC = 1.0  # Salad's probe waits no longer for an answer
 
@@ -16,7 +20,7 @@ PROBE_SEC = 1.0  # Salad's probe waits no longer for an answer
 class Health(threading.Thread):
     """Asks /hc twenty times a second until it is stopped."""
 
-    def __init__(self, worker) -> None:
+    def __init__(self, worker: Worker) -> None:
         super().__init__()
         self._worker = worker
         self._stopped = threading.Event()
@@ -34,7 +38,9 @@ class Health(threading.Thread):
         self.join(10)
 
 
-def test_the_price_rises_with_a_job_and_falls_after_it(start, b2, rig, site, metadata):
+def test_the_price_rises_with_a_job_and_falls_after_it(
+    start: Callable[..., Worker], b2: str, rig: Rig, site: Site, metadata: FakeMetadata
+) -> None:
     worker = start(B2_REALM=b2, SALAD_METADATA_URI=metadata.url, **B2_KEYS)
     eventually(lambda: metadata.costs == [0])
     gate, face = threading.Event(), site.files["/face.mp4"]
@@ -50,21 +56,25 @@ def test_the_price_rises_with_a_job_and_falls_after_it(start, b2, rig, site, met
     assert set(metadata.headers) == {"true"}
 
 
-def test_a_metadata_service_that_is_broken_costs_no_job(start, b2, rig, metadata):
+def test_a_metadata_service_that_is_broken_costs_no_job(
+    start: Callable[..., Worker], b2: str, rig: Rig, metadata: FakeMetadata
+) -> None:
     metadata.is_broken = True
     worker = start(B2_REALM=b2, SALAD_METADATA_URI=metadata.url, **B2_KEYS)
     assert worker.generate(rig.job())[1]["status"] == "ok"
     worker.event("imds_call_failed", operation="replace_deletion_cost")
 
 
-def test_readiness_never_flaps_while_jobs_run(start, b2, rig, site, metadata):
+def test_readiness_never_flaps_while_jobs_run(
+    start: Callable[..., Worker], b2: str, rig: Rig, site: Site, metadata: FakeMetadata
+) -> None:
     worker = start(B2_REALM=b2, SALAD_METADATA_URI=metadata.url, IDLE_CURE_SEC="900", **B2_KEYS)
     health = Health(worker)
     health.start()
     site.files["/bad.mp4"] = b"not a video"
+    changes: list[dict[str, Any]] = [{}, {"video_url": f"{site.url}/bad.mp4"}, {}, {"attempt": 2}]
     outcomes = [
-        worker.generate(rig.job(job_id=f"job-{number}", **change))[1]["status"]
-        for number, change in enumerate([{}, {"video_url": f"{site.url}/bad.mp4"}, {}, {"attempt": 2}])
+        worker.generate(rig.job(job_id=f"job-{number}", **change))[1]["status"] for number, change in enumerate(changes)
     ]
     eventually(lambda: len(health.statuses) >= 20)
     health.stop()
@@ -73,7 +83,9 @@ def test_readiness_never_flaps_while_jobs_run(start, b2, rig, site, metadata):
     assert sorted(health.seconds)[int(len(health.seconds) * 0.9)] < PROBE_SEC
 
 
-def test_a_worker_that_idles_turns_its_readiness_once_and_takes_jobs_again(start, b2, rig, metadata):
+def test_a_worker_that_idles_turns_its_readiness_once_and_takes_jobs_again(
+    start: Callable[..., Worker], b2: str, rig: Rig, metadata: FakeMetadata
+) -> None:
     worker = start(B2_REALM=b2, SALAD_METADATA_URI=metadata.url, IDLE_CURE_SEC="1", **B2_KEYS)
     worker.event("readiness_cure_started")
     eventually(lambda: worker.get("/hc")[0] == 503)
@@ -83,14 +95,16 @@ def test_a_worker_that_idles_turns_its_readiness_once_and_takes_jobs_again(start
     assert worker.get("/hc")[0] == 200
 
 
-def test_a_cure_ends_when_salad_has_seen_it(start, metadata):
+def test_a_cure_ends_when_salad_has_seen_it(start: Callable[..., Worker], metadata: FakeMetadata) -> None:
     worker = start(SALAD_METADATA_URI=metadata.url, IDLE_CURE_SEC="1", **B2_KEYS)
     eventually(lambda: worker.get("/hc")[0] == 503)
     metadata.is_ready = False  # as the probe finds it
     worker.event("readiness_cure_ended", outcome="seen")
 
 
-def test_hopeless_hardware_is_given_back_and_takes_no_job_any_more(start, b2, rig, site, metadata, tmp_path):
+def test_hopeless_hardware_is_given_back_and_takes_no_job_any_more(
+    start: Callable[..., Worker], b2: str, rig: Rig, site: Site, metadata: FakeMetadata, tmp_path: Path
+) -> None:
     own = fake_musetalk(tmp_path, "no_kernel_image")
     worker = start(B2_REALM=b2, SALAD_METADATA_URI=metadata.url, **own, **B2_KEYS)
     status, answer = worker.generate(rig.job())
@@ -103,7 +117,9 @@ def test_hopeless_hardware_is_given_back_and_takes_no_job_any_more(start, b2, ri
     assert (worker.get("/hc")[0], worker.get("/live")[0]) == (503, 200)
 
 
-def test_one_gpu_fault_is_bad_luck_and_two_jobs_in_a_row_are_the_node(start, b2, rig, metadata, tmp_path):
+def test_one_gpu_fault_is_bad_luck_and_two_jobs_in_a_row_are_the_node(
+    start: Callable[..., Worker], b2: str, rig: Rig, metadata: FakeMetadata, tmp_path: Path
+) -> None:
     own = fake_musetalk(tmp_path, "device_assert")
     worker = start(B2_REALM=b2, SALAD_METADATA_URI=metadata.url, **own, **B2_KEYS)
     for job_id in ("job-1", "job-1", "job-2"):
@@ -114,10 +130,12 @@ def test_one_gpu_fault_is_bad_luck_and_two_jobs_in_a_row_are_the_node(start, b2,
     assert "two jobs" in metadata.reasons[0]
 
 
-def test_a_run_that_stores_its_video_may_finish_after_sigterm(start, b2, rig, site):
+def test_a_run_that_stores_its_video_may_finish_after_sigterm(
+    start: Callable[..., Worker], b2: str, rig: Rig, site: Site
+) -> None:
     gate = threading.Event()
 
-    def slow_at_upload(report):
+    def slow_at_upload(report: dict[str, Any]) -> Any:
         if report["phase"] == "uploading":
             gate.wait(20)
         return {"cancel": False, "remaining_seconds": 600}
@@ -136,7 +154,9 @@ def test_a_run_that_stores_its_video_may_finish_after_sigterm(start, b2, rig, si
     assert worker.event("stopped")["all_answered"] is True
 
 
-def test_a_run_that_generates_is_interrupted_by_sigterm_with_its_whole_engine(start, b2, rig, site, tmp_path):
+def test_a_run_that_generates_is_interrupted_by_sigterm_with_its_whole_engine(
+    start: Callable[..., Worker], b2: str, rig: Rig, site: Site, tmp_path: Path
+) -> None:
     worker = start(B2_REALM=b2, **fake_musetalk(tmp_path, "hang"), **B2_KEYS)
     with ThreadPoolExecutor(1) as pool:
         request = pool.submit(worker.generate, rig.job())
@@ -166,16 +186,18 @@ def facts_of(pid: int, *places: Path) -> dict[str, int]:
     }
 
 
-def test_fifty_jobs_leave_what_five_leave(start, b2, rig, tmp_path, metadata):
+def test_fifty_jobs_leave_what_five_leave(
+    start: Callable[..., Worker], b2: str, rig: Rig, tmp_path: Path, metadata: FakeMetadata
+) -> None:
     temporary = tmp_path / "tmp"
     temporary.mkdir()
     worker = start(B2_REALM=b2, SALAD_METADATA_URI=metadata.url, TMPDIR=str(temporary), **B2_KEYS)
 
-    def run(first, last):
+    def run(first: int, last: int) -> None:
         for number in range(first, last):
             assert worker.generate(rig.job(job_id=f"job-{number}"))[1]["status"] == "ok"
 
-    def facts():
+    def facts() -> dict[str, int]:
         return facts_of(worker.child.pid, tmp_path / "work", temporary)
 
     run(0, 5)
@@ -185,7 +207,7 @@ def test_fifty_jobs_leave_what_five_leave(start, b2, rig, tmp_path, metadata):
     allowed = {"kb": 8 * 1024, "threads": 1, "files": 1, "children": 0, "bytes": 0}
     run(5, 50)
 
-    def excess():
+    def excess() -> dict[str, int]:
         return {name: kept for name, kept in facts().items() if kept > after_five[name] + allowed[name]}
 
     eventually(lambda: not excess(), what=f"no more than {after_five} and {allowed}")

@@ -4,16 +4,22 @@ import json
 import signal
 import socket
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tests.functional.gpu_worker.rig import Clips, Rig, Site
 from tests.support.processes import await_end
 from tests.support.waiting import eventually
-from tests.support.worker_process import B2_KEYS, Process, tools_of
+from tests.support.worker_process import B2_KEYS, Process, Worker, tools_of
 
 
-def test_a_job_goes_from_http_to_the_bucket_through_the_real_b2sdk(start, b2, rig, site):
+def test_a_job_goes_from_http_to_the_bucket_through_the_real_b2sdk(
+    start: Callable[..., Worker], b2: str, rig: Rig, site: Site
+) -> None:
     worker = start(B2_REALM=b2, **B2_KEYS)
     status, answer = worker.generate(rig.job())
     assert (status, answer["status"]) == (200, "ok"), worker.lines
@@ -25,7 +31,7 @@ def test_a_job_goes_from_http_to_the_bucket_through_the_real_b2sdk(start, b2, ri
     assert "app-key-secret" not in json.dumps(worker.lines)
 
 
-def test_the_jobs_own_key_is_used_when_there_is_one(start, b2, rig):
+def test_the_jobs_own_key_is_used_when_there_is_one(start: Callable[..., Worker], b2: str, rig: Rig) -> None:
     worker = start()
     upload = {
         "endpoint": b2,
@@ -42,7 +48,7 @@ def test_the_jobs_own_key_is_used_when_there_is_one(start, b2, rig):
     assert (status, answer["error"]["code"]) == (200, "upload_failed")
 
 
-def test_storage_that_is_down_is_503_after_the_report(start, rig, site):
+def test_storage_that_is_down_is_503_after_the_report(start: Callable[..., Worker], rig: Rig, site: Site) -> None:
     worker = start(B2_REALM="http://127.0.0.1:9", **B2_KEYS)
     status, answer = worker.generate(rig.job())
     assert (status, answer["error"]["code"]) == (503, "upload_failed")
@@ -60,7 +66,7 @@ def test_storage_that_is_down_is_503_after_the_report(start, rig, site):
         (b" " * 300_000, "larger"),
     ],
 )
-def test_malformed_input_is_200_and_names_the_fault(start, body, named):
+def test_malformed_input_is_200_and_names_the_fault(start: Callable[..., Worker], body: Any, named: str) -> None:
     status, answer = start().generate(body)
     assert (status, answer["status"], answer["error"]["code"]) == (200, "error", "internal")
     assert answer["error"]["retryable"] is False
@@ -70,8 +76,10 @@ def test_malformed_input_is_200_and_names_the_fault(start, body, named):
 PROBE_SEC = 1.0  # Salad's probe waits no longer for an answer
 
 
-def test_health_is_quick_while_a_job_runs_and_the_same_job_joins(start, b2, rig, site, clips):
-    def slow(handler):
+def test_health_is_quick_while_a_job_runs_and_the_same_job_joins(
+    start: Callable[..., Worker], b2: str, rig: Rig, site: Site, clips: Clips
+) -> None:
+    def slow(handler: Any) -> None:
         released.wait(30)
         handler.reply(200, clips.data("face.mp4"))
 
@@ -93,7 +101,7 @@ def test_health_is_quick_while_a_job_runs_and_the_same_job_joins(start, b2, rig,
     assert sum(line["event"] == "run_started" for line in worker.lines) == 2
 
 
-def test_a_waiting_caller_that_hangs_up_loses_its_turn(start, rig, site):
+def test_a_waiting_caller_that_hangs_up_loses_its_turn(start: Callable[..., Worker], rig: Rig, site: Site) -> None:
     released = threading.Event()
     site.files["/face.mp4"] = lambda handler: released.wait(30) and handler.reply(404, b"")
     worker = start(**B2_KEYS)
@@ -110,13 +118,13 @@ def test_a_waiting_caller_that_hangs_up_loses_its_turn(start, rig, site):
     assert [line["job_id"] for line in worker.lines if line["event"] == "run_started"] == ["job-1"]
 
 
-def test_unknown_paths_and_methods_are_json(start):
+def test_unknown_paths_and_methods_are_json(start: Callable[..., Worker]) -> None:
     worker = start()
     assert worker.get("/nothing")[0] == 404
     assert worker.get("/generate")[0] == 405
 
 
-def test_sigterm_answers_503_after_a_report_and_ends(start, rig, site):
+def test_sigterm_answers_503_after_a_report_and_ends(start: Callable[..., Worker], rig: Rig, site: Site) -> None:
     site.files["/face.mp4"] = lambda handler: site.closing.wait(30)
     worker = start(**B2_KEYS)
     with ThreadPoolExecutor(1) as pool:
@@ -130,7 +138,9 @@ def test_sigterm_answers_503_after_a_report_and_ends(start, rig, site):
     assert worker.event("stopped")["all_answered"] is True
 
 
-def test_tools_die_with_a_worker_that_is_killed_and_its_scratch_is_swept_later(start, rig, site, clips, tmp_path):
+def test_tools_die_with_a_worker_that_is_killed_and_its_scratch_is_swept_later(
+    start: Callable[..., Worker], rig: Rig, site: Site, clips: Clips, tmp_path: Path
+) -> None:
     worker = start(**B2_KEYS)
     site.files["/voice.wav"] = clips.data("long.wav")
     with ThreadPoolExecutor(1) as pool:
@@ -154,7 +164,7 @@ def test_tools_die_with_a_worker_that_is_killed_and_its_scratch_is_swept_later(s
         ({"FFMPEG_PATH": "/nowhere/ffmpeg"}, ["FFMPEG_PATH"]),
     ],
 )
-def test_a_worker_that_must_not_start_ends_with_one_message(settings, named):
+def test_a_worker_that_must_not_start_ends_with_one_message(settings: dict[str, str], named: str) -> None:
     process = Process("gpu_worker", settings)
     assert process.child.wait(20) == 2
     process.close()

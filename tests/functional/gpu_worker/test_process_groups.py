@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -41,11 +41,11 @@ class Run:
         if self.stops_when():
             raise StoppedError
 
-    def _look(self, members) -> None:
+    def _look(self, members: Sequence[int]) -> None:
         self.members = list(members) or self.members
 
 
-def test_lines_of_both_outputs_come_in_their_order_and_progress_bars_line_by_line(tmp_path):
+def test_lines_of_both_outputs_come_in_their_order_and_progress_bars_line_by_line(tmp_path: Path) -> None:
     run = Run(
         tmp_path,
         "import sys; print('a'); sys.stderr.write('1/2 [\\r2/2 [\\n'); print('\\x00\\xff'); print('z', end='')",
@@ -55,7 +55,7 @@ def test_lines_of_both_outputs_come_in_their_order_and_progress_bars_line_by_lin
     assert run.lines[-1] == "z"
 
 
-def test_a_line_without_an_end_costs_no_memory(tmp_path):
+def test_a_line_without_an_end_costs_no_memory(tmp_path: Path) -> None:
     run = Run(tmp_path, "import sys; sys.stdout.write('x' * 10_000_000); print(); print('end')")
     assert run.follow() == Ending(0)
     assert (len(run.lines[0]), run.lines[-1]) == (2000, "end")
@@ -69,17 +69,17 @@ def test_a_line_without_an_end_costs_no_memory(tmp_path):
         ("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)", Ending(None, signal=11)),
     ],
 )
-def test_how_it_ended(tmp_path, code, ending):
+def test_how_it_ended(tmp_path: Path, code: str, ending: Ending) -> None:
     assert Run(tmp_path, code).follow() == ending
 
 
-def test_what_a_program_left_behind_ends_with_it(tmp_path):
+def test_what_a_program_left_behind_ends_with_it(tmp_path: Path) -> None:
     run = Run(tmp_path, "import subprocess; print(subprocess.Popen(['sleep', '600']).pid)")
     assert run.follow() == Ending(0)
     assert not is_alive(int(run.lines[0]))
 
 
-def test_a_program_over_its_time_and_a_silent_one_are_ended(tmp_path):
+def test_a_program_over_its_time_and_a_silent_one_are_ended(tmp_path: Path) -> None:
     busy = Run(tmp_path, "import time\nwhile True: print('.'); time.sleep(0.05)")
     assert busy.follow(limit_sec=1.0, stall_sec=10.0) == Ending(None, limit="time")
     silent = Run(tmp_path, "import time; time.sleep(600)")
@@ -88,13 +88,13 @@ def test_a_program_over_its_time_and_a_silent_one_are_ended(tmp_path):
     assert not any(map(is_alive, silent.members))
 
 
-def test_a_program_that_says_nothing_but_works_is_left_alone(tmp_path):
+def test_a_program_that_says_nothing_but_works_is_left_alone(tmp_path: Path) -> None:
     run = Run(tmp_path, "import time; time.sleep(2.5)")
     run.sign = type("Changing", (), {"__eq__": lambda self, other: False, "__hash__": None})()
     assert run.follow(stall_sec=1.0) == Ending(0)
 
 
-def test_a_stop_ends_a_group_that_ignores_sigterm_and_is_passed_on(tmp_path):
+def test_a_stop_ends_a_group_that_ignores_sigterm_and_is_passed_on(tmp_path: Path) -> None:
     run = Run(
         tmp_path,
         """
@@ -111,7 +111,7 @@ def test_a_stop_ends_a_group_that_ignores_sigterm_and_is_passed_on(tmp_path):
     assert not any(map(is_alive, run.members))
 
 
-def test_the_group_dies_with_an_owner_that_is_killed(tmp_path):
+def test_the_group_dies_with_an_owner_that_is_killed(tmp_path: Path) -> None:
     owner_code = f"""
         import sys
         sys.path.insert(0, {str(ROOT)!r})
@@ -133,7 +133,7 @@ def test_the_group_dies_with_an_owner_that_is_killed(tmp_path):
     await_end(members)
 
 
-def test_a_program_that_cannot_be_started_says_so(tmp_path):
+def test_a_program_that_cannot_be_started_says_so(tmp_path: Path) -> None:
     run = Run(tmp_path, "")
     missing = Program(["/nowhere/python"], {}, tmp_path)
     watch = Watch(lambda: None, run.lines.append, lambda _: None, lambda: 0)

@@ -4,12 +4,19 @@ import base64
 import hashlib
 import json
 import zlib
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
+from gpu_worker.adapters.media_tools import ToolRunner
+from gpu_worker.domain.progress import RunProgress
+from gpu_worker.engines.port import PreparedInputs, Rendered
 from gpu_worker.engines.preview import PreviewEngine
+from gpu_worker.ports import StorageFault
 from gpu_worker.transfer.sidecar import as_record
 from tests.functional.gpu_worker.clips_more import TOOLS
+from tests.functional.gpu_worker.rig import Rig, Site
 
 MP4, SIDECAR = "musetalk/outputs/job-1.mp4", "musetalk/outputs/job-1.json"
 
@@ -21,19 +28,19 @@ class CountingEngine(PreviewEngine):
         super().__init__(TOOLS, None)
         self.renders = 0
 
-    def render(self, inputs, runner, progress):
+    def render(self, inputs: PreparedInputs, runner: ToolRunner, progress: RunProgress) -> Rendered:
         self.renders += 1
         return super().render(inputs, runner, progress)
 
 
 @pytest.fixture
-def counting(rig):
+def counting(rig: Rig) -> Rig:
     """The rig with an engine that counts."""
     rig.engine = CountingEngine()
     return rig
 
 
-def test_the_sidecar_says_what_it_was_made_from_and_holds_no_address(counting, site):
+def test_the_sidecar_says_what_it_was_made_from_and_holds_no_address(counting: Rig, site: Site) -> None:
     answer = counting.run(video_url=f"{site.url}/face.mp4?X-Amz-Signature=query-secret")
     text = counting.storage.files[SIDECAR].decode()
     sidecar = json.loads(text)
@@ -50,15 +57,16 @@ def test_the_sidecar_says_what_it_was_made_from_and_holds_no_address(counting, s
         assert told not in text
 
 
-def test_the_record_beside_the_video_holds_the_sidecar_and_fits_into_the_buckets_headers(counting):
+def test_the_record_beside_the_video_holds_the_sidecar_and_fits_into_the_buckets_headers(counting: Rig) -> None:
     counting.run()
     record, sidecar = counting.storage.records[MP4], json.loads(counting.storage.files[SIDECAR])
+    assert record is not None
     assert len(record) < 1500, "little room is left for more facts"
     unpacked = unpack(record)
     assert {**unpacked, "metrics": None} == {**sidecar, "metrics": None}
 
 
-def test_a_run_after_a_finished_one_answers_with_its_video_and_makes_none(counting, site):
+def test_a_run_after_a_finished_one_answers_with_its_video_and_makes_none(counting: Rig, site: Site) -> None:
     first = counting.run()
     before = list(site.log)
     again = counting.run(attempt=2)
@@ -71,7 +79,7 @@ def test_a_run_after_a_finished_one_answers_with_its_video_and_makes_none(counti
     assert "/face.mp4" not in site.log[len(before) :], "its inputs were fetched for nothing"
 
 
-def test_a_video_whose_run_died_before_its_sidecar_is_used_and_gets_one(counting):
+def test_a_video_whose_run_died_before_its_sidecar_is_used_and_gets_one(counting: Rig) -> None:
     first = counting.run()
     del counting.storage.files[SIDECAR]
     again = counting.run()
@@ -80,19 +88,19 @@ def test_a_video_whose_run_died_before_its_sidecar_is_used_and_gets_one(counting
     assert json.loads(counting.storage.files[SIDECAR])["output"] == first.body["output"]
 
 
-def unpack(record):
+def unpack(record: Any) -> Any:
     return json.loads(zlib.decompress(base64.urlsafe_b64decode(record)))
 
 
-def with_output(record, **changes):
+def with_output(record: Any, **changes: Any) -> Any:
     return as_record(record | {"output": record["output"] | changes})
 
 
-SPOILS = {
+SPOILS: dict[str, Callable[[Any], str | None]] = {
     "no record": lambda record: None,
     "no text of ours": lambda record: "{",
-    "cut off": lambda record: as_record(record)[:100],
-    "a list": lambda record: as_record([]),
+    "cut off": lambda record: str(as_record(record))[:100],
+    "a list": lambda record: base64.urlsafe_b64encode(zlib.compress(b"[]")).decode(),
     "a bomb": lambda record: base64.urlsafe_b64encode(zlib.compress(b"[" * 10_000_000)).decode(),
     "another job": lambda record: as_record(record | {"job_id": "job-2"}),
     "a newer form": lambda record: as_record(record | {"schema_version": 2}),
@@ -104,32 +112,34 @@ SPOILS = {
 
 
 @pytest.mark.parametrize("spoil", SPOILS)
-def test_a_file_that_does_not_prove_to_be_this_jobs_is_made_anew(counting, spoil):
+def test_a_file_that_does_not_prove_to_be_this_jobs_is_made_anew(counting: Rig, spoil: str) -> None:
     counting.run()
     counting.storage.records[MP4] = SPOILS[spoil](unpack(counting.storage.records[MP4]))
     assert counting.run().body["status"] == "ok"
     assert counting.engine.renders == 2
 
 
-def test_a_storage_that_is_away_at_the_begin_costs_no_video(counting, storage_fault):
+def test_a_storage_that_is_away_at_the_begin_costs_no_video(
+    counting: Rig, storage_fault: Callable[..., StorageFault]
+) -> None:
     answers = [storage_fault(is_final=False)]
-    look_up = counting.storage.look_up
 
-    def away_once(key):
+    def away_once(_key: str) -> None:
         if answers:
             raise answers.pop()
-        return look_up(key)
 
-    counting.storage.look_up = away_once
+    counting.storage.on_look_up = away_once
     assert counting.run().body["status"] == "ok"
     assert answers == [], "the fault did not happen"
 
 
-def test_a_key_that_is_refused_is_noticed_before_any_gpu_time(counting, site, storage_fault):
-    def refuse(_key):
+def test_a_key_that_is_refused_is_noticed_before_any_gpu_time(
+    counting: Rig, site: Site, storage_fault: Callable[..., StorageFault]
+) -> None:
+    def refuse(_key: str) -> None:
         raise storage_fault(is_final=True)
 
-    counting.storage.look_up = refuse
+    counting.storage.on_look_up = refuse
     answer = counting.run()
     assert (answer.http_status, answer.body["error"]["code"]) == (200, "upload_failed")
     assert (counting.engine.renders, "/face.mp4" in site.log) == (0, False)

@@ -6,6 +6,7 @@ import json
 import pytest
 
 from tests.functional.gpu_worker.media_checks import assert_promised
+from tests.functional.gpu_worker.rig import Clips, Inspector, Rig, Site
 from tests.support.events import events
 
 MP4, SIDECAR = "musetalk/outputs/job-1.mp4", "musetalk/outputs/job-1.json"
@@ -23,12 +24,14 @@ MP4, SIDECAR = "musetalk/outputs/job-1.mp4", "musetalk/outputs/job-1.json"
         ("vp9.webm", (160, 120)),
     ],
 )
-def test_every_kind_of_video_becomes_the_promised_one(rig, site, clips, inspector, clip, size):
+def test_every_kind_of_video_becomes_the_promised_one(
+    rig: Rig, site: Site, clips: Clips, inspector: Inspector, clip: str, size: tuple[int, int]
+) -> None:
     site.files["/face.mp4"] = clips.data(clip)
     assert_promised(rig, inspector, rig.run(), size, 32, 1.3)
 
 
-def test_rotation_is_applied(rig, site, clips, inspector):
+def test_rotation_is_applied(rig: Rig, site: Site, clips: Clips, inspector: Inspector) -> None:
     site.files["/face.mp4"] = clips.rotated()
     assert_promised(rig, inspector, rig.run(), (120, 160), 32, 1.3)
 
@@ -42,17 +45,19 @@ def test_rotation_is_applied(rig, site, clips, inspector):
         ("exact_44100.wav", 50, 2.0),  # an exact multiple: resampling must not lose the last frame
     ],
 )
-def test_every_kind_of_audio_gives_its_exact_number_of_frames(rig, site, clips, inspector, clip, frames, audio_sec):
+def test_every_kind_of_audio_gives_its_exact_number_of_frames(
+    rig: Rig, site: Site, clips: Clips, inspector: Inspector, clip: str, frames: int, audio_sec: float
+) -> None:
     site.files["/voice.wav"] = clips.data(clip)
     assert_promised(rig, inspector, rig.run(), (160, 120), frames, audio_sec)
 
 
-def test_a_brief_mp3_is_still_known_as_one(rig, site, clips):
+def test_a_brief_mp3_is_still_known_as_one(rig: Rig, site: Site, clips: Clips) -> None:
     site.files["/voice.wav"] = clips.data("brief.mp3")
     assert rig.run().body["status"] == "ok"
 
 
-def test_mp3(rig, site, clips, inspector):
+def test_mp3(rig: Rig, site: Site, clips: Clips, inspector: Inspector) -> None:
     site.files["/voice.wav"] = clips.data("voice.mp3")
     answer = rig.run()
     seconds = float(inspector.streams(rig.output())["audio"]["duration"])
@@ -63,12 +68,14 @@ def test_mp3(rig, site, clips, inspector):
 @pytest.mark.parametrize(
     ("aspect_ratio", "resolution", "size"), [("9:16", "480p", (480, 854)), ("1:1", "source", (120, 120))]
 )
-def test_the_asked_geometry_comes_out(rig, inspector, aspect_ratio, resolution, size):
+def test_the_asked_geometry_comes_out(
+    rig: Rig, inspector: Inspector, aspect_ratio: str, resolution: str, size: tuple[int, int]
+) -> None:
     answer = rig.run(aspect_ratio=aspect_ratio, resolution=resolution)
     assert_promised(rig, inspector, answer, size, 32, 1.3)
 
 
-def test_a_short_source_is_played_forward_then_back(rig, site, clips, inspector):
+def test_a_short_source_is_played_forward_then_back(rig: Rig, site: Site, clips: Clips, inspector: Inspector) -> None:
     site.files["/face.mp4"] = clips.data("ramp.mp4")
     site.files["/voice.wav"] = clips.data("exact_44100.wav")
     assert rig.run().body["status"] == "ok"
@@ -77,7 +84,7 @@ def test_a_short_source_is_played_forward_then_back(rig, site, clips, inspector)
     assert numbers == [*range(25), *reversed(range(25))]
 
 
-def test_the_mark_is_burned_into_every_frame(rig, site, clips, inspector):
+def test_the_mark_is_burned_into_every_frame(rig: Rig, site: Site, clips: Clips, inspector: Inspector) -> None:
     site.files["/face.mp4"] = clips.data("ramp.mp4")
     assert rig.run().body["status"] == "ok"
     for frame in inspector.gray_frames(rig.output(), "140:16:10:96", 140 * 16):
@@ -85,7 +92,7 @@ def test_the_mark_is_burned_into_every_frame(rig, site, clips, inspector):
         assert min(frame) < 40, "no dark bar"
 
 
-def test_sidecar_comes_last_and_describes_the_video(rig):
+def test_sidecar_comes_last_and_describes_the_video(rig: Rig) -> None:
     answer = rig.run()
     assert rig.storage.puts == [MP4, SIDECAR]
     sidecar = json.loads(rig.storage.files[SIDECAR])
@@ -94,7 +101,7 @@ def test_sidecar_comes_last_and_describes_the_video(rig):
     assert sidecar["inputs"]["video"]["sha256"] == hashlib.sha256(rig.site.files["/face.mp4"]).hexdigest()
 
 
-def test_metrics_hold_only_what_was_measured(rig):
+def test_metrics_hold_only_what_was_measured(rig: Rig) -> None:
     metrics = rig.run().body["metrics"]
     assert set(metrics) == {
         "generation_time_sec",
@@ -121,7 +128,7 @@ def test_metrics_hold_only_what_was_measured(rig):
     assert metrics["peak_ram_kb"] > 10_000
 
 
-def test_scratch_is_private_and_gone_afterwards(rig):
+def test_scratch_is_private_and_gone_afterwards(rig: Rig) -> None:
     seen = []
     rig.storage.on_put = lambda file: seen.append(file.path.parent.stat().st_mode & 0o777)
     rig.run()
@@ -129,7 +136,7 @@ def test_scratch_is_private_and_gone_afterwards(rig):
     assert list(rig.work_dir.iterdir()) == []
 
 
-def test_no_secret_is_logged(rig):
+def test_no_secret_is_logged(rig: Rig) -> None:
     rig.run(upload={"key_id": "k", "app_key": "job-key-secret", "bucket": "bucket", "prefix": "p/"})
     assert rig.storage.puts == ["p/job-1.mp4", "p/job-1.json"]
     assert {event["request_id"] for event in events(rig.stream.getvalue())} == {"request-1"}

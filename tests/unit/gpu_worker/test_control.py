@@ -21,7 +21,7 @@ def clock() -> FakeClock:
     return FakeClock()
 
 
-def test_a_run_goes_on_until_its_own_time_is_over(clock):
+def test_a_run_goes_on_until_its_own_time_is_over(clock: FakeClock) -> None:
     control = RunControl(clock, 60)
     clock.now += 59.9
     control.check()
@@ -31,7 +31,7 @@ def test_a_run_goes_on_until_its_own_time_is_over(clock):
     assert (caught.value.code, caught.value.retryable) == (ErrorCode.RUN_TIMEOUT, False)
 
 
-def test_the_latest_word_on_the_time_left_counts(clock):
+def test_the_latest_word_on_the_time_left_counts(clock: FakeClock) -> None:
     control = RunControl(clock, 600)
     control.limit(5)
     clock.now += 3
@@ -42,20 +42,20 @@ def test_the_latest_word_on_the_time_left_counts(clock):
     assert control.stop_reason() is StopReason.DEADLINE
 
 
-def test_the_control_plane_cannot_add_to_the_runs_own_time(clock):
+def test_the_control_plane_cannot_add_to_the_runs_own_time(clock: FakeClock) -> None:
     control = RunControl(clock, 60)
     control.limit(10_000)
     assert control.remaining_sec() == 60
 
 
 @pytest.mark.parametrize("seconds", [0, -5])
-def test_no_time_left_stops_at_once(clock, seconds):
+def test_no_time_left_stops_at_once(clock: FakeClock, seconds: float) -> None:
     control = RunControl(clock, 60)
     control.limit(seconds)
     assert (control.stop_reason(), control.remaining_sec()) == (StopReason.DEADLINE, 0)
 
 
-def test_a_superseded_run_says_so_also_after_its_time(clock):
+def test_a_superseded_run_says_so_also_after_its_time(clock: FakeClock) -> None:
     control = RunControl(clock, 60)
     control.supersede()
     clock.now += 100
@@ -63,7 +63,7 @@ def test_a_superseded_run_says_so_also_after_its_time(clock):
         control.check()
 
 
-def test_shutdown_is_retryable_and_the_first_word_counts(clock):
+def test_shutdown_is_retryable_and_the_first_word_counts(clock: FakeClock) -> None:
     control = RunControl(clock, 60)
     control.interrupt()
     control.supersede()
@@ -72,7 +72,7 @@ def test_shutdown_is_retryable_and_the_first_word_counts(clock):
     assert (caught.value.code, caught.value.retryable) == (ErrorCode.WORKER_INTERRUPTED, True)
 
 
-def test_a_pause_ends_when_the_run_is_stopped(clock):
+def test_a_pause_ends_when_the_run_is_stopped(clock: FakeClock) -> None:
     control = RunControl(clock, 60)
     control.supersede()
     with pytest.raises(SupersededError):

@@ -14,7 +14,7 @@ SQUARE = Fraction(1)
 @pytest.mark.parametrize(
     ("source", "pixel_aspect", "aspect_ratio", "resolution", "size"),
     [
-        ((1920, 1080), SQUARE, "9:16", "480p", (480, 854)),  # the contract's own examples
+        ((1920, 1080), SQUARE, "9:16", "480p", (480, 854)),  # the examples of the API's description
         ((1080, 1920), SQUARE, "16:9", "720p", (1280, 720)),
         ((1920, 1080), SQUARE, "16:9", "480p", (854, 480)),
         ((512, 512), SQUARE, "16:9", "1080p", (1920, 1080)),
@@ -28,12 +28,14 @@ SQUARE = Fraction(1)
         ((1000, 333), SQUARE, "source", "480p", (1442, 480)),
     ],
 )
-def test_output_size(source, pixel_aspect, aspect_ratio, resolution, size):
+def test_output_size(
+    source: tuple[int, int], pixel_aspect: Fraction, aspect_ratio: str, resolution: str, size: tuple[int, int]
+) -> None:
     plan = plan_geometry(*source, pixel_aspect, aspect_ratio, resolution)
     assert (plan.width, plan.height) == size
 
 
-def test_crop_is_centred_and_keeps_the_whole_short_side():
+def test_crop_is_centred_and_keeps_the_whole_short_side() -> None:
     plan = plan_geometry(1920, 1080, SQUARE, "1:1", "720p")
     assert (plan.crop_width, plan.crop_height, plan.crop_x, plan.crop_y) == (1080, 1080, 420, 0)
 
@@ -41,7 +43,7 @@ def test_crop_is_centred_and_keeps_the_whole_short_side():
 @pytest.mark.parametrize(
     ("value", "even"), [("853.33", 854), ("852.9", 852), ("853", 852), ("855", 854), ("0.1", 2), ("1080.9", 1080)]
 )
-def test_nearest_even_takes_the_smaller_on_a_tie(value, even):
+def test_nearest_even_takes_the_smaller_on_a_tie(value: Fraction, even: int) -> None:
     assert nearest_even(Fraction(value)) == even
 
 
@@ -55,7 +57,9 @@ sizes = st.integers(min_value=16, max_value=4096)
     aspect_ratio=st.sampled_from(sorted(ASPECT_RATIOS)),
     resolution=st.sampled_from(sorted(RESOLUTIONS)),
 )
-def test_every_plan_is_even_and_crops_inside_the_frame(width, height, pixel_aspect, aspect_ratio, resolution):
+def test_every_plan_is_even_and_crops_inside_the_frame(
+    width: int, height: int, pixel_aspect: Fraction, aspect_ratio: str, resolution: str
+) -> None:
     plan = plan_geometry(width, height, pixel_aspect, aspect_ratio, resolution)
     assert plan.width % 2 == plan.height % 2 == 0
     assert plan.width >= 2
@@ -70,7 +74,7 @@ def test_every_plan_is_even_and_crops_inside_the_frame(width, height, pixel_aspe
 
 
 @given(width=sizes, height=sizes, aspect_ratio=st.sampled_from(["9:16", "16:9", "1:1", "4:5"]))
-def test_a_named_ratio_is_met_within_rounding(width, height, aspect_ratio):
+def test_a_named_ratio_is_met_within_rounding(width: int, height: int, aspect_ratio: str) -> None:
     plan = plan_geometry(width, height, SQUARE, aspect_ratio, "720p")
     wanted = ASPECT_RATIOS[aspect_ratio]
     assert wanted is not None

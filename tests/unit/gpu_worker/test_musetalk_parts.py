@@ -3,6 +3,7 @@
 import itertools
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -35,28 +36,28 @@ SAID = [  # the sentences of one good run, and when they came
 ]
 
 
-def heard(lines, began_at=0.0) -> Transcript:
+def heard(lines: list[Any], began_at: float = 0.0) -> Transcript:
     transcript = Transcript(began_at)
     for line, at in lines:
         transcript.add(line, at)
     return transcript
 
 
-def inputs(width=1280, height=720, video_frames=250, frames=1500) -> PreparedInputs:
+def inputs(width: int = 1280, height: int = 720, video_frames: int = 250, frames: int = 1500) -> PreparedInputs:
     return PreparedInputs(Path("v"), Path("a"), width, height, video_frames, frames, frames / 25, Path("w"), {})
 
 
-def test_the_generation_time_is_that_of_the_inference_loop_alone():
+def test_the_generation_time_is_that_of_the_inference_loop_alone() -> None:
     assert heard(SAID).generation_sec() == 1.5
 
 
-def test_a_run_that_never_passed_the_loop_has_no_generation_time():
+def test_a_run_that_never_passed_the_loop_has_no_generation_time() -> None:
     for end in range(8):
         assert heard(SAID[:end]).generation_sec() is None
     assert heard(SAID[:8]).generation_sec() == 1.5
 
 
-def test_the_stages_add_up_to_the_whole_run():
+def test_the_stages_add_up_to_the_whole_run() -> None:
     times = heard(SAID).stage_times(50.0)
     assert times == {
         "load": 20.0,
@@ -71,7 +72,7 @@ def test_the_stages_add_up_to_the_whole_run():
 
 
 @given(st.lists(st.sampled_from([line for line, _ in SAID] + ["nonsense", "9/3 [", "1/0 ["]), max_size=40))
-def test_progress_stays_within_its_bounds_whatever_is_said(lines):
+def test_progress_stays_within_its_bounds_whatever_is_said(lines: list[Any]) -> None:
     transcript = Transcript(0.0)
     for at, line in enumerate(lines):
         transcript.add(line, float(at))
@@ -79,7 +80,7 @@ def test_progress_stays_within_its_bounds_whatever_is_said(lines):
         assert 0.0 <= fraction <= 1.0
 
 
-def test_progress_never_falls_in_a_good_run():
+def test_progress_never_falls_in_a_good_run() -> None:
     transcript, seen = Transcript(0.0), []
     for line, at in SAID:
         transcript.add(line, at)
@@ -88,19 +89,19 @@ def test_progress_never_falls_in_a_good_run():
         assert before[0] < after[0] or (before[0] == after[0] and before[1] <= after[1])
 
 
-def test_only_the_end_of_what_was_said_is_kept():
+def test_only_the_end_of_what_was_said_is_kept() -> None:
     transcript = heard([(f"line {number}", 0.0) for number in range(10_000)])
     assert len(transcript.tail) < 100
     assert transcript.tail[-1] == "line 9999"
 
 
-def test_a_good_ending_is_no_proof_but_no_failure_either():
+def test_a_good_ending_is_no_proof_but_no_failure_either() -> None:
     assert judge_ending(Ending(0), heard(SAID)) is None
     assert judge_video(74, True, 74, heard(SAID)) is None
 
 
 @pytest.mark.parametrize(("frames", "has_sound"), [(0, True), (73, True), (75, True), (74, False)])
-def test_a_file_that_is_not_as_promised_is_refused_and_another_node_may_try(frames, has_sound):
+def test_a_file_that_is_not_as_promised_is_refused_and_another_node_may_try(frames: int, has_sound: bool) -> None:
     failure = judge_video(frames, has_sound, 74, heard(SAID))
     assert failure is not None
     assert (failure.code, failure.retryable) == ("output_verification_failed", True)
@@ -116,20 +117,20 @@ def test_a_file_that_is_not_as_promised_is_refused_and_another_node_may_try(fram
         ("RuntimeError: cuDNN error: CUDNN_STATUS_EXECUTION_FAILED", False),
     ],
 )
-def test_a_gpu_that_can_never_work_is_told_from_one_that_failed_once(words, hopeless):
+def test_a_gpu_that_can_never_work_is_told_from_one_that_failed_once(words: str, hopeless: bool) -> None:
     failure = judge_ending(Ending(1), heard([(words, 1.0)]))
     assert failure is not None
     assert (failure.code, failure.retryable, failure.hopeless_node) == ("gpu_fault", True, hopeless)
 
 
 @pytest.mark.parametrize("limit", ["time", "stall"])
-def test_a_limit_names_the_stage_at_which_it_was_reached(limit):
+def test_a_limit_names_the_stage_at_which_it_was_reached(limit: str) -> None:
     failure = judge_ending(Ending(None, limit=limit), heard(SAID[:3]))
     assert failure is not None
     assert (failure.code, Stage.LANDMARKS in failure.message) == ("gpu_fault", True)
 
 
-def test_a_long_4k_video_is_refused_where_its_frames_do_not_fit():
+def test_a_long_4k_video_is_refused_where_its_frames_do_not_fit() -> None:
     budget.check_memory(inputs(), 16 * GIB)
     budget.check_memory(inputs(3840, 2160, 3000, 3000), None)
     with pytest.raises(JobError, match="lower resolution") as caught:
@@ -139,14 +140,16 @@ def test_a_long_4k_video_is_refused_where_its_frames_do_not_fit():
 
 
 @given(st.integers(2, 4096), st.integers(2, 2176), st.integers(1, 15_000), st.integers(1, 15_000))
-def test_time_limits_grow_with_the_work_and_the_stall_limit_is_the_smaller(width, height, video_frames, frames):
+def test_time_limits_grow_with_the_work_and_the_stall_limit_is_the_smaller(
+    width: int, height: int, video_frames: int, frames: int
+) -> None:
     limits = budget.time_limits(inputs(width, height, video_frames, frames), 120.0)
     more = budget.time_limits(inputs(width, height, video_frames + 1, frames + 1), 120.0)
     assert limits.limit_sec < more.limit_sec
     assert 120.0 < limits.stall_sec < limits.limit_sec
 
 
-def test_the_task_is_yaml_that_upstream_can_read():
+def test_the_task_is_yaml_that_upstream_can_read() -> None:
     files = command.Files(Path("/scratch/run-1-x"))
     task = yaml.safe_load(command.task_yaml(files))
     assert task == {
@@ -159,13 +162,13 @@ def test_the_task_is_yaml_that_upstream_can_read():
 
 
 @given(st.dictionaries(st.text("ABCDEFGHIJKLMNOPQRSTUVWXYZ_", min_size=1, max_size=12), st.text(max_size=5)))
-def test_the_program_inherits_nothing_that_is_not_on_the_list(outer):
+def test_the_program_inherits_nothing_that_is_not_on_the_list(outer: dict[str, str]) -> None:
     given_on = command.environment(outer, command.Files(Path("/r")))
     own = command.environment({}, command.Files(Path("/r")))
     assert set(given_on) <= set(own) | command.PASSED_ON
 
 
-def test_the_workers_version_is_the_projects():
+def test_the_workers_version_is_the_projects() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert project["version"] == VERSION
 
@@ -187,6 +190,6 @@ STACK_A = ["sm_50", "sm_60", "sm_70", "sm_75", "sm_80", "sm_86", "sm_90"]
         ({}, "no GPU"),
     ],
 )
-def test_a_gpu_that_can_never_do_it_is_told_by_its_facts(facts, reason):
+def test_a_gpu_that_can_never_do_it_is_told_by_its_facts(facts: dict[str, Any], reason: str | None) -> None:
     found = judge_gpu(facts)
     assert (found is None) if reason is None else (reason in str(found))

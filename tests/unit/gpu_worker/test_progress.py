@@ -1,12 +1,14 @@
 """Guards progress: it never falls, ends at 1, and phases add up their seconds."""
 
+from typing import Any
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gpu_worker.domain.progress import BEGIN, ORDER, Phase, RunProgress, overall_progress
 
 
-def test_phases_are_those_of_the_contract_in_its_order():
+def test_phases_are_those_of_the_contract_in_its_order() -> None:
     assert [str(phase) for phase in ORDER] == [
         "starting",
         "downloading",
@@ -19,11 +21,11 @@ def test_phases_are_those_of_the_contract_in_its_order():
     assert sorted(BEGIN.values()) == [BEGIN[phase] for phase in ORDER]
 
 
-def test_the_last_phase_ends_at_one():
+def test_the_last_phase_ends_at_one() -> None:
     assert overall_progress(Phase.VERIFYING, 1.0) == 1.0
 
 
-def test_seconds_are_counted_by_phase():
+def test_seconds_are_counted_by_phase() -> None:
     now = [0.0]
     progress = RunProgress(lambda: now[0])
     now[0] = 1.5
@@ -35,7 +37,7 @@ def test_seconds_are_counted_by_phase():
 
 
 @given(st.lists(st.tuples(st.sampled_from(ORDER), st.floats(allow_nan=False)), max_size=30))
-def test_progress_never_falls_and_stays_between_0_and_1(steps):
+def test_progress_never_falls_and_stays_between_0_and_1(steps: Any) -> None:
     progress = RunProgress(lambda: 0.0)
     last = 0.0
     for phase, fraction in steps:
@@ -45,7 +47,7 @@ def test_progress_never_falls_and_stays_between_0_and_1(steps):
         last = progress.snapshot().progress
 
 
-def test_a_change_of_phase_is_told():
+def test_a_change_of_phase_is_told() -> None:
     heard = []
     progress = RunProgress(lambda: 0.0)
     progress.on_phase = lambda: heard.append(progress.snapshot().phase)

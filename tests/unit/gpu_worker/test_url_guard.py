@@ -1,5 +1,7 @@
 """Guards what the worker may connect to, in every notation of an address."""
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -84,14 +86,14 @@ LOOPBACK = [
 
 @pytest.mark.parametrize("url", REFUSED_ALWAYS)
 @pytest.mark.parametrize("rehearsal", [False, True])
-def test_refused_in_both_modes(url, rehearsal):
+def test_refused_in_both_modes(url: str, rehearsal: bool) -> None:
     with pytest.raises(UrlNotAllowed) as refusal:
         judge_url(url, rehearsal=rehearsal)
     assert refusal.value.reason
 
 
 @pytest.mark.parametrize("url", LOOPBACK)
-def test_loopback_is_for_the_rehearsal_only(url):
+def test_loopback_is_for_the_rehearsal_only(url: str) -> None:
     with pytest.raises(UrlNotAllowed):
         judge_url(url, rehearsal=False)
     judge_url(url, rehearsal=True)
@@ -108,7 +110,7 @@ def test_loopback_is_for_the_rehearsal_only(url):
         ("https://[2606:4700::1111]/a", "2606:4700::1111", 443, "/a"),
     ],
 )
-def test_public_urls_pass_in_their_plain_form(url, host, port, target):
+def test_public_urls_pass_in_their_plain_form(url: str, host: str, port: int, target: str) -> None:
     judged = judge_url(url, rehearsal=False)
     assert (judged.host, judged.port, judged.target) == (host, port, target)
 
@@ -122,19 +124,19 @@ def test_public_urls_pass_in_their_plain_form(url, host, port, target):
         ("http://a.example/", 80),
     ],
 )
-def test_rehearsal_takes_http_and_any_port_of_loopback(url, port):
+def test_rehearsal_takes_http_and_any_port_of_loopback(url: str, port: int) -> None:
     assert judge_url(url, rehearsal=True).port == port
     with pytest.raises(UrlNotAllowed):
         judge_url(url, rehearsal=False)
 
 
-def test_rehearsal_keeps_other_hosts_on_the_default_port():
+def test_rehearsal_keeps_other_hosts_on_the_default_port() -> None:
     with pytest.raises(UrlNotAllowed):
         judge_url("http://a.example:8080/", rehearsal=True)
 
 
 @pytest.mark.parametrize("ip", ["127.0.0.1", "::1", "::ffff:127.0.0.1"])
-def test_loopback_addresses_only_in_the_rehearsal(ip):
+def test_loopback_addresses_only_in_the_rehearsal(ip: str) -> None:
     with pytest.raises(UrlNotAllowed):
         judge_address(ip, rehearsal=False)
     judge_address(ip, rehearsal=True)
@@ -145,18 +147,18 @@ def test_loopback_addresses_only_in_the_rehearsal(ip):
     ["10.0.0.1", "169.254.169.254", "fd00:ec2::254", "::ffff:10.0.0.1", "64:ff9b::7f00:1", "2002:7f00:1::", "nonsense"],
 )
 @pytest.mark.parametrize("rehearsal", [False, True])
-def test_private_and_metadata_addresses_never(ip, rehearsal):
+def test_private_and_metadata_addresses_never(ip: str, rehearsal: bool) -> None:
     with pytest.raises(UrlNotAllowed):
         judge_address(ip, rehearsal=rehearsal)
 
 
 @pytest.mark.parametrize("ip", ["8.8.8.8", "2606:4700::1111", "64:ff9b::808:808"])
-def test_public_addresses_pass(ip):
+def test_public_addresses_pass(ip: str) -> None:
     judge_address(ip, rehearsal=False)
 
 
 @given(st.integers(min_value=0, max_value=2**32 - 1), st.sampled_from(["dotted", "decimal", "hex", "octal", "mapped"]))
-def test_no_notation_changes_the_verdict_on_an_ipv4_address(value, notation):
+def test_no_notation_changes_the_verdict_on_an_ipv4_address(value: int, notation: str) -> None:
     octets = [value >> shift & 255 for shift in (24, 16, 8, 0)]
     plain = ".".join(map(str, octets))
     written = {
@@ -178,10 +180,10 @@ def _passes(url: str) -> bool:
 
 
 @given(st.text(max_size=60))
-def test_any_text_is_judged_without_another_error(text):
+def test_any_text_is_judged_without_another_error(text: Any) -> None:
     for url in (text, f"https://{text}", f"https://example.com/{text}"):
         _passes(url)
 
 
-def test_redaction_drops_user_query_and_fragment():
+def test_redaction_drops_user_query_and_fragment() -> None:
     assert redact_url("https://u:p@example.com/a.mp4?sig=secret#x") == "https://example.com/a.mp4"

@@ -1,6 +1,7 @@
 """Guards the last look at an output: every deviation from the promise is found."""
 
 import io
+from typing import Any
 
 import pytest
 
@@ -21,7 +22,7 @@ VIDEO = {
 AUDIO = {"codec_type": "audio", "codec_name": "aac", "sample_rate": "48000", "duration": "3.020000"}
 
 
-def test_the_promised_video_passes():
+def test_the_promised_video_passes() -> None:
     assert find_deviations({"streams": [VIDEO, AUDIO]}, EXPECTED) == []
 
 
@@ -38,7 +39,7 @@ def test_the_promised_video_passes():
         ({"duration": "3.05"}, "video lasts"),
     ],
 )
-def test_each_deviation_of_the_picture_is_named(change, named):
+def test_each_deviation_of_the_picture_is_named(change: dict[str, Any], named: str) -> None:
     (deviation,) = find_deviations({"streams": [VIDEO | change, AUDIO]}, EXPECTED)
     assert named in deviation
 
@@ -52,13 +53,13 @@ def test_each_deviation_of_the_picture_is_named(change, named):
         ({"duration": "3.08"}, "audio lasts"),
     ],
 )
-def test_each_deviation_of_the_sound_is_named(change, named):
+def test_each_deviation_of_the_sound_is_named(change: dict[str, Any], named: str) -> None:
     (deviation,) = find_deviations({"streams": [VIDEO, AUDIO | change]}, EXPECTED)
     assert named in deviation
 
 
 @pytest.mark.parametrize("streams", [[], [VIDEO], [AUDIO], [VIDEO, VIDEO, AUDIO]])
-def test_one_track_of_each_kind(streams):
+def test_one_track_of_each_kind(streams: Any) -> None:
     assert find_deviations({"streams": streams}, EXPECTED)
 
 
@@ -66,12 +67,12 @@ def box(kind: bytes, content: bytes) -> bytes:
     return (8 + len(content)).to_bytes(4, "big") + kind + content
 
 
-def test_boxes_are_read_in_order_also_with_long_sizes():
+def test_boxes_are_read_in_order_also_with_long_sizes() -> None:
     long_box = (1).to_bytes(4, "big") + b"free" + (20).to_bytes(8, "big") + b"1234"
     data = box(b"ftyp", b"isom") + long_box + box(b"moov", b"") + box(b"mdat", b"xyz")
     assert top_level_atoms(io.BytesIO(data)) == ["ftyp", "free", "moov", "mdat"]
 
 
 @pytest.mark.parametrize("data", [b"", b"\0\0", bytes(64), b"\0\0\0\1free\0\0\0\0\0\0\0\0"])
-def test_malformed_data_does_not_hang_the_reading_of_boxes(data):
+def test_malformed_data_does_not_hang_the_reading_of_boxes(data: bytes) -> None:
     assert len(top_level_atoms(io.BytesIO(data))) <= 1

@@ -2,6 +2,7 @@
 
 import ast
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -27,7 +28,7 @@ INPUT = {
 }
 
 
-def test_a_full_input_is_read():
+def test_a_full_input_is_read() -> None:
     job = read_job(INPUT)
     assert (job.job_id, job.attempt, job.aspect_ratio, job.run_timeout_seconds) == ("job_01", 2, "9:16", 600)
     assert job.upload is not None
@@ -35,17 +36,17 @@ def test_a_full_input_is_read():
     assert job.params == {"bbox_shift": 0}
 
 
-def test_upload_params_and_reports_may_be_null():
+def test_upload_params_and_reports_may_be_null() -> None:
     job = read_job(INPUT | {"upload": None, "params": None, "report_url": None, "report_token": None})
     assert (job.upload, dict(job.params), job.report_url) == (None, {}, None)
 
 
 @pytest.mark.parametrize("version", [1, 0])
-def test_this_and_the_previous_schema_are_read(version):
+def test_this_and_the_previous_schema_are_read(version: int) -> None:
     assert read_job(INPUT | {"schema_version": version}).job_id == "job_01"
 
 
-def test_an_unknown_field_is_ignored():
+def test_an_unknown_field_is_ignored() -> None:
     assert read_job(INPUT | {"new_field": 1}).job_id == "job_01"
 
 
@@ -74,7 +75,7 @@ def test_an_unknown_field_is_ignored():
         ({"params": []}, "params"),
     ],
 )
-def test_a_faulty_field_is_named_and_never_retried(change, named):
+def test_a_faulty_field_is_named_and_never_retried(change: dict[str, Any], named: str) -> None:
     with pytest.raises(JobError) as caught:
         read_job(INPUT | change)
     assert named in caught.value.message
@@ -82,20 +83,20 @@ def test_a_faulty_field_is_named_and_never_retried(change, named):
 
 
 @pytest.mark.parametrize("body", [None, [], "text", 7])
-def test_a_body_that_is_no_object_is_refused(body):
+def test_a_body_that_is_no_object_is_refused(body: Any) -> None:
     with pytest.raises(JobError, match="object"):
         read_job(body)
     assert identity_of(body) == (None, None)
 
 
-def test_all_faults_are_named_at_once():
+def test_all_faults_are_named_at_once() -> None:
     with pytest.raises(JobError) as caught:
         read_job({"schema_version": 1})
     for name in ("job_id", "attempt", "video_url", "audio_url", "run_timeout_seconds"):
         assert name in caught.value.message
 
 
-def test_ok_answer_has_the_contract_fields():
+def test_ok_answer_has_the_contract_fields() -> None:
     answer = ok_answer(read_job(INPUT), "run", "https://f/x.mp4", {"bucket": "b"}, {"frames": 1})
     assert answer.http_status == 200
     expected = {"status", "job_id", "attempt", "run_id", "output_video_url", "output", "metrics"}
@@ -103,7 +104,7 @@ def test_ok_answer_has_the_contract_fields():
     assert answer.body["status"] == "ok"
 
 
-def test_a_final_failure_is_200_and_a_retryable_one_503():
+def test_a_final_failure_is_200_and_a_retryable_one_503() -> None:
     final = failure_answer("j", 1, "run", JobError(ErrorCode.NO_VIDEO_STREAM, "none", stage="preparing"))
     passing = failure_answer("j", 1, "run", JobError(ErrorCode.UPLOAD_FAILED, "down"))
     assert (final.http_status, passing.http_status) == (200, 503)
@@ -116,11 +117,11 @@ def test_a_final_failure_is_200_and_a_retryable_one_503():
     assert passing.body["error"]["retryable"] is True
 
 
-def test_a_run_out_of_time_is_final():
+def test_a_run_out_of_time_is_final() -> None:
     assert failure_answer("j", 1, "run", JobError(ErrorCode.RUN_TIMEOUT, "late")).http_status == 200
 
 
-def test_superseded_answer():
+def test_superseded_answer() -> None:
     answer = superseded_answer(read_job(INPUT), "run")
     assert (answer.http_status, answer.body["status"], answer.body["run_id"]) == (200, "superseded", "run")
 
@@ -135,7 +136,7 @@ WIRE_NAMES = {
 OWN_FORMATS = {"wire.py", "transfer/sidecar.py", "adapters/imds.py"}
 
 
-def test_the_wires_field_names_stand_in_the_wire_module_alone():
+def test_the_wires_field_names_stand_in_the_wire_module_alone() -> None:
     folder = Path(gpu_worker.__file__).parent
     for path in folder.rglob("*.py"):
         place = path.relative_to(folder).as_posix()
