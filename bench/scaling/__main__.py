@@ -45,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m bench.scaling", description=__doc__)
+    parser = argparse.ArgumentParser(prog="make bench NAME=scaling", description=__doc__)
     parser.add_argument(
         "--policy", action="append", default=[], metavar="MODULE:FUNCTION", help="add this rule to the comparison"
     )

@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import bench.scaling  # noqa: F401  puts functions/ on the path, as `python -m bench.scaling` does
 from avatar_jobs.domain.scaling import GroupCounts, ScalingConfig, Snapshot
 from bench.scaling import policies, report
 from bench.scaling.__main__ import main
