@@ -10,6 +10,7 @@ from avatar_jobs.domain.errors import ApiErrorCode, JobErrorCode
 from avatar_jobs.domain.job import events
 from avatar_jobs.domain.job.events import AttemptEvent, Event
 from avatar_jobs.domain.job.model import CallbackState, JobStatus, Phase
+from avatar_jobs.domain.retry_policy import CALLBACK_SCHEDULE_SEC as SCHEDULE
 from avatar_jobs.domain.scaling.configuration import DEFAULTS as SCALING_DEFAULTS
 
 ROOT = Path(__file__).parents[2]
@@ -44,6 +45,11 @@ def test_every_error_code_stands_in_the_architecture_page() -> None:
     assert missing == []
 
 
+def test_the_architecture_page_shows_the_callback_schedule() -> None:
+    waits = [f"{sec // 3600} h" if sec >= 3600 else f"{sec // 60} min" if sec >= 60 else f"{sec} s" for sec in SCHEDULE]
+    assert f"{', '.join(waits)} apart" in (DOCS / "architecture.md").read_text()
+
+
 def test_every_event_stands_in_the_architecture_page() -> None:
     page = (DOCS / "architecture.md").read_text()
     names = {
@@ -64,7 +70,7 @@ def test_the_environment_page_lists_exactly_the_variables_that_are_read() -> Non
 
 
 def test_links_between_documents_lead_somewhere() -> None:
-    for page in [ROOT / "README.md", *DOCS.rglob("*.md"), *ROOT.glob("infra/**/README.md")]:
+    for page in [*ROOT.glob("*.md"), *DOCS.rglob("*.md"), *ROOT.glob("infra/**/README.md")]:
         for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
             assert (page.parent / target).exists(), f"{page.relative_to(ROOT)} links to {target}"
 
