@@ -124,8 +124,13 @@ def test_an_update_from_the_known_version_needs_no_read(store: JobStore, conflic
     job = a_job()
     created = store.create(job, None)
     assert isinstance(created, Created)
-    seen = []
-    store.update(job.id, lambda known: seen.append(known) or sent(known), known=created.stored)
+    seen: list[Job] = []
+
+    def change(known: Job) -> Job:
+        seen.append(known)
+        return sent(known)
+
+    store.update(job.id, change, known=created.stored)
 
     assert seen == [job]
     assert seen[0] is created.stored.job

@@ -76,7 +76,7 @@ def _moto(directory: Path, *, keeps_versions: bool) -> Iterator[Storage]:
             "s3", endpoint_url=moto.origin, region_name=REGION, aws_access_key_id=KEY_ID,
             aws_secret_access_key=APP_KEY, config=Config(s3={"addressing_style": "path"}),
         )  # fmt: skip
-        client.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
+        client.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})  # type: ignore[typeddict-item]
         if keeps_versions:  # as B2's buckets do, always
             client.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
 

@@ -70,7 +70,7 @@ def test_the_worker_sees_a_bare_machine_and_the_groups_variables(started: Simula
     body = group_body(1, container=container(FAKE_ENVIRONMENT_FILE=str(seen_file), OWN="1", PORT="9"))
     started.call("create_container_group", body)
     instance = started.running(1)[0]
-    seen = json.loads(eventually(lambda: seen_file.exists() and seen_file.read_text()))
+    seen = json.loads(eventually(lambda: seen_file.read_text() if seen_file.exists() else None))
     assert (seen["OWN"], seen["PORT"]) == ("1", str(instance["port"]))
     assert seen["SALAD_METADATA_URI"] == f"{started.origin}/_imds/{instance['id']}"
     assert "SALAD_SIM_API_KEY" not in seen

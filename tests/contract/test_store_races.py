@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from avatar_jobs.domain.job.events import OutputVerified, ResultClaimed
+from avatar_jobs.domain.job.events import Event, OutputVerified, ResultClaimed
 from avatar_jobs.domain.job.model import Job, JobStatus
 from avatar_jobs.domain.job.transition import transition
 from avatar_jobs.ports.jobs import Created
@@ -32,14 +32,14 @@ def _submit(place: Place, number: int, barrier: Barrier, results: Any) -> None:
     results.put(("conflicts", len(conflicts)))
 
 
-def meeting(barrier: Barrier, change: Callable[[Job], Job]) -> Callable[[Job], Job]:
-    """A change that waits, when it runs first, until every process has read the job: all but one must conflict."""
+def meeting(barrier: Barrier, event: Event) -> Callable[[Job], Job]:
+    """Returns a change that waits in its first run until every process has read the job: all but one must conflict."""
     waits = [barrier]
 
     def changed(job: Job) -> Job:
         if waits:
             waits.pop().wait(PATIENCE_SEC)
-        return change(job)
+        return transition(job, event)
 
     return changed
 
@@ -55,8 +55,8 @@ def _webhook(place: Place, number: int, barrier: Barrier, results: Any) -> None:
         barrier.wait(PATIENCE_SEC)
         claim = ResultClaimed(at=later(10), result=a_claim(at=later(10)))
         verified = OutputVerified(at=later(11), attempt=1)
-        store.update(job.id, meeting(barrier, lambda current, event=claim: transition(current, event)))
-        updated = store.update(job.id, meeting(barrier, lambda current, event=verified: transition(current, event)))
+        store.update(job.id, meeting(barrier, claim))
+        updated = store.update(job.id, meeting(barrier, verified))
         assert updated is not None
         ended = updated.changed and updated.after.job.status is JobStatus.SUCCEEDED
         results.put(("round", round_number, len(updated.after.job.timeline), ended))

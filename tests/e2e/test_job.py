@@ -105,7 +105,7 @@ def test_bad_media_get_a_verdict_that_tells_what_to_change_at_the_first_attempt(
     media = running.ready["media"]
     garbage = Answer(200, b"\x00\x01garbage" * 5000, {"Content-Type": "video/mp4"})
     with scripted_server(garbage) as corrupt:
-        cases = {
+        cases: dict[str, dict[str, Any]] = {
             "input_download_failed": {"video_url": f"{media}/no-such-file.mp4"},
             "media_corrupt": {"video_url": f"{corrupt.url}/face.mp4"},
             "no_audio_stream": {"audio_url": f"{media}/face.mp4"},

@@ -5,8 +5,9 @@ import threading
 from datetime import timedelta
 from typing import Any
 
+from avatar_jobs.domain.errors import JobErrorCode
 from avatar_jobs.domain.job.events import JobRefused
-from avatar_jobs.domain.job.model import JobError, JobErrorCode
+from avatar_jobs.domain.job.model import JobError
 from avatar_jobs.domain.job.transition import transition
 from avatar_jobs.ports.jobs import StoredJob
 from avatar_jobs.services.callbacks.batch import PARALLEL, PARALLEL_A_HOST, CallbackBatch

@@ -85,7 +85,7 @@ def test_somebody_elses_change_stands_for_its_time_and_is_reported(scaled: Syste
 
 
 def test_a_group_with_salads_own_autoscaler_is_left_alone(scaled: System) -> None:
-    own = {"queue_autoscaler": {"desired_queue_length": 1, "min_replicas": 0, "max_replicas": 3}}
+    own: dict[str, Any] = {"queue_autoscaler": {"desired_queue_length": 1, "min_replicas": 0, "max_replicas": 3}}
     salad_has(scaled, 8, group("avatar-3060", 1), group("avatar-3080", 0, **own))
     scaled.tick()
     assert patches(scaled) == []

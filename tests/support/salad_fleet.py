@@ -43,7 +43,7 @@ def document(*groups: Mapping[str, Any], **top: Any) -> dict[str, Any]:
     """Returns the content of a file; the default groups are a fixed one and one that the tick scales."""
     listed = groups or (group("always", scaling=FIXED), group("scaled"))
     plain = {"organization": "rehearsal", "project": "avatar", "queue": {"name": "jobs"}, "groups": list(listed)}
-    return json.loads(json.dumps({**plain, **top}))  # type: ignore[no-any-return]
+    return json.loads(json.dumps({**plain, **top}))
 
 
 def text_of(content: Mapping[str, Any]) -> str:

@@ -55,11 +55,10 @@ def test_an_error_that_a_client_reads_takes_its_words_from_the_texts(path: Path)
 
 def test_every_text_is_used() -> None:
     others = "\n".join(path.read_text() for path in MODULES)
-    names = [
-        node.name if isinstance(node, ast.FunctionDef) else node.targets[0].id
-        for node in ast.parse(TEXTS.read_text()).body
-        if isinstance(node, ast.FunctionDef) or (isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name))
-    ]
+    body = ast.parse(TEXTS.read_text()).body
+    names = [node.name for node in body if isinstance(node, ast.FunctionDef)]
+    targets = [node.targets[0] for node in body if isinstance(node, ast.Assign)]
+    names += [target.id for target in targets if isinstance(target, ast.Name)]
 
     public = [name for name in names if not name.startswith("_")]
     assert len(public) > 40

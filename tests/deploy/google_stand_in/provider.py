@@ -3,7 +3,9 @@
 import gzip
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import msgpack
 import tf.provider
@@ -19,7 +21,7 @@ FLAGS = ("required", "optional", "computed", "sensitive", "deprecated")
 PLACEHOLDERS = {"string": "placeholder", "number": 0, "bool": False}
 
 
-def attribute(name, facts):
+def attribute(name: str, facts: dict[str, Any]) -> Any:
     """An attribute's schema as Terraform reads it."""
     flags = {flag: facts.get(flag, False) for flag in FLAGS}
     message = pb.Schema.Attribute(name=name, type=json.dumps(facts["type"]).encode(), **flags)
@@ -28,7 +30,7 @@ def attribute(name, facts):
     return message
 
 
-def block(facts):
+def block(facts: dict[str, Any]) -> Any:
     """A block's schema, with the blocks inside it."""
     return pb.Schema.Block(
         attributes=[attribute(name, one) for name, one in facts["attributes"].items()],
@@ -45,25 +47,25 @@ def block(facts):
     )
 
 
-def schema(facts):
+def schema(facts: dict[str, Any]) -> Any:
     """The schema of the provider, of a resource or of a data source."""
     return pb.Schema(version=facts.get("version", 0), block=block(facts))
 
 
-def decode(value):
+def decode(value: Any) -> Any:
     """A value from Terraform, with UNKNOWN for what only the apply will tell."""
     if not value.msgpack:
         return json.loads(value.json or b"null")
     return msgpack.unpackb(value.msgpack, raw=False, strict_map_key=False, ext_hook=lambda code, data: UNKNOWN)
 
 
-def encode(value):
+def encode(value: Any) -> Any:
     """A value for Terraform."""
     packed = msgpack.packb(value, use_bin_type=True, default=lambda one: UNKNOWN_ON_THE_WIRE)
     return pb.DynamicValue(msgpack=packed)
 
 
-def filled(facts, value, computed):
+def filled(facts: dict[str, Any], value: Any, computed: Callable[[Any], object]) -> Any:
     """A configuration with each computed attribute that it leaves out replaced by computed(type)."""
     if value is None or value is UNKNOWN:
         return value
@@ -81,14 +83,14 @@ def filled(facts, value, computed):
     return value
 
 
-def placeholder(kind):
+def placeholder(kind: Any) -> Any:
     """What a data source answers for a type."""
     if isinstance(kind, str):
         return PLACEHOLDERS.get(kind)
     return {} if kind[0] in ("map", "object") else []
 
 
-def error(summary, detail=""):
+def error(summary: str, detail: str = "") -> Any:
     """A diagnostic that stops Terraform."""
     return pb.Diagnostic(severity=pb.Diagnostic.ERROR, summary=summary, detail=detail)
 
@@ -96,62 +98,63 @@ def error(summary, detail=""):
 class Servicer(rpc.ProviderServicer):
     """Terraform's calls; the names are the protocol's."""
 
-    def __init__(self, app):
+    def __init__(self, app: Any) -> None:
         pass
 
-    def GetProviderSchema(self, request, context):  # noqa: N802
+    def GetProviderSchema(self, request: Any, context: Any) -> Any:  # noqa: N802
         return pb.GetProviderSchema.Response(
             provider=schema(FACTS["provider"]),
             resource_schemas={name: schema(one) for name, one in FACTS["resources"].items()},
             data_source_schemas={name: schema(one) for name, one in FACTS["data"].items()},
         )
 
-    def ValidateProviderConfig(self, request, context):  # noqa: N802
+    def ValidateProviderConfig(self, request: Any, context: Any) -> Any:  # noqa: N802
         return pb.ValidateProviderConfig.Response()
 
-    def ValidateResourceConfig(self, request, context):  # noqa: N802
+    def ValidateResourceConfig(self, request: Any, context: Any) -> Any:  # noqa: N802
         broken = broken_rules(FACTS["rules"].get(request.type_name, {}), decode(request.config))
         return pb.ValidateResourceConfig.Response(
             diagnostics=[error("Invalid configuration", one) for one in dict.fromkeys(broken)]
         )
 
-    def ValidateDataResourceConfig(self, request, context):  # noqa: N802
+    def ValidateDataResourceConfig(self, request: Any, context: Any) -> Any:  # noqa: N802
         return pb.ValidateDataResourceConfig.Response()
 
-    def ConfigureProvider(self, request, context):  # noqa: N802
+    def ConfigureProvider(self, request: Any, context: Any) -> Any:  # noqa: N802
         return pb.ConfigureProvider.Response()
 
-    def UpgradeResourceState(self, request, context):  # noqa: N802
+    def UpgradeResourceState(self, request: Any, context: Any) -> Any:  # noqa: N802
         return pb.UpgradeResourceState.Response(upgraded_state=pb.DynamicValue(json=request.raw_state.json))
 
-    def ReadResource(self, request, context):  # noqa: N802
+    def ReadResource(self, request: Any, context: Any) -> Any:  # noqa: N802
         return pb.ReadResource.Response(new_state=request.current_state)
 
-    def ReadDataSource(self, request, context):  # noqa: N802
+    def ReadDataSource(self, request: Any, context: Any) -> Any:  # noqa: N802
         facts = FACTS["data"][request.type_name]
         return pb.ReadDataSource.Response(state=encode(filled(facts, decode(request.config), placeholder)))
 
-    def PlanResourceChange(self, request, context):  # noqa: N802
+    def PlanResourceChange(self, request: Any, context: Any) -> Any:  # noqa: N802
         facts = FACTS["resources"][request.type_name]
         planned = filled(facts, decode(request.proposed_new_state), lambda kind: UNKNOWN)
         return pb.PlanResourceChange.Response(planned_state=encode(planned))
 
-    def ApplyResourceChange(self, request, context):  # noqa: N802
+    def ApplyResourceChange(self, request: Any, context: Any) -> Any:  # noqa: N802
         return pb.ApplyResourceChange.Response(diagnostics=[error("this is a stand-in: it never applies")])
 
-    def StopProvider(self, request, context):  # noqa: N802
+    def StopProvider(self, request: Any, context: Any) -> Any:  # noqa: N802
         return pb.StopProvider.Response()
 
 
 class Provider:
     """What the runner asks of a provider beside the servicer."""
 
-    def full_name(self):
+    def full_name(self) -> str:
         """The address that Terraform knows it by."""
         return "registry.terraform.io/hashicorp/google"
 
 
 tf.provider.ProviderServicer = Servicer  # before the runner is imported, which takes it from there
+
 from tf.runner import run_provider  # noqa: E402
 
 run_provider(Provider())

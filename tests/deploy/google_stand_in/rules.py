@@ -1,11 +1,13 @@
 """The plan-time rules of a resource type over one configuration: enums, ranges, and which arguments go together."""
 
 import re
+from collections.abc import Iterator
+from typing import Any
 
 UNKNOWN = object()  # a value that only the apply will tell
 
 
-def broken_rules(rules, config):
+def broken_rules(rules: dict[str, Any], config: Any) -> Iterator[str]:
     """Yields one sentence for each rule that a configuration breaks.
 
     rules: argument's path ("a.0.b") -> its rules by name; config: the decoded configuration, UNKNOWN where it is.
@@ -19,7 +21,7 @@ def broken_rules(rules, config):
         yield from _wrong_company(path, rule, config)
 
 
-def _wrong_value(path, rule, value):
+def _wrong_value(path: str, rule: dict[str, Any], value: Any) -> Iterator[str]:
     if "enum" in rule and isinstance(value, str) and value not in rule["enum"]:
         yield f'{path}: expected one of {[one for one in rule["enum"] if one]}, got "{value}"'
     if "range" in rule and isinstance(value, int | float) and not isinstance(value, bool):
@@ -28,7 +30,7 @@ def _wrong_value(path, rule, value):
             yield f"{path}: {value} is not within {low} to {high}"
 
 
-def _bounds(text):
+def _bounds(text: str) -> tuple[float, float]:
     """The bounds in the provider's own message, such as "expected x to be in the range (1 - 98), got %v"."""
     if found := re.search(r"in the range \((-?\d+) - (-?\d+)\)", text):
         return int(found[1]), int(found[2])
@@ -39,7 +41,7 @@ def _bounds(text):
     return float("-inf"), float("inf")
 
 
-def _wrong_company(path, rule, config):
+def _wrong_company(path: str, rule: dict[str, Any], config: Any) -> Iterator[str]:
     is_here = _is_set(_lookup(config, path))
     for other in rule.get("conflicts", []):
         if is_here and _is_set(_lookup(config, other)):
@@ -56,11 +58,11 @@ def _wrong_company(path, rule, config):
             yield f"{name.replace('_', ' ')} of {group} must be set"
 
 
-def _is_set(value):
+def _is_set(value: Any) -> bool:
     return value is not None and value is not UNKNOWN and value not in ([], "")
 
 
-def _lookup(value, path):
+def _lookup(value: Any, path: str) -> Any:
     for step in path.split("."):
         if value is UNKNOWN:
             return UNKNOWN
@@ -73,7 +75,7 @@ def _lookup(value, path):
     return value
 
 
-def _everywhere(value, path):
+def _everywhere(value: Any, path: str) -> list[Any]:
     """Each value that a path reaches: "0" stands for every element of a list; a set's elements have no step."""
     found = [value]
     for step in path.split("."):
@@ -82,5 +84,5 @@ def _everywhere(value, path):
     return _flattened(found)
 
 
-def _flattened(values):
+def _flattened(values: list[Any]) -> list[Any]:
     return [one for value in values for one in (value if isinstance(value, list) else [value])]

@@ -16,7 +16,7 @@ from bench.scaling.candidate import drain_on_load
 from bench.scaling.clairvoyant import Foresight, Plan
 from bench.scaling.model import ALWAYS_ON, HOUR, SCALED, SCENARIOS, Faults, Scenario, price_hour
 from bench.scaling.runs import figures_of, mean
-from bench.scaling.simulate import Simulation, quantile, simulate
+from bench.scaling.simulate import Rule, Simulation, quantile, simulate
 from bench.scaling.traces import LOADED_NAMES, NAMES, Trace, make_trace, read_replay
 
 DRAIN = policies.OURS["drain balanced"]
@@ -24,7 +24,7 @@ CALM = Scenario(startup=((0.0, 600), (1.0, 600)), sigma=0.0, interruptions_hour=
 CONFIG = CALM.config
 
 
-def asks(*steps: tuple[float, int]):
+def asks(*steps: tuple[float, int]) -> Rule:
     """A rule that asks for what its list says from that second on."""
 
     def rule(now: float, history: Sequence[Snapshot], config: ScalingConfig) -> Mapping[str, int]:
@@ -119,7 +119,10 @@ def test_a_busy_instance_that_is_taken_gives_its_job_back_to_the_head() -> None:
     outcome = run.run()
     assert outcome.killed == 1
     assert [job.tries for job in run.jobs] == [2, 1]
-    assert run.jobs[0].started < run.jobs[1].started  # the second waited behind it all the time
+    first, second = (job.started for job in run.jobs)
+    assert first is not None
+    assert second is not None
+    assert first < second  # the second waited behind it all the time
     assert outcome.finished == 2
 
 

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -85,7 +86,7 @@ def test_an_interruption_is_one_sentence(monkeypatch: pytest.MonkeyPatch, capsys
 
 
 def test_tables_have_columns_of_equal_width_and_no_blanks_at_the_end() -> None:
-    rows = [{"id": "a", "runs": [1, 2], "done": True}, {"id": "long", "done": None}]
+    rows: list[dict[str, Any]] = [{"id": "a", "runs": [1, 2], "done": True}, {"id": "long", "done": None}]
     assert table(rows, ("id", "runs", "done")) == "id    runs  done\na     1 2   yes\nlong"
     assert table([], ("id", "runs")) == "id  runs"
     assert aligned([("n", "why"), ("10", "full")], to_the_right=True) == " n  why\n10  full"

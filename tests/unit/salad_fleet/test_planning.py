@@ -81,7 +81,7 @@ def test_each_field_that_differs_is_one_change_that_corrects_it(
 
 @pytest.mark.parametrize("field", ["countries", "command", "probes"])
 def test_a_field_that_the_file_no_longer_has_is_removed(field: str) -> None:
-    given = {"countries": ["de"], "command": ["run"], "probes": PROBE}
+    given: dict[str, Any] = {"countries": ["de"], "command": ["run"], "probes": PROBE}
     salad = salad_with(group(**{field: given[field]}))
     salad.apply(plan_of(salad, group()))
     assert plan_of(salad, group()).is_empty

@@ -159,7 +159,12 @@ def test_an_answer_of_another_shape_is_one_sentence(answer: Any) -> None:
 
 
 def test_a_group_without_its_fields_is_one_sentence() -> None:
-    answers = ({"items": []}, {"items": []}, {"items": [{"name": "x"}]}, {"container_groups_quotas": {}})
+    answers: tuple[dict[str, Any], ...] = (
+        {"items": []},
+        {"items": []},
+        {"items": [{"name": "x"}]},
+        {"container_groups_quotas": {}},
+    )
     assert "lack a field that its API documents" in sentence(lambda: Harness(*answers).salad.read_state("jobs"))
 
 
