@@ -19,7 +19,7 @@ WATCH_SEC = 0.5  # how often memory and disk are sampled; a scan of /proc costs 
 READ_BYTES = 64 * 1024
 MAX_LINE = 2000  # characters of one line that are passed on; a progress bar's line has about a hundred
 KILL_WAIT_SEC = 4.0  # the kernel ends a killed process at once unless it hangs in a driver; a cancel has 5 s in all
-KILL_LOOK_SEC = 0.01
+KILL_POLL_SEC = 0.01
 KILLED = 128  # group_guard.py adds this to the number of a signal
 LINE_END = re.compile(rb"[\r\n]")  # progress bars end their lines with a carriage return
 
@@ -47,14 +47,14 @@ class Ending:
 class Watch:
     """The callbacks for a running program.
 
-    check: raises when the run must stop; on_line: called with each line of both outputs, without its line end; on_look:
-    called every WATCH_SEC with the group's process ids; sign_of_life: returns any value that changes while the program
-    works, even when it prints nothing.
+    check: raises when the run must stop; on_line: called with each line of both outputs, without its line end;
+    on_sample: called every WATCH_SEC with the group's process ids; sign_of_life: returns any value that changes while
+    the program works, even when it prints nothing.
     """
 
     check: Callable[[], None]
     on_line: Callable[[str], None]
-    on_look: Callable[[Sequence[int]], None]
+    on_sample: Callable[[Sequence[int]], None]
     sign_of_life: Callable[[], object]
 
 
@@ -99,7 +99,7 @@ def _follow(
         now = time.monotonic()
         if now >= look_at:
             look_at = now + WATCH_SEC
-            watch.on_look(group_members(process.pid))
+            watch.on_sample(group_members(process.pid))
             sign = watch.sign_of_life()
             alive_at, last_sign = (alive_at if sign == last_sign else now), sign
         if now - begin > limit_sec:
@@ -187,5 +187,5 @@ def _kill_group(process: subprocess.Popen[bytes]) -> int:
     os.killpg(process.pid, signal.SIGKILL)
     give_up = time.monotonic() + KILL_WAIT_SEC
     while group_members(process.pid) and time.monotonic() < give_up:
-        time.sleep(KILL_LOOK_SEC)  # noqa: TID251  nothing tells when the kernel is done, some milliseconds later
+        time.sleep(KILL_POLL_SEC)  # noqa: TID251  nothing tells when the kernel is done, some milliseconds later
     return process.wait()

@@ -10,9 +10,9 @@ from gpu_worker.domain import messages
 from gpu_worker.domain.failures import ErrorCode, JobError
 from gpu_worker.domain.progress import Phase, RunProgress
 from gpu_worker.engines.port import EngineNotAllowed, PreparedInputs, Rendered
+from gpu_worker.media.frames import FPS
 
 MARK = "PREVIEW - NOT LIP-SYNCED"
-FPS = 25
 ENCODE_SEC = (
     1800.0  # for one ffmpeg call; 60 s of 720p take about 5 s on two cores, and the run's deadline may end it earlier
 )

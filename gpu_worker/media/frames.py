@@ -1,10 +1,11 @@
-"""Counts the frames that a file really holds; its header may be wrong."""
+"""The frame rate of every output, and the count of the frames that a file really holds; its header may be wrong."""
 
 import json
 from pathlib import Path
 
 from gpu_worker.adapters.media_tools import ToolRunner
 
+FPS = 25  # frames a second of every output: the rate that MuseTalk was trained on
 COUNT_SEC = 120.0  # reads the file once without decoding: a GB takes seconds
 
 

@@ -13,10 +13,9 @@ from gpu_worker.domain.failures import ErrorCode, JobError
 from gpu_worker.domain.geometry import Geometry
 from gpu_worker.media.colours import TAGS, scaling_filters
 from gpu_worker.media.damage import TOLERATED_SEC, TOLERATED_SHARE, Stretch, scan_audio, scan_video
-from gpu_worker.media.frames import count_frames
+from gpu_worker.media.frames import FPS, count_frames
 from gpu_worker.media.probe import MAX_PIXELS, AudioFacts, VideoFacts
 
-FPS = 25  # frames a second of every output: the rate that MuseTalk was trained on
 CONVERT_SEC = 600.0  # for one conversion on a slow node; the run's own deadline ends it earlier where there is less
 SILENT_DB = -60.0  # loudest sample: below this there is not even a whisper; digital silence has -91
 MAX_RATE = 48_000  # Hz: the rate of the output, and more than speech needs

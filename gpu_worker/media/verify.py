@@ -11,8 +11,7 @@ from typing import Any, BinaryIO
 from gpu_worker.adapters.media_tools import ToolFailure, ToolRunner, ToolTimeout
 from gpu_worker.domain import messages
 from gpu_worker.domain.failures import ErrorCode, JobError
-from gpu_worker.media.frames import COUNT_SEC
-from gpu_worker.media.prepare import FPS
+from gpu_worker.media.frames import COUNT_SEC, FPS
 
 AUDIO_TOLERANCE_SEC = 0.05  # AAC works in frames of 21 ms
 AUDIO_RATE = 48_000  # Hz

@@ -10,7 +10,7 @@ from gpu_worker.node.deletion_cost import DeletionCost, cost_of
 from gpu_worker.node.queue_watch import Curing, Observation, Watching, WatchState, outcome, step
 from gpu_worker.node.reallocation import Record, RunEnd, judge
 
-LOOK_SEC = 1.0  # between two checks of the idle time, and of the metadata service during a cure
+CHECK_SEC = 1.0  # between two checks of the idle time, and of the metadata service during a cure
 ANSWER_SEC = 1.0  # before the first call: the run's answer goes out first, since Salad may end this instance at once
 ASK_AGAIN_SEC = 30.0  # an instance that is never ready costs money until the service has accepted the request
 STORING = frozenset({Phase.UPLOADING, Phase.VERIFYING})  # the video exists, and the rest takes little time
@@ -142,7 +142,7 @@ class NodeAgent:
             self._stopped.wait(ASK_AGAIN_SEC)
 
     def _watch_queue(self) -> None:
-        while not self._stopped.wait(LOOK_SEC):
+        while not self._stopped.wait(CHECK_SEC):
             seen = self._observe()
             before, self._watch = self._watch, step(self._watch, seen, self._idle_cure_sec)
             if isinstance(before, Watching) and isinstance(self._watch, Curing):

@@ -12,7 +12,7 @@ PROGRESS_COST = 100  # a job at its end adds this: of two busy instances the one
 STEP = 0.1  # of a job's progress: ten calls for each job are enough
 # How often progress is read, and when a failed call is repeated. Scale-in is decided once a minute, so that a value is
 # never much older than the decision.
-LOOK_SEC = 5.0
+CHECK_SEC = 5.0
 
 
 def cost_of(is_busy: bool, progress: float) -> int:
@@ -26,14 +26,14 @@ def cost_of(is_busy: bool, progress: float) -> int:
 class DeletionCost:
     """A thread that sets the cost, so that values never overtake each other and no caller waits for a call.
 
-    send: sets a cost, raises ImdsFault; look: returns the right cost at this moment.
+    send: sets a cost, raises ImdsFault; current_cost: returns the right cost at this moment.
     """
 
-    def __init__(self, send: Callable[[int], None], look: Callable[[], int], log: EventLog) -> None:
+    def __init__(self, send: Callable[[int], None], current_cost: Callable[[], int], log: EventLog) -> None:
         self._send = send
-        self._look = look
+        self._current_cost = current_cost
         self._log = log
-        self._told: int | None = None  # unknown at first: an earlier container may have died during a job
+        self._last_cost: int | None = None  # unknown at first: an earlier container may have died during a job
         self._changed = threading.Event()
         self._stopped = False
         self._thread = threading.Thread(target=self._work, name="deletion-cost", daemon=True)
@@ -54,16 +54,16 @@ class DeletionCost:
     def _work(self) -> None:
         while not self._stopped:
             self._changed.clear()  # before the check, so that a change during it leads to another one
-            self._tell(self._look())
-            self._changed.wait(LOOK_SEC)
+            self._set(self._current_cost())
+            self._changed.wait(CHECK_SEC)
 
-    def _tell(self, cost: int) -> None:
-        if cost == self._told:
+    def _set(self, cost: int) -> None:
+        if cost == self._last_cost:
             return
         try:
             self._send(cost)
         except ImdsFault as fault:
-            self._told = None  # the call may have had its effect or not
+            self._last_cost = None  # the call may have had its effect or not
             self._log.event("imds_call_failed", operation="replace_deletion_cost", reason=str(fault), cost=cost)
         else:
-            self._told = cost
+            self._last_cost = cost

@@ -17,7 +17,8 @@ from gpu_worker.domain.geometry import plan_geometry
 from gpu_worker.domain.progress import Phase, RunProgress
 from gpu_worker.domain.url_guard import UrlNotAllowed, judge_url
 from gpu_worker.engines.port import Engine, PreparedInputs, Rendered
-from gpu_worker.media.prepare import FPS, AudioLimits, check_output_size, prepare_audio, prepare_video
+from gpu_worker.media.frames import FPS
+from gpu_worker.media.prepare import AudioLimits, check_output_size, prepare_audio, prepare_video
 from gpu_worker.media.probe import Downloaded, probe_audio, probe_video
 from gpu_worker.media.verify import Expected, Output, verify_output
 from gpu_worker.ports import OutputStorage

@@ -10,7 +10,7 @@ from gpu_worker.domain.control import RunControl
 from gpu_worker.domain.failures import ErrorCode, JobError
 from gpu_worker.wire import Answer, JobInput, failure_answer
 
-LOOK_SEC = 0.5  # how often a waiting request checks whether its caller is still connected
+CHECK_SEC = 0.5  # how often a waiting request checks whether its caller is still connected
 # How long a job on a node that was given up waits for its 503. After an immediate answer the queue would send the job
 # to this node again, and use up its four tries before the readiness probe has changed and closed the stream.
 HOLD_SEC = 20.0
@@ -107,7 +107,7 @@ class RunSlot:
                     mine = _RunInProgress(job, self._new_control(job))
                     self._current = mine
                     break
-                self._changed.wait(LOOK_SEC)
+                self._changed.wait(CHECK_SEC)
                 if is_caller_gone():
                     return _interrupted(job, messages.WAITING_CALLER_LEFT)
         try:
@@ -120,7 +120,7 @@ class RunSlot:
 
     def _join(self, current: _RunInProgress, job: JobInput, is_caller_gone: Callable[[], bool]) -> Answer:
         while self._current is current:
-            self._changed.wait(LOOK_SEC)
+            self._changed.wait(CHECK_SEC)
             if is_caller_gone():
                 return _interrupted(job, messages.JOINED_CALLER_LEFT)
         return current.answer or _interrupted(job, messages.JOINED_RUN_FAILED)

@@ -15,7 +15,7 @@ from gpu_worker.domain.failures import ErrorCode, JobError
 from gpu_worker.media.verify import Output
 from gpu_worker.ports import NewFile, OutputStorage, StorageFault, StoredFile
 
-LOOK_SEC = 20.0  # one HEAD request on a home line, with the connection and the authorization before it
+LOOK_UP_SEC = 20.0  # one HEAD request on a home line, with the connection and the authorization before it
 POLL_SEC = 0.1  # how often a storage call in its own thread is checked: the delay of a cancellation
 
 
@@ -29,7 +29,7 @@ class Uploader:
 
     def look_up(self, key: str) -> StoredFile | None:
         """Returns the file under a key, None when there is none; raises like upload_video."""
-        return self._call(lambda: self.storage.look_up(key), min(LOOK_SEC, self.limit_sec))
+        return self._call(lambda: self.storage.look_up(key), min(LOOK_UP_SEC, self.limit_sec))
 
     def upload_video(self, output: Output, key: str, record: str | None, on_bytes: Callable[[int], None]) -> None:
         """Uploads the MP4 with its record; raises JobError upload_failed and what control.check raises."""

@@ -5,10 +5,10 @@ from pathlib import Path
 
 from gpu_worker.adapters.media_tools import ToolRunner
 from gpu_worker.engines.port import PreparedInputs
-from gpu_worker.media.frames import COUNT_SEC
+from gpu_worker.media.frames import COUNT_SEC, FPS
 
 VOICE_RATE = 16_000  # Hz, the rate that Whisper works on
-SAMPLES_A_FRAME = VOICE_RATE // 25
+SAMPLES_A_FRAME = VOICE_RATE // FPS
 # Upstream reads BT.709 pictures as RGB and gives RGB to its encoder, which converts it with BT.601's matrix and writes
 # no tag (measured: luma 121 where BT.709 has 116). Players take untagged HD for BT.709 and show shifted colours; with
 # the right tags they show the right ones. Numbers of ITU-T H.273: primaries and transfer of BT.709, matrix of BT.601.

@@ -6,8 +6,8 @@ from gpu_worker.adapters.process_groups import Ending
 from gpu_worker.domain import messages
 from gpu_worker.domain.failures import ErrorCode, JobError, disk_is_full
 from gpu_worker.engines.musetalk.transcript import Stage, Transcript
+from gpu_worker.media.frames import FPS
 
-FPS = 25
 OUT_OF_MEMORY = re.compile(r"CUDA out of memory|OutOfMemoryError|CUBLAS_STATUS_ALLOC_FAILED")
 # After these no other run on this card or driver can succeed.
 HOPELESS = re.compile(
