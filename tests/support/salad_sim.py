@@ -119,8 +119,8 @@ class Simulator:
         state: dict[str, Any] = self.control("GET", "/state").json()
         return state
 
-    def log(self, event: str) -> list[dict[str, Any]]:
-        """The simulator's log events of this name, oldest first."""
+    def log(self, event: str | None = None) -> list[dict[str, Any]]:
+        """The simulator's log events of this name, all without one, oldest first."""
         return events("".join(list(self._lines)), event)
 
     def submit(self, job_input: Any, **fields: Any) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 
 from flask import Flask, Response, request
 
+from infra.local.json_logs import log_event
 from infra.local.salad_sim import fleet_actions
 from infra.local.salad_sim.fleet import Instance
 from infra.local.salad_sim.rest import problem
@@ -35,7 +36,7 @@ def add_routes(app: Flask, world: World) -> None:
     def get_status(instance_id: str) -> Response:
         with world.changed:
             instance = _caller(world, instance_id)
-            world.told_ready[instance_id] = instance.ready
+            _record_readiness(world, instance)
         return _json({"ready": instance.ready, "started": instance.pid is not None})
 
     @app.get(f"{PREFIX}/<instance_id>/v1/token")
@@ -99,6 +100,13 @@ def _caller(world: World, instance_id: str) -> Instance:
     if request.headers.get("Metadata") != "true":
         raise ActionError(403, "the header Metadata: true is missing")
     return fleet_actions.find_instance(world, instance_id)
+
+
+def _record_readiness(world: World, instance: Instance) -> None:
+    """Stores the readiness that the instance is told now, and logs it when it differs from the last answer."""
+    if world.told_ready.get(instance.id) is not instance.ready:
+        log_event("salad_sim_readiness_told", instance_id=instance.id, ready=instance.ready)
+    world.told_ready[instance.id] = instance.ready
 
 
 def _body() -> dict[str, Any]:
