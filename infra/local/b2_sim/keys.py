@@ -3,7 +3,7 @@
 import hmac
 import secrets
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from infra.local.b2_sim.errors import NativeError
 
@@ -19,7 +19,7 @@ class Key:
     """An application key. bucket_id, name_prefix: limits, None for no limit; expires_at: seconds since the epoch."""
 
     key_id: str
-    secret: str
+    secret: str = field(repr=False)
     name: str
     capabilities: frozenset[str]
     bucket_id: str | None = None

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 BUCKET_NAME = re.compile(r"[a-z0-9][a-z0-9-]{4,61}[a-z0-9]")  # Backblaze: 6-63 of a-z, 0-9 and hyphen
@@ -25,7 +25,7 @@ class Settings:
 
     port: int
     key_id: str
-    app_key: str
+    app_key: str = field(repr=False)
     bucket_name: str
     bucket_type: str
     region: str

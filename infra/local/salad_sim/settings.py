@@ -4,7 +4,7 @@ import os
 import shlex
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
@@ -19,7 +19,7 @@ class Settings:
 
     port: int
     grpc_port: int
-    api_key: str
+    api_key: str = field(repr=False)
     organization: str
     project: str
     rate_limit: int  # REST calls a minute for one key
@@ -30,7 +30,7 @@ class Settings:
     heartbeat_sec: float
     webhook_timeout_sec: float
     webhook_retry_sec: tuple[float, ...]  # pauses between tries: one more try than pauses
-    webhook_secret_key: str | None  # base64; drawn at random when None
+    webhook_secret_key: str | None = field(repr=False)  # base64; drawn at random when None
     webhook_rotation_sec: float  # how long the former key also signs after a rotation
     nodes: int  # number of machines; further replicas stay allocating
     replicas_quota: int

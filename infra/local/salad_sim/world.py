@@ -50,7 +50,7 @@ class Stream:
 class SecretKey:
     """A webhook secret. text: base64; expires_at: monotonic seconds until which it signs, None for the current one."""
 
-    text: str
+    text: str = field(repr=False)
     expires_at: float | None = None
 
 
@@ -80,7 +80,7 @@ class World:
     streams: dict[str, Stream] = field(default_factory=dict)  # by instance id
     told_ready: dict[str, bool] = field(default_factory=dict)  # instance id -> last answer of its metadata service
     resting: dict[str, float] = field(default_factory=dict)  # instance id -> gets no job before (monotonic)
-    token_key: bytes = field(default_factory=lambda: secrets.token_bytes(32))  # signs the instances' tokens
+    token_key: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False)  # signs the instances' tokens
     is_closing: bool = False
 
 

@@ -22,12 +22,12 @@ SECRET_BYTES = 32  # Standard Webhooks: 24 to 64 bytes; the report tokens ask fo
 class Credentials:
     """The random keys and secrets of one rehearsal. api_keys, callback_secrets (`whsec_...`): by client."""
 
-    api_keys: dict[str, str]
-    callback_secrets: dict[str, str]
-    salad_api_key: str
-    report_token_secret: str
+    api_keys: dict[str, str] = field(repr=False)
+    callback_secrets: dict[str, str] = field(repr=False)
+    salad_api_key: str = field(repr=False)
+    report_token_secret: str = field(repr=False)
     b2_key_id: str
-    b2_app_key: str
+    b2_app_key: str = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Plan:
     """Everything that is decided before the start. state: a directory that is removed when the rehearsal ends."""
 
     settings: Settings
-    credentials: Credentials = field(repr=False)
+    credentials: Credentials
     ports: Ports
     state: Path
 

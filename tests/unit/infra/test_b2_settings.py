@@ -14,6 +14,10 @@ def test_defaults_are_a_free_port_and_a_private_bucket() -> None:
     assert (settings.port, settings.bucket_type, settings.region) == (0, "allPrivate", "us-west-004")
 
 
+def test_the_master_key_does_not_show_when_settings_are_printed() -> None:
+    assert GOOD["B2_APP_KEY"] not in repr(read_settings(GOOD))
+
+
 def test_all_faults_are_named_at_once() -> None:
     with pytest.raises(SettingsError) as refused:
         read_settings({"PORT": "x", "B2_BUCKET_NAME": "Bad", "B2_BUCKET_TYPE": "open", "B2_KEY_ID": "004x"})

@@ -137,7 +137,10 @@ def test_the_ready_line_has_the_documented_keys_and_fresh_secrets() -> None:
 
 def test_secrets_do_not_show_when_a_plan_is_printed() -> None:
     plan = make_plan()
-    assert plan.credentials.salad_api_key not in repr(plan)
+    drawn = plan.credentials
+    secrets = {drawn.salad_api_key, drawn.report_token_secret, drawn.b2_app_key}
+    secrets |= {*drawn.api_keys.values(), *drawn.callback_secrets.values()}
+    assert not [secret for secret in secrets if secret in repr(plan)]
 
 
 def test_the_container_group_is_what_the_worker_needs() -> None:

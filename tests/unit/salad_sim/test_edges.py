@@ -72,6 +72,15 @@ def test_the_port_may_come_as_port() -> None:
     assert chosen(PORT="81", SALAD_SIM_PORT="82").port == 82
 
 
+def test_secrets_do_not_show_when_settings_and_keys_are_printed() -> None:
+    environment = {"SALAD_SIM_API_KEY": "the-api-key", "SALAD_SIM_WEBHOOK_SECRET_KEY": "the-webhook-key"}
+    shown = repr(settings.from_environment(environment))
+    assert "the-api-key" not in shown
+    assert "the-webhook-key" not in shown
+    key = drawn()
+    assert key.text not in repr(key)
+
+
 def test_the_rate_limit_slides_over_a_minute() -> None:
     limit = RateLimit(2)
     assert [limit.wait_sec(now) for now in (0.0, 30.0)] == [0.0, 0.0]
