@@ -209,7 +209,8 @@ def test_a_new_image_loses_no_job_that_runs_or_waits(fleet: Fleet, way: str) -> 
 
     fleet("apply", "--yes", content=content("registry/worker:1"))
     fleet.salad.running(1)
-    jobs = [fleet.salad.submit({"sleep_sec": 1.5}), fleet.salad.submit({})]
+    gate = fleet.folder / "gate"
+    jobs = [fleet.salad.submit({"hold_file": str(gate)}), fleet.salad.submit({})]
     eventually(lambda: [one for one in fleet.salad.instances() if one["job_id"] == jobs[0]])
     if way == "in place":
         said = fleet("apply", "--yes", content=content("registry/worker:2"))
@@ -220,6 +221,7 @@ def test_a_new_image_loses_no_job_that_runs_or_waits(fleet: Fleet, way: str) -> 
         assert fleet("apply", "--yes", content=content("registry/worker:1", newer)).code == 0
         eventually(lambda: [one for one in fleet.salad.instances(group="newer") if one["ready"]])
         assert fleet("destroy", "--group", "always", "--yes").code == 0
+    gate.touch()
     assert [fleet.salad.finished(job)["status"] for job in jobs] == ["succeeded", "succeeded"]
     assert {one["container"]["image"] for one in fleet.groups().values()} == {"registry/worker:2"}
 
