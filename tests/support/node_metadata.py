@@ -1,4 +1,4 @@
-"""Stands for Salad's instance metadata service."""
+"""A fake of Salad's instance metadata service."""
 
 import json
 import threading
@@ -7,7 +7,7 @@ from typing import Any
 
 
 class FakeMetadata:
-    """Salad's instance metadata service: remembers what it is told, and says ready as its probe of /hc last found."""
+    """A fake metadata service: records the calls, and answers `ready` as the test sets it."""
 
     def __init__(self) -> None:
         self.costs: list[int] = []
@@ -19,7 +19,7 @@ class FakeMetadata:
 
         class Handler(BaseHTTPRequestHandler):
             def log_message(self, *_args: object) -> None:
-                """Keeps quiet."""
+                """Logs nothing."""
 
             def do_GET(self) -> None:
                 self.reply(200, {"ready": fake.is_ready, "started": True})

@@ -66,7 +66,7 @@ class Worker(Process):
         self.url = f"http://127.0.0.1:{self.event('listening')['port']}"
 
     def get(self, path: str) -> tuple[int, Any, float]:
-        """Gives status, body and seconds."""
+        """Returns status, body and seconds."""
         begin = time.monotonic()
         status, body = http("GET", f"{self.url}{path}")
         return status, body, time.monotonic() - begin
@@ -87,7 +87,7 @@ def http(method: str, url: str, data: bytes | None = None) -> tuple[int, Any]:
 
 
 def tools_of(pid: int) -> list[int]:
-    """Gives the process ids of the ffmpeg children of a process."""
+    """Returns the process ids of the ffmpeg children of a process."""
     found = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
@@ -104,7 +104,7 @@ FAKE = Path(__file__).with_name("fake_musetalk")
 
 
 def fake_musetalk(tmp_path: Path, fault: str) -> dict[str, str]:
-    """The settings of a worker whose MuseTalk fails so."""
+    """Returns the settings of a worker whose MuseTalk fails with this fault."""
     checkout = tmp_path / "checkout"
     shutil.copytree(FAKE, checkout)
     (checkout / "fault").write_text(fault)

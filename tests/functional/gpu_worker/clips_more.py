@@ -78,7 +78,7 @@ class MoreClips:
         return self._made(path, RECIPES[name])
 
     def places(self, name: str) -> list[tuple[int, int]]:
-        """Where each packet of the first video track lies, in decoding order: first byte and number of bytes."""
+        """Returns the place of each packet of the first video track, in decoding order: first byte and length."""
         self.data(name)
         shown = ["-select_streams", "v:0", "-show_entries", "packet=pos,size", "-of", "json"]
         command = [str(TOOLS.ffprobe), "-v", "error", *shown, str(self._directory / name)]
@@ -99,6 +99,6 @@ def spoilt(data: bytes, begin: float, share: float) -> bytes:
 
 
 def complaints(data: bytes) -> str:
-    """What ffmpeg says while it decodes a video: proves that damage is damage."""
+    """Returns ffmpeg's messages while it decodes a video, which prove that damage is damage."""
     command = [str(TOOLS.ffmpeg), "-v", "error", "-i", "pipe:", "-f", "null", "-"]
     return subprocess.run(command, input=data, check=True, timeout=60, capture_output=True).stderr.decode()

@@ -29,13 +29,13 @@ def site(clips: Clips) -> Iterator[Site]:
 
 @pytest.fixture
 def rig(site: Site, tmp_path: Path) -> Rig:
-    """A worker beside the site."""
+    """A worker in this process, with the site as its media and report server."""
     return Rig(site, tmp_path / "work")
 
 
 @pytest.fixture
 def inspector(tmp_path: Path) -> Inspector:
-    """Independent eyes on an output."""
+    """Inspects outputs independently of the worker's code."""
     return Inspector(tmp_path)
 
 
@@ -61,7 +61,7 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Worker]]:
 
 @pytest.fixture
 def b2(tmp_path: Path) -> Iterator[str]:
-    """A storage simulator; gives its origin."""
+    """A storage simulator; returns its origin."""
     directory = tmp_path / "b2"
     directory.mkdir()
     process = Process("infra.local.b2_sim", B2_KEYS | {"DATA_DIR": str(directory)}, stream="stdout")

@@ -1,4 +1,4 @@
-"""What the tests of media share: an engine that counts, and the two ways in which a run may end."""
+"""What the tests of media share: an engine that counts its calls, and the two ways in which a run may end."""
 
 import hashlib
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from tests.functional.gpu_worker.verdict_table import TABLE
 
 
 class CountingEngine(PreviewEngine):
-    """The preview engine, and how often it was asked for a video: what stands for a GPU's time."""
+    """The preview engine with a count of its calls, which stands for the GPU time that was used."""
 
     def __init__(self) -> None:
         super().__init__(TOOLS, None)
@@ -30,7 +30,7 @@ class CountingEngine(PreviewEngine):
 
 
 def assert_verdict(rig: Rig, answer: Answer, row: str) -> None:
-    """The verdict of the table, said once and for all or left to another node, and no GPU was asked."""
+    """Checks that the run ended with a verdict of the table and that no engine was started."""
     wanted, error = TABLE[row], answer.body["error"]
     assert wanted.fits(error["message"]), error["message"]
     assert (error["code"], error["retryable"]) == (wanted.code, wanted.again)
@@ -43,7 +43,7 @@ def assert_verdict(rig: Rig, answer: Answer, row: str) -> None:
 def assert_right(
     rig: Rig, inspector: Inspector, answer: Answer, size: tuple[int, int], frames: int, audio_sec: float
 ) -> None:
-    """The promised video, whatever it was made of."""
+    """Checks the stored video, whatever it was made of."""
     assert (answer.http_status, answer.body["status"]) == (200, "ok"), (answer.body, rig.stream.getvalue())
     assert rig.engine.renders == 1
     streams = inspector.streams(rig.output())
@@ -61,10 +61,10 @@ def assert_right(
         ]  # fmt: skip
 
 
-def assert_promised(
+def assert_requested_video(
     rig: Rig, inspector: Inspector, answer: Answer, size: tuple[int, int], frames: int, audio_sec: float
 ) -> None:
-    """Checks answer, stored file and sidecar against each other and the promise."""
+    """Checks answer and stored file against each other and against what was requested."""
     assert (answer.http_status, answer.body["status"]) == (200, "ok"), (answer.body, rig.stream.getvalue())
     streams = inspector.streams(rig.output())
     video, audio = streams["video"], streams["audio"]

@@ -102,7 +102,7 @@ class Site:
 
         class Handler(BaseHTTPRequestHandler):
             def log_message(self, *_args: object) -> None:
-                """Keeps quiet."""
+                """Logs nothing."""
 
             def do_GET(self) -> None:
                 path = self.path.partition("?")[0]
@@ -221,7 +221,7 @@ class Rig:
         return fields | changes
 
     def run(self, **changes: Any) -> Answer:
-        """Runs a job; gives the answer."""
+        """Runs a job; returns the answer."""
         job = read_job(self.job(**changes))
         self.control = RunControl(time.monotonic, job.run_timeout_seconds)
         own_key = UploadKey(None, "key", "app-key-secret", "bucket", "musetalk/outputs/")
@@ -239,7 +239,7 @@ class Rig:
 
 
 class Inspector:
-    """Looks at videos with ffprobe and ffmpeg, apart from the worker's own code."""
+    """Inspects videos with ffprobe and ffmpeg, independently of the worker's own code."""
 
     def __init__(self, directory: Path) -> None:
         self._path = directory / "inspected.mp4"
@@ -251,7 +251,7 @@ class Inspector:
         return {stream["codec_type"]: stream for stream in found["streams"]}
 
     def gray_frames(self, data: bytes, crop: str, size: int) -> list[bytes]:
-        """Gives each frame's brightness in a crop, one byte a pixel; size: pixels of the crop."""
+        """Returns each frame's brightness in a crop, one byte a pixel; size: pixels of the crop."""
         self._path.write_bytes(data)
         filters = f"extractplanes=y,crop={crop}"
         raw = ffmpeg("-i", self._path, "-vf", filters, "-f", "rawvideo", "-pix_fmt", "gray", "-")

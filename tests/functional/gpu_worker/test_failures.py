@@ -1,4 +1,4 @@
-"""Guards what bad input and broken peers get: the code, who is to blame, and how often something is tried."""
+"""The verdicts on bad input and failing peers: the code, whether another node tries, and how often a try is made."""
 
 import random
 import threading
@@ -23,7 +23,7 @@ def code_of(answer: Answer) -> str:
 
 
 def assert_final(answer: Answer, code: str, named: str | None = None) -> None:
-    """A failure that the app must mend: 200, never retried, and the message names the field."""
+    """Checks a failure that the app must correct: 200, never retried, and the message names the field."""
     assert (answer.http_status, answer.body["status"]) == (200, "error"), answer.body
     assert code_of(answer) == code, answer.body
     assert answer.body["error"]["retryable"] is False
@@ -108,7 +108,7 @@ def test_5xx_at_the_source_is_tried_three_times_then_another_node_may(rig: Rig, 
     assert site.reports[-1]["error"]["retryable"] is True
 
 
-def test_a_hiccup_of_the_source_is_survived(rig: Rig, site: Site, clips: Clips) -> None:
+def test_a_short_failure_of_the_source_is_survived(rig: Rig, site: Site, clips: Clips) -> None:
     answers = [503, 200]
 
     def flaky(handler: Any) -> None:
@@ -119,7 +119,7 @@ def test_a_hiccup_of_the_source_is_survived(rig: Rig, site: Site, clips: Clips) 
     assert rig.run().body["status"] == "ok"
 
 
-def test_a_cut_transfer_is_not_taken_for_a_file(rig: Rig, site: Site, clips: Clips) -> None:
+def test_a_cut_transfer_is_no_whole_file(rig: Rig, site: Site, clips: Clips) -> None:
     def cut(handler: Any) -> None:
         handler.send_response(200)
         handler.send_header("Content-Length", "100000")
@@ -132,7 +132,7 @@ def test_a_cut_transfer_is_not_taken_for_a_file(rig: Rig, site: Site, clips: Cli
     assert (answer.http_status, code_of(answer)) == (503, "input_download_timeout")
 
 
-def test_a_source_that_trickles_is_given_up_in_time(rig: Rig, site: Site) -> None:
+def test_a_source_that_sends_too_slowly_is_given_up_in_time(rig: Rig, site: Site) -> None:
     def trickle(handler: Any) -> None:
         handler.send_response(200)
         handler.end_headers()
@@ -241,7 +241,7 @@ def test_a_refused_key_is_final(rig: Rig, storage_fault: Callable[..., StorageFa
     assert_final(rig.run(), "upload_failed")
 
 
-def test_an_upload_that_hangs_is_left_behind(rig: Rig) -> None:
+def test_an_upload_that_hangs_is_abandoned(rig: Rig) -> None:
     release = threading.Event()
     rig.storage.on_put = lambda file: release.wait(60)
     with within(20):
@@ -257,7 +257,7 @@ def test_a_stored_file_with_another_checksum_is_not_a_success(rig: Rig) -> None:
     assert "musetalk/outputs/job-1.json" not in rig.storage.puts
 
 
-def test_a_bug_becomes_internal_and_tells_nothing(rig: Rig) -> None:
+def test_a_bug_becomes_internal_and_reveals_nothing(rig: Rig) -> None:
     def broken(_file: NewFile) -> None:
         raise RuntimeError("secret internals")
 
@@ -274,7 +274,7 @@ def test_scratch_is_gone_after_a_failure(rig: Rig, site: Site) -> None:
     assert list(rig.work_dir.iterdir()) == []
 
 
-def test_no_key_at_all_is_said_before_anything_is_fetched(rig: Rig, site: Site) -> None:
+def test_a_missing_storage_key_is_reported_before_anything_is_fetched(rig: Rig, site: Site) -> None:
     answer = rig.run(
         upload={"endpoint": "http://10.0.0.1/", "key_id": "k", "app_key": "s", "bucket": "b", "prefix": "p/"}
     )

@@ -1,4 +1,4 @@
-"""Guards the connection itself: the address that was judged is the one that is dialled, and TLS verifies the name."""
+"""The HTTP client: it dials the address that was checked, and TLS verifies the name."""
 
 import datetime
 import socket
@@ -23,7 +23,7 @@ NEVER: dict[str, Any] = dict(headers={}, socket_sec=5.0, stop=lambda: False)  # 
 
 
 class Dialler:
-    """Writes down every address that is dialled, and connects to a local server in its place."""
+    """Records every address that is dialled, and connects to a local server instead."""
 
     def __init__(self, port: int) -> None:
         self.dialled: list[tuple[str, int]] = []
@@ -178,7 +178,7 @@ def test_stop_ends_an_answer_that_never_comes(site: Site) -> None:
         fetch(HttpClient(True), f"{site.url}/x", stop=stop.is_set)
 
 
-def test_a_file_error_of_ours_is_not_taken_for_a_fault_of_the_network(site: Site) -> None:
+def test_a_local_file_error_is_no_fault_of_the_network(site: Site) -> None:
     site.files["/x"] = b"x"
     client = HttpClient(True)
     with (

@@ -1,4 +1,4 @@
-"""Guards what becomes of every kind of picture and sound: the promised video, or a verdict before any GPU works."""
+"""Every kind of picture and sound: it becomes the requested video, or a verdict before any GPU works."""
 
 import random
 
@@ -44,7 +44,7 @@ def rig(rig: Rig, site: Site, more: MoreClips, inspector: Inspector) -> Rig:
         ("full_range.mp4", (160, 120)),
     ],
 )
-def test_every_kind_of_picture_becomes_the_promised_video(
+def test_every_kind_of_picture_becomes_the_requested_video(
     rig: Rig, site: Site, more: MoreClips, inspector: Inspector, clip: str, size: tuple[int, int]
 ) -> None:
     site.files["/face.mp4"] = more.data(clip)
@@ -96,7 +96,7 @@ def test_sd_colours_keep_their_look_under_the_new_tags(
 
 
 @pytest.mark.parametrize(("video", "audio", "frames"), [("face.mp4", "twenty.wav", 500), ("long.mp4", "one.wav", 25)])
-def test_the_sound_alone_says_how_long_the_video_is(
+def test_the_length_of_the_voice_alone_sets_that_of_the_video(
     rig: Rig, site: Site, more: MoreClips, inspector: Inspector, video: str, audio: str, frames: int
 ) -> None:
     site.files |= {"/face.mp4": more.data(video), "/voice.wav": more.data(audio)}
@@ -114,7 +114,9 @@ def test_the_sound_alone_says_how_long_the_video_is(
         ("/face.mp4", "image.png", "kind"),
     ],
 )
-def test_what_no_video_can_be_made_of(rig: Rig, site: Site, more: MoreClips, field: str, clip: str, row: str) -> None:
+def test_sources_that_no_video_can_be_made_of(
+    rig: Rig, site: Site, more: MoreClips, field: str, clip: str, row: str
+) -> None:
     site.files[field] = more.data(clip)
     assert_verdict(rig, rig.run(), row)
 
@@ -151,12 +153,12 @@ def test_damage_in_the_middle_of_the_voice(rig: Rig, site: Site, more: MoreClips
     assert_verdict(rig, rig.run(), "audio middle")
 
 
-def test_damage_after_the_used_part_costs_nothing(rig: Rig, site: Site, more: MoreClips, inspector: Inspector) -> None:
+def test_damage_after_the_used_part_is_ignored(rig: Rig, site: Site, more: MoreClips, inspector: Inspector) -> None:
     site.files["/face.mp4"] = spoilt(more.data("gop.mp4"), 0.6, 0.2)
     assert_right(rig, inspector, rig.run(), (320, 240), 32, 1.3)
 
 
-def test_damage_too_short_to_be_seen_is_let_pass(rig: Rig, site: Site, more: MoreClips, inspector: Inspector) -> None:
+def test_damage_too_short_to_be_seen_passes(rig: Rig, site: Site, more: MoreClips, inspector: Inspector) -> None:
     """The last picture of the second group of 25: nothing is predicted from it."""
     first, size = more.places("gop.mkv")[49]
     data = more.data("gop.mkv")

@@ -1,4 +1,4 @@
-"""Holds the page on media and the verdicts that the tests demand of the worker together."""
+"""The table in docs/media.md holds the very texts of the worker."""
 
 from pathlib import Path
 
@@ -12,12 +12,12 @@ PAGE = Path(__file__).parents[3] / "docs" / "media.md"
 
 
 def row(verdict: Verdict) -> str:
-    """Gives a verdict's row of the page."""
+    """Returns a verdict's row of the page."""
     again = "yes" if verdict.again else "no"
     return f"| {verdict.situation} | `{verdict.code}` | {again} | {verdict.message} |"
 
 
-def test_the_pages_table_is_the_tests_table() -> None:
+def test_the_page_has_the_table_of_the_texts() -> None:
     table = PAGE.read_text().partition("## Verdicts")[2].splitlines()
     rows = [line for line in table if line.startswith("| ") and not line.startswith("| situation")]
     assert rows == [row(verdict) for verdict in TABLE.values()]
@@ -30,7 +30,7 @@ def test_every_row_has_a_code_of_the_closed_list_and_its_way_of_trying_again() -
 
 
 def test_dolby_vision_without_a_base() -> None:
-    """By ffprobe's words alone: no free encoder makes such a file."""
+    """Tested with ffprobe's description alone, because no free encoder makes such a file."""
     side_data = [{"dv_profile": 5, "dv_bl_signal_compatibility_id": 0}]
     stream = {"codec_type": "video", "codec_name": "hevc", "width": 64, "height": 64, "side_data_list": side_data}
     with pytest.raises(JobError) as caught:

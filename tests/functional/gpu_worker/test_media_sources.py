@@ -1,4 +1,4 @@
-"""Guards what becomes of every kind of media server: the file, or a verdict that says what is wrong with the link."""
+"""Every kind of media server: its file arrives, or a verdict says what is wrong with the link."""
 
 import itertools
 import time
@@ -63,14 +63,14 @@ def test_a_server_that_fails_is_asked_three_times(rig: Rig, site: Site) -> None:
     assert site.log.count("/face.mp4") == 3
 
 
-def test_a_slow_server_is_left_within_the_limit(rig: Rig, site: Site) -> None:
+def test_a_slow_server_is_given_up_within_the_limit(rig: Rig, site: Site) -> None:
     site.files["/face.mp4"] = sending(b"x", 0.05)
     faster(rig, 1.0)
     with within(5):
         assert_verdict(rig, rig.run(), "slow")
 
 
-def test_a_body_without_end_is_left_at_the_size_limit(rig: Rig, site: Site) -> None:
+def test_a_body_without_end_is_refused_at_the_size_limit(rig: Rig, site: Site) -> None:
     site.files["/face.mp4"] = sending(b"x" * 50_000, 0)
     with within(5):
         assert_verdict(rig, rig.run(), "large")
@@ -118,7 +118,7 @@ def test_a_video_that_is_called_a_page(rig: Rig, site: Site, clips: Clips, inspe
     assert_right(rig, inspector, rig.run(), (160, 120), 32, 1.3)
 
 
-def test_a_refusal_that_trickles_does_not_hold_the_verdict_up(rig: Rig, site: Site) -> None:
+def test_a_refusal_that_arrives_slowly_does_not_delay_the_verdict(rig: Rig, site: Site) -> None:
     def trickle(handler: Any) -> None:
         handler.send_response(403)
         handler.send_header("Content-Type", "application/xml")
@@ -141,7 +141,7 @@ def test_a_refusal_that_trickles_does_not_hold_the_verdict_up(rig: Rig, site: Si
         ("SomethingNew", "AKIASECRET", "403"),
     ],
 )
-def test_s3_codes_word_the_advice_and_their_text_stays_out(
+def test_s3_codes_choose_the_advice_and_their_text_is_not_shown(
     rig: Rig, site: Site, code: str, said: Any, row: str
 ) -> None:
     page = f"<Error><Code>{code}</Code><Message>{said}</Message><StringToSign>AKIASECRET</StringToSign></Error>"
@@ -168,8 +168,8 @@ def presigned(bucket: RunningB2, key: str = "faces/me.mp4") -> str:
     return client.generate_presigned_url("get_object", {"Bucket": BUCKET, "Key": key}, ExpiresIn=3600)
 
 
-def assert_untold(rig: Rig, answer: Answer, url: str) -> None:
-    """No part of the link's query reaches an answer, a log line or a sidecar."""
+def assert_link_is_not_shown(rig: Rig, answer: Answer, url: str) -> None:
+    """Checks that no part of the link's query is in an answer, a log line or a sidecar."""
     signature = url.rpartition("X-Amz-Signature=")[2]
     told = str(answer.body) + rig.stream.getvalue() + str([*rig.storage.files.values()][1:])
     assert signature not in told
@@ -180,7 +180,7 @@ def test_a_good_presigned_link(rig: Rig, bucket: RunningB2, inspector: Inspector
     url = presigned(bucket)
     answer = rig.run(video_url=url)
     assert_right(rig, inspector, answer, (160, 120), 32, 1.3)
-    assert_untold(rig, answer, url)
+    assert_link_is_not_shown(rig, answer, url)
 
 
 def test_an_expired_presigned_link(rig: Rig, bucket: RunningB2, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -189,14 +189,14 @@ def test_an_expired_presigned_link(rig: Rig, bucket: RunningB2, monkeypatch: pyt
     url = presigned(bucket)
     answer = rig.run(video_url=url)
     assert_verdict(rig, answer, "expired")
-    assert_untold(rig, answer, url)
+    assert_link_is_not_shown(rig, answer, url)
 
 
 def test_a_presigned_link_that_was_changed(rig: Rig, bucket: RunningB2) -> None:
     url = presigned(bucket).replace("me.mp4", "you.mp4")
     answer = rig.run(video_url=url)
     assert_verdict(rig, answer, "tampered")
-    assert_untold(rig, answer, url)
+    assert_link_is_not_shown(rig, answer, url)
 
 
 def test_a_presigned_link_to_nothing(rig: Rig, bucket: RunningB2) -> None:

@@ -1,4 +1,4 @@
-"""Guards the engine musetalk_cold against every way in which upstream's program fails, most of them with status 0."""
+"""The engine musetalk_cold against every way in which upstream's program fails, most of them with status 0."""
 
 import json
 import os
@@ -18,7 +18,7 @@ from gpu_worker.engines.musetalk.cold_run import ColdSettings
 from gpu_worker.engines.port import EngineNotAllowed, HopelessHardware
 from gpu_worker.wire import Answer
 from tests.functional.gpu_worker.clips_more import TOOLS
-from tests.functional.gpu_worker.media_checks import assert_promised
+from tests.functional.gpu_worker.media_checks import assert_requested_video
 from tests.functional.gpu_worker.rig import Inspector, Rig
 from tests.support.waiting import eventually, within
 
@@ -71,7 +71,7 @@ def musetalk(rig: Rig, checkout: FakeCheckout) -> Rig:
 
 
 def assert_no_trace(rig: Rig, checkout: FakeCheckout) -> None:
-    """Nothing was stored, and nothing is left of the run on the disk or among the processes."""
+    """Checks that nothing was stored, and that nothing is left of the run on the disk or among the processes."""
     assert rig.storage.puts == []
     assert list(checkout.results.iterdir()) == []
     assert list(rig.work_dir.iterdir()) == []
@@ -80,7 +80,7 @@ def assert_no_trace(rig: Rig, checkout: FakeCheckout) -> None:
 
 def test_a_video_with_the_whole_voice_in_its_own_quality(musetalk: Rig, inspector: Inspector) -> None:
     answer = musetalk.run()
-    assert_promised(musetalk, inspector, answer, (160, 120), 32, 1.3)
+    assert_requested_video(musetalk, inspector, answer, (160, 120), 32, 1.3)
     metrics = answer.body["metrics"]
     assert metrics["engine"] == "musetalk_cold"
     assert 0 <= metrics["generation_time_sec"] < metrics["script_wall_time_sec"]
@@ -113,7 +113,7 @@ def test_each_run_has_a_directory_of_its_own_and_a_group_of_its_own(musetalk: Ri
     assert list(checkout.results.iterdir()) == []
 
 
-def test_a_hook_in_the_child_tells_the_peak_of_the_gpu_memory(musetalk: Rig, checkout: FakeCheckout) -> None:
+def test_a_hook_in_the_child_reports_the_peak_of_the_gpu_memory(musetalk: Rig, checkout: FakeCheckout) -> None:
     (checkout.directory / "torch.py").write_text(
         "class cuda:\n    max_memory_allocated = staticmethod(lambda: 3 * 2**30)\n"
         "    get_device_name = staticmethod(lambda: 'NVIDIA GeForce RTX 3090')\n"
@@ -163,7 +163,7 @@ def test_each_fault_has_its_verdict_and_leaves_nothing(musetalk: Rig, checkout: 
 
 
 def test_every_exit_with_0_in_the_table_really_was_one(checkout: FakeCheckout, tmp_path: Path) -> None:
-    """The table above would prove little if the faults ended with another status."""
+    """The table above proves something only if these faults end with status 0."""
     for fault in ("no_file", "truncated", "empty_temporary", "stale_output", "missing_sound", "early_exit", "gap"):
         checkout.fails_by(fault)
         shutil.copy(TOOLS.ffmpeg, checkout.directory / "another_job.mp4")
@@ -250,7 +250,7 @@ class cuda:
 
 
 def start_on_a_node(checkout: FakeCheckout, torch: str) -> None:
-    """Starts the engine as on a Salad node, its interpreter with a torch that says so."""
+    """Starts the engine as on a Salad node, with an interpreter whose torch reports this GPU."""
     libraries = checkout.directory / "libraries"
     libraries.mkdir(exist_ok=True)
     (libraries / "torch.py").write_text(torch)
@@ -262,7 +262,7 @@ def start_on_a_node(checkout: FakeCheckout, torch: str) -> None:
     MuseTalkCold(settings, TOOLS).start()
 
 
-def test_on_a_node_the_gpu_is_looked_at_before_the_first_job(checkout: FakeCheckout) -> None:
+def test_on_a_node_the_gpu_is_checked_before_the_first_job(checkout: FakeCheckout) -> None:
     start_on_a_node(checkout, FAKE_TORCH.format(cuda=True, vram=10 * 2**30))
     with pytest.raises(HopelessHardware, match="no GPU"):
         start_on_a_node(checkout, FAKE_TORCH.format(cuda=False, vram=10 * 2**30))

@@ -1,4 +1,4 @@
-"""Guards what a full disk is: a verdict of its own at every stage, never the app's fault, never a broken video."""
+"""A full disk: the same verdict at every stage, never the app's fault, never a broken video."""
 
 import os
 import subprocess
@@ -35,14 +35,14 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def fill(place: Path, leave: int) -> Path:
-    """Fills a disk up to some bytes; gives the file that does."""
+    """Fills a disk up to some bytes; returns the file that does."""
     free = os.statvfs(place)
     filler = place / "filler"
     filler.write_bytes(b"x" * (free.f_bavail * free.f_frsize - leave))
     return filler
 
 
-def test_wherever_the_disk_fills_up_the_run_says_so_and_stores_nothing_broken(
+def test_a_disk_that_fills_up_at_any_stage_is_reported_and_nothing_broken_is_stored(
     rig: Rig, small_disk: Path, inspector: Inspector, site: Site
 ) -> None:
     rig.work_dir = small_disk
@@ -70,7 +70,7 @@ def test_wherever_the_disk_fills_up_the_run_says_so_and_stores_nothing_broken(
     assert events(rig.stream.getvalue(), "disk_full")
 
 
-def test_a_worker_survives_a_full_disk_and_gives_a_node_up_that_is_full_again(
+def test_a_worker_survives_a_full_disk_and_gives_up_a_node_that_is_full_again(
     start: Callable[..., Worker], b2: str, rig: Rig, small_disk: Path, metadata: FakeMetadata
 ) -> None:
     settings = {"SALAD_METADATA_URI": metadata.url, "MIN_FREE_DISK_MB": "0.001"}

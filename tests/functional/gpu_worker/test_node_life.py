@@ -1,4 +1,4 @@
-"""Guards the worker's begin and end on a node: hopeless hardware at the start, SIGTERM in the start, a late drain."""
+"""The worker's start and end on a node: hopeless hardware, SIGTERM during the start, a drain that takes too long."""
 
 import signal
 import threading
@@ -17,13 +17,13 @@ GRACE_SEC = 8.0  # promised in docs/worker.md
 
 
 def program(path: Path, *lines: str) -> str:
-    """Writes a shell program; gives its path."""
+    """Writes a shell program; returns its path."""
     path.write_text("\n".join(["#!/bin/sh", *lines]) + "\n")
     path.chmod(0o755)
     return str(path)
 
 
-def test_hardware_that_is_hopeless_at_the_start_is_given_back_by_a_worker_that_serves_on(
+def test_hopeless_hardware_at_the_start_is_given_back_while_the_server_goes_on(
     start: Callable[..., Worker], rig: Rig, site: Site, metadata: FakeMetadata, tmp_path: Path
 ) -> None:
     own = fake_musetalk(tmp_path, "") | {"MUSETALK_PYTHON": program(tmp_path / "python", "echo '{\"cuda\": false}'")}

@@ -1,4 +1,4 @@
-"""Guards the worker as its node sees it: price, readiness, cure, giving up, drain, with real processes."""
+"""The worker towards its node, with real processes: deletion cost, readiness, cure, giving up the node, drain."""
 
 import os
 import signal
@@ -38,7 +38,7 @@ class Health(threading.Thread):
         self.join(10)
 
 
-def test_the_price_rises_with_a_job_and_falls_after_it(
+def test_the_deletion_cost_rises_with_a_job_and_falls_after_it(
     start: Callable[..., Worker], b2: str, rig: Rig, site: Site, metadata: FakeMetadata
 ) -> None:
     worker = start(B2_REALM=b2, SALAD_METADATA_URI=metadata.url, **B2_KEYS)
@@ -83,7 +83,7 @@ def test_readiness_never_flaps_while_jobs_run(
     assert sorted(health.seconds)[int(len(health.seconds) * 0.9)] < PROBE_SEC
 
 
-def test_a_worker_that_idles_turns_its_readiness_once_and_takes_jobs_again(
+def test_an_idle_worker_turns_its_readiness_off_once_and_accepts_jobs_again(
     start: Callable[..., Worker], b2: str, rig: Rig, metadata: FakeMetadata
 ) -> None:
     worker = start(B2_REALM=b2, SALAD_METADATA_URI=metadata.url, IDLE_CURE_SEC="1", **B2_KEYS)
@@ -102,7 +102,7 @@ def test_a_cure_ends_when_salad_has_seen_it(start: Callable[..., Worker], metada
     worker.event("readiness_cure_ended", outcome="seen")
 
 
-def test_hopeless_hardware_is_given_back_and_takes_no_job_any_more(
+def test_hopeless_hardware_is_given_back_and_accepts_no_more_jobs(
     start: Callable[..., Worker], b2: str, rig: Rig, site: Site, metadata: FakeMetadata, tmp_path: Path
 ) -> None:
     own = fake_musetalk(tmp_path, "no_kernel_image")
@@ -117,7 +117,7 @@ def test_hopeless_hardware_is_given_back_and_takes_no_job_any_more(
     assert (worker.get("/hc")[0], worker.get("/live")[0]) == (503, 200)
 
 
-def test_one_gpu_fault_is_bad_luck_and_two_jobs_in_a_row_are_the_node(
+def test_one_gpu_fault_keeps_the_node_and_two_in_a_row_give_it_up(
     start: Callable[..., Worker], b2: str, rig: Rig, metadata: FakeMetadata, tmp_path: Path
 ) -> None:
     own = fake_musetalk(tmp_path, "device_assert")
@@ -173,7 +173,7 @@ def test_a_run_that_generates_is_interrupted_by_sigterm_with_its_whole_engine(
 
 
 def facts_of(pid: int, *places: Path) -> dict[str, int]:
-    """What a process holds: memory in kB, open files, threads, children, and bytes below some places."""
+    """Returns what a process holds: memory in kB, open files, threads, children, and bytes below some places."""
     status = Path(f"/proc/{pid}/status").read_text()
     named = dict(line.partition(":")[::2] for line in status.splitlines())
     files = [path for place in places for path in place.rglob("*") if path.is_file()]
@@ -186,7 +186,7 @@ def facts_of(pid: int, *places: Path) -> dict[str, int]:
     }
 
 
-def test_fifty_jobs_leave_what_five_leave(
+def test_fifty_jobs_leave_no_more_behind_than_five(
     start: Callable[..., Worker], b2: str, rig: Rig, tmp_path: Path, metadata: FakeMetadata
 ) -> None:
     temporary = tmp_path / "tmp"

@@ -1,4 +1,4 @@
-"""Guards the worker as a process: start, refusals, HTTP answers, the real b2sdk, and how it ends."""
+"""The worker as a process: start, refusals, HTTP answers, the real b2sdk, and how it ends."""
 
 import json
 import signal
@@ -101,7 +101,7 @@ def test_health_is_quick_while_a_job_runs_and_the_same_job_joins(
     assert sum(line["event"] == "run_started" for line in worker.lines) == 2
 
 
-def test_a_waiting_caller_that_hangs_up_loses_its_turn(start: Callable[..., Worker], rig: Rig, site: Site) -> None:
+def test_a_waiting_caller_that_disconnects_loses_its_turn(start: Callable[..., Worker], rig: Rig, site: Site) -> None:
     released = threading.Event()
     site.files["/face.mp4"] = lambda handler: released.wait(30) and handler.reply(404, b"")
     worker = start(**B2_KEYS)

@@ -1,4 +1,4 @@
-"""Guards how long programs are run: lines as they come, exact endings, and never a process left behind."""
+"""Programs in their own process group: lines as they come, exact endings, and no process left behind."""
 
 import os
 import signal
@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[3]
 
 
 class StoppedError(Exception):
-    """What a test's check raises."""
+    """The exception that a test's check raises."""
 
 
 class Run:
@@ -73,7 +73,7 @@ def test_how_it_ended(tmp_path: Path, code: str, ending: Ending) -> None:
     assert Run(tmp_path, code).follow() == ending
 
 
-def test_what_a_program_left_behind_ends_with_it(tmp_path: Path) -> None:
+def test_processes_that_a_program_left_behind_end_with_it(tmp_path: Path) -> None:
     run = Run(tmp_path, "import subprocess; print(subprocess.Popen(['sleep', '600']).pid)")
     assert run.follow() == Ending(0)
     assert not is_alive(int(run.lines[0]))
@@ -88,7 +88,7 @@ def test_a_program_over_its_time_and_a_silent_one_are_ended(tmp_path: Path) -> N
     assert not any(map(is_alive, silent.members))
 
 
-def test_a_program_that_says_nothing_but_works_is_left_alone(tmp_path: Path) -> None:
+def test_a_silent_program_that_works_is_not_ended(tmp_path: Path) -> None:
     run = Run(tmp_path, "import time; time.sleep(2.5)")
     run.sign = type("Changing", (), {"__eq__": lambda self, other: False, "__hash__": None})()
     assert run.follow(stall_sec=1.0) == Ending(0)
@@ -133,7 +133,7 @@ def test_the_group_dies_with_an_owner_that_is_killed(tmp_path: Path) -> None:
     await_end(members)
 
 
-def test_a_program_that_cannot_be_started_says_so(tmp_path: Path) -> None:
+def test_a_program_that_cannot_be_started_raises(tmp_path: Path) -> None:
     run = Run(tmp_path, "")
     missing = Program(["/nowhere/python"], {}, tmp_path)
     watch = Watch(lambda: None, run.lines.append, lambda _: None, lambda: 0)

@@ -1,4 +1,4 @@
-"""Guards the talk with the control plane during a real run: order, cancellation, time, and broken telemetry."""
+"""Reports and their answers during a real run: order, cancellation, time, and reports that fail."""
 
 import threading
 from collections.abc import Callable
@@ -24,7 +24,7 @@ def hang(site: Site) -> Any:
     return lambda handler: site.closing.wait(60)
 
 
-def test_phases_come_in_the_contracts_order_with_the_token(rig: Rig, site: Site) -> None:
+def test_phases_are_reported_in_order_with_the_token(rig: Rig, site: Site) -> None:
     rig.run()
     seen = list(dict.fromkeys(report["phase"] for report in site.reports))
     assert seen == PHASES
@@ -88,7 +88,7 @@ def test_cancel_kills_the_tool_that_works(rig: Rig, site: Site, clips: Clips) ->
 
 
 @pytest.mark.parametrize("status", [401, 404, 500])
-def test_reports_that_are_refused_never_cost_a_video(rig: Rig, site: Site, status: int) -> None:
+def test_refused_reports_never_cost_a_video(rig: Rig, site: Site, status: int) -> None:
     site.on_report = lambda report: status
     assert rig.run().body["status"] == "ok"
     assert events(rig.stream.getvalue(), "report_not_delivered")

@@ -1,4 +1,4 @@
-"""Guards that a finished video is used again and never made twice, and only the job's own, whole one is trusted."""
+"""A finished video is used again and never made twice; only one that is whole and of this job counts."""
 
 import base64
 import hashlib
@@ -9,28 +9,12 @@ from typing import Any
 
 import pytest
 
-from gpu_worker.adapters.media_tools import ToolRunner
-from gpu_worker.domain.progress import RunProgress
-from gpu_worker.engines.port import PreparedInputs, Rendered
-from gpu_worker.engines.preview import PreviewEngine
 from gpu_worker.ports import StorageFault
 from gpu_worker.transfer.sidecar import as_record
-from tests.functional.gpu_worker.clips_more import TOOLS
+from tests.functional.gpu_worker.media_checks import CountingEngine
 from tests.functional.gpu_worker.rig import Rig, Site
 
 MP4, SIDECAR = "musetalk/outputs/job-1.mp4", "musetalk/outputs/job-1.json"
-
-
-class CountingEngine(PreviewEngine):
-    """The preview engine, with a count of what it made."""
-
-    def __init__(self) -> None:
-        super().__init__(TOOLS, None)
-        self.renders = 0
-
-    def render(self, inputs: PreparedInputs, runner: ToolRunner, progress: RunProgress) -> Rendered:
-        self.renders += 1
-        return super().render(inputs, runner, progress)
 
 
 @pytest.fixture
@@ -40,7 +24,7 @@ def counting(rig: Rig) -> Rig:
     return rig
 
 
-def test_the_sidecar_says_what_it_was_made_from_and_holds_no_address(counting: Rig, site: Site) -> None:
+def test_the_sidecar_describes_the_inputs_and_holds_no_address(counting: Rig, site: Site) -> None:
     answer = counting.run(video_url=f"{site.url}/face.mp4?X-Amz-Signature=query-secret")
     text = counting.storage.files[SIDECAR].decode()
     sidecar = json.loads(text)
@@ -112,14 +96,14 @@ SPOILS: dict[str, Callable[[Any], str | None]] = {
 
 
 @pytest.mark.parametrize("spoil", SPOILS)
-def test_a_file_that_does_not_prove_to_be_this_jobs_is_made_anew(counting: Rig, spoil: str) -> None:
+def test_a_file_that_may_be_of_another_job_is_made_again(counting: Rig, spoil: str) -> None:
     counting.run()
     counting.storage.records[MP4] = SPOILS[spoil](unpack(counting.storage.records[MP4]))
     assert counting.run().body["status"] == "ok"
     assert counting.engine.renders == 2
 
 
-def test_a_storage_that_is_away_at_the_begin_costs_no_video(
+def test_a_storage_that_fails_at_the_start_costs_no_video(
     counting: Rig, storage_fault: Callable[..., StorageFault]
 ) -> None:
     answers = [storage_fault(is_final=False)]

@@ -1,11 +1,11 @@
-"""Guards what a run makes: exact frames, size, sound and mark, from every kind of source."""
+"""The video that a run makes: exact frames, size, sound and mark, from every kind of source."""
 
 import hashlib
 import json
 
 import pytest
 
-from tests.functional.gpu_worker.media_checks import assert_promised
+from tests.functional.gpu_worker.media_checks import assert_requested_video
 from tests.functional.gpu_worker.rig import Clips, Inspector, Rig, Site
 from tests.support.events import events
 
@@ -24,16 +24,16 @@ MP4, SIDECAR = "musetalk/outputs/job-1.mp4", "musetalk/outputs/job-1.json"
         ("vp9.webm", (160, 120)),
     ],
 )
-def test_every_kind_of_video_becomes_the_promised_one(
+def test_every_kind_of_video_becomes_the_requested_one(
     rig: Rig, site: Site, clips: Clips, inspector: Inspector, clip: str, size: tuple[int, int]
 ) -> None:
     site.files["/face.mp4"] = clips.data(clip)
-    assert_promised(rig, inspector, rig.run(), size, 32, 1.3)
+    assert_requested_video(rig, inspector, rig.run(), size, 32, 1.3)
 
 
 def test_rotation_is_applied(rig: Rig, site: Site, clips: Clips, inspector: Inspector) -> None:
     site.files["/face.mp4"] = clips.rotated()
-    assert_promised(rig, inspector, rig.run(), (120, 160), 32, 1.3)
+    assert_requested_video(rig, inspector, rig.run(), (120, 160), 32, 1.3)
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def test_every_kind_of_audio_gives_its_exact_number_of_frames(
     rig: Rig, site: Site, clips: Clips, inspector: Inspector, clip: str, frames: int, audio_sec: float
 ) -> None:
     site.files["/voice.wav"] = clips.data(clip)
-    assert_promised(rig, inspector, rig.run(), (160, 120), frames, audio_sec)
+    assert_requested_video(rig, inspector, rig.run(), (160, 120), frames, audio_sec)
 
 
 def test_a_brief_mp3_is_still_known_as_one(rig: Rig, site: Site, clips: Clips) -> None:
@@ -68,11 +68,11 @@ def test_mp3(rig: Rig, site: Site, clips: Clips, inspector: Inspector) -> None:
 @pytest.mark.parametrize(
     ("aspect_ratio", "resolution", "size"), [("9:16", "480p", (480, 854)), ("1:1", "source", (120, 120))]
 )
-def test_the_asked_geometry_comes_out(
+def test_the_requested_geometry_is_made(
     rig: Rig, inspector: Inspector, aspect_ratio: str, resolution: str, size: tuple[int, int]
 ) -> None:
     answer = rig.run(aspect_ratio=aspect_ratio, resolution=resolution)
-    assert_promised(rig, inspector, answer, size, 32, 1.3)
+    assert_requested_video(rig, inspector, answer, size, 32, 1.3)
 
 
 def test_a_short_source_is_played_forward_then_back(rig: Rig, site: Site, clips: Clips, inspector: Inspector) -> None:
@@ -84,7 +84,7 @@ def test_a_short_source_is_played_forward_then_back(rig: Rig, site: Site, clips:
     assert numbers == [*range(25), *reversed(range(25))]
 
 
-def test_the_mark_is_burned_into_every_frame(rig: Rig, site: Site, clips: Clips, inspector: Inspector) -> None:
+def test_the_mark_is_in_every_frame(rig: Rig, site: Site, clips: Clips, inspector: Inspector) -> None:
     site.files["/face.mp4"] = clips.data("ramp.mp4")
     assert rig.run().body["status"] == "ok"
     for frame in inspector.gray_frames(rig.output(), "140:16:10:96", 140 * 16):

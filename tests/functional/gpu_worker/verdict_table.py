@@ -18,7 +18,7 @@ class Verdict:
     message: str
 
     def fits(self, message: str) -> bool:
-        """Says whether a message is this one."""
+        """Returns whether a message is this one."""
         return re.fullmatch(".+".join(map(re.escape, self.message.split("..."))), message) is not None
 
 

@@ -1,4 +1,4 @@
-"""Guards when a run stops: its own time, the control plane's word, cancellation, shutdown."""
+"""When a run stops: its own time, the control plane's answer, cancellation, shutdown."""
 
 import pytest
 
@@ -31,7 +31,7 @@ def test_a_run_goes_on_until_its_own_time_is_over(clock: FakeClock) -> None:
     assert (caught.value.code, caught.value.retryable) == (ErrorCode.RUN_TIMEOUT, False)
 
 
-def test_the_latest_word_on_the_time_left_counts(clock: FakeClock) -> None:
+def test_the_latest_time_left_from_the_control_plane_counts(clock: FakeClock) -> None:
     control = RunControl(clock, 600)
     control.limit(5)
     clock.now += 3
@@ -63,7 +63,7 @@ def test_a_superseded_run_says_so_also_after_its_time(clock: FakeClock) -> None:
         control.check()
 
 
-def test_shutdown_is_retryable_and_the_first_word_counts(clock: FakeClock) -> None:
+def test_shutdown_is_retryable_and_the_first_reason_to_stop_counts(clock: FakeClock) -> None:
     control = RunControl(clock, 60)
     control.interrupt()
     control.supersede()

@@ -1,4 +1,4 @@
-"""Guards what counts as damage: which pictures a lost one spoils, which holes count, and how much may pass."""
+"""What counts as damage: which pictures a lost one spoils, which gaps count, and how much may pass."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""Guards the output's size and the crop: the contract's examples, and what must hold for every source."""
+"""The output's size and the crop: examples, and properties for every source."""
 
 from fractions import Fraction
 

@@ -1,4 +1,4 @@
-"""Guards the texts that an app reads: they stand in one module, are whole sentences, and fit into a report."""
+"""The texts that an app reads: they stand in one module, are whole sentences, and fit into a report."""
 
 import ast
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Guards the pure parts around MuseTalk: what its words mean, what it may take, how it is called."""
+"""The pure parts around MuseTalk: the meaning of its output, its limits, its call."""
 
 import itertools
 import tomllib
@@ -72,7 +72,7 @@ def test_the_stages_add_up_to_the_whole_run() -> None:
 
 
 @given(st.lists(st.sampled_from([line for line, _ in SAID] + ["nonsense", "9/3 [", "1/0 ["]), max_size=40))
-def test_progress_stays_within_its_bounds_whatever_is_said(lines: list[Any]) -> None:
+def test_progress_stays_within_its_bounds_for_any_output(lines: list[Any]) -> None:
     transcript = Transcript(0.0)
     for at, line in enumerate(lines):
         transcript.add(line, float(at))
@@ -89,7 +89,7 @@ def test_progress_never_falls_in_a_good_run() -> None:
         assert before[0] < after[0] or (before[0] == after[0] and before[1] <= after[1])
 
 
-def test_only_the_end_of_what_was_said_is_kept() -> None:
+def test_only_the_end_of_the_output_is_kept() -> None:
     transcript = heard([(f"line {number}", 0.0) for number in range(10_000)])
     assert len(transcript.tail) < 100
     assert transcript.tail[-1] == "line 9999"
@@ -101,7 +101,7 @@ def test_a_good_ending_is_no_proof_but_no_failure_either() -> None:
 
 
 @pytest.mark.parametrize(("frames", "has_sound"), [(0, True), (73, True), (75, True), (74, False)])
-def test_a_file_that_is_not_as_promised_is_refused_and_another_node_may_try(frames: int, has_sound: bool) -> None:
+def test_an_incomplete_file_is_refused_and_another_node_may_try(frames: int, has_sound: bool) -> None:
     failure = judge_video(frames, has_sound, 74, heard(SAID))
     assert failure is not None
     assert (failure.code, failure.retryable) == ("output_verification_failed", True)
@@ -117,7 +117,7 @@ def test_a_file_that_is_not_as_promised_is_refused_and_another_node_may_try(fram
         ("RuntimeError: cuDNN error: CUDNN_STATUS_EXECUTION_FAILED", False),
     ],
 )
-def test_a_gpu_that_can_never_work_is_told_from_one_that_failed_once(words: str, hopeless: bool) -> None:
+def test_a_gpu_that_can_never_work_differs_from_one_that_failed_once(words: str, hopeless: bool) -> None:
     failure = judge_ending(Ending(1), heard([(words, 1.0)]))
     assert failure is not None
     assert (failure.code, failure.retryable, failure.hopeless_node) == ("gpu_fault", True, hopeless)
@@ -190,6 +190,8 @@ STACK_A = ["sm_50", "sm_60", "sm_70", "sm_75", "sm_80", "sm_86", "sm_90"]
         ({}, "no GPU"),
     ],
 )
-def test_a_gpu_that_can_never_do_it_is_told_by_its_facts(facts: dict[str, Any], reason: str | None) -> None:
+def test_a_gpu_that_can_never_make_a_video_is_recognised_by_its_facts(
+    facts: dict[str, Any], reason: str | None
+) -> None:
     found = judge_gpu(facts)
     assert (found is None) if reason is None else (reason in str(found))

@@ -1,4 +1,4 @@
-"""Guards what the worker decides about its node: its price, a wedged queue worker, hopelessness, a full disk."""
+"""The decisions about the node: deletion cost, cure of the queue worker, hopeless nodes, full disks."""
 
 import errno
 import functools
@@ -43,7 +43,7 @@ def test_the_cost_is_monotone_and_within_what_salad_takes(one: Any, other: Any) 
     assert 0 < cost_of(True, low) <= cost_of(True, high) <= 100_000
 
 
-def test_costs_are_told_in_their_order_once_each_and_again_after_a_fault() -> None:
+def test_costs_are_set_in_order_once_each_and_again_after_a_fault() -> None:
     told: list[int] = []
     faults, cost = [ImdsFault("away")], [0]
 
@@ -81,7 +81,7 @@ def test_an_idle_worker_is_cured_once_in_a_while_and_waits_for_the_queue_worker_
     assert step(state, seen(end), IDLE) == Watching(end)
 
 
-def test_a_cure_that_nobody_sees_ends_too() -> None:
+def test_a_cure_that_the_metadata_service_never_confirms_ends_too() -> None:
     assert step(Curing(0.0), seen(UNSEEN_SEC - 1, told_ready=None), IDLE) == Curing(0.0)
     assert step(Curing(0.0), seen(UNSEEN_SEC, told_ready=None), IDLE) == Watching(UNSEEN_SEC)
     assert outcome(Curing(0.0), seen(UNSEEN_SEC)) == "unseen"
@@ -131,7 +131,7 @@ def test_no_order_of_observations_cures_while_a_job_is_there_or_for_ever(
         ([(str(number), RunEnd.NOTHING, number) for number in range(50)], None),
     ],
 )
-def test_one_bad_or_slow_job_never_gives_a_node_up(ends: list[tuple[str, RunEnd, float]], reason: str | None) -> None:
+def test_one_bad_or_slow_job_never_gives_up_a_node(ends: list[tuple[str, RunEnd, float]], reason: str | None) -> None:
     record, said = Record(), None
     for job_id, end, at in ends:
         record, said = judge(record, job_id, end, float(at))
@@ -150,13 +150,13 @@ Usage = namedtuple("Usage", "total used free")
         JobError(ErrorCode.MEDIA_CORRUPT, "m", detail="x: No space left on device"),
     ],
 )
-def test_a_full_disk_is_known_by_its_words(error: Exception, tmp_path: Path) -> None:
+def test_a_full_disk_is_recognised_by_its_message(error: Exception, tmp_path: Path) -> None:
     failure = disk.explain(error, tmp_path)
     assert failure is not None
     assert (failure.code, failure.retryable, failure.message) == ("internal", True, "The GPU node's disk is full.")
 
 
-def test_a_full_disk_is_known_by_a_cause_behind_another_error(tmp_path: Path) -> None:
+def test_a_full_disk_is_recognised_as_the_cause_of_another_error(tmp_path: Path) -> None:
     error = JobError(ErrorCode.MEDIA_CORRUPT, "m")
     error.__cause__ = OSError(errno.ENOSPC, "No space left on device")
     assert disk.explain(error, tmp_path) is not None

@@ -1,4 +1,4 @@
-"""Guards the verdicts on what ffprobe says of a file."""
+"""The verdicts on ffprobe's description of a file."""
 
 from fractions import Fraction
 from typing import Any

@@ -1,4 +1,4 @@
-"""Guards progress: it never falls, ends at 1, and phases add up their seconds."""
+"""Progress: it never falls, ends at 1, and phases add up their seconds."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from gpu_worker.domain.progress import BEGIN, ORDER, Phase, RunProgress, overall_progress
 
 
-def test_phases_are_those_of_the_contract_in_its_order() -> None:
+def test_phases_are_those_of_the_api_in_their_order() -> None:
     assert [str(phase) for phase in ORDER] == [
         "starting",
         "downloading",
@@ -47,7 +47,7 @@ def test_progress_never_falls_and_stays_between_0_and_1(steps: Any) -> None:
         last = progress.snapshot().progress
 
 
-def test_a_change_of_phase_is_told() -> None:
+def test_a_change_of_phase_calls_the_listener() -> None:
     heard = []
     progress = RunProgress(lambda: 0.0)
     progress.on_phase = lambda: heard.append(progress.snapshot().phase)

@@ -1,4 +1,4 @@
-"""Guards the reports: order and fields, cancellation, and that broken telemetry never costs a video."""
+"""The reports: order and fields, cancellation, and failing reports that never cost a video."""
 
 import io
 import json
@@ -22,7 +22,7 @@ GO_ON = ReportAnswer(cancel=False, remaining_sec=None)
 
 
 class FakeSender:
-    """Keeps reports and answers from a list, the last answer for ever."""
+    """Records reports and answers from a list, whose last answer repeats."""
 
     def __init__(self, *answers: ReportAnswer | ReportFault) -> None:
         self.answers = list(answers) or [GO_ON]

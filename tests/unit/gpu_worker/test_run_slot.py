@@ -1,4 +1,4 @@
-"""Guards who runs, who joins and who waits; busy is never an error."""
+"""The run slot: which request runs, joins or waits; a busy slot is never an error."""
 
 import threading
 import time
@@ -11,7 +11,7 @@ from tests.support.waiting import eventually
 
 
 def job(job_id: str, attempt: int = 1) -> JobInput:
-    """An input with nothing special."""
+    """Returns a plain input."""
     return JobInput(job_id, attempt, None, "v", "a", "source", "source", None, "", 60, None, {})
 
 
@@ -78,7 +78,7 @@ def test_another_job_and_another_attempt_wait_for_their_turn() -> None:
     assert sorted(runs.started[1:]) == [("a", 2), ("b", 1)]
 
 
-def test_a_waiting_caller_that_hangs_up_gives_up_its_turn() -> None:
+def test_a_waiting_caller_that_disconnects_loses_its_turn() -> None:
     runs = SlowRuns()
     first = Request(runs, job("a"))
     eventually(lambda: runs.started)
@@ -127,7 +127,7 @@ def test_a_slot_that_is_not_open_yet_lets_jobs_wait() -> None:
     assert early.result().http_status == 200
 
 
-def test_a_job_that_comes_to_a_node_on_its_way_out_is_held_before_its_503() -> None:
+def test_a_job_on_a_node_that_was_given_up_waits_before_its_503() -> None:
     runs = SlowRuns()
     runs.run_slot.close("The node is being replaced.", hold_sec=0.5)
     began = time.monotonic()

@@ -1,4 +1,4 @@
-"""Guards the settings: defaults, one message for all faults, and that the document lists each of them."""
+"""The settings: defaults, one message for all faults, and that the document lists each of them."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Guards the look-up of tools, the sweep of scratch space, the limits of the preview engine and the log's shape."""
+"""The look-up of tools, the sweep of scratch space, the limits of the preview engine and the log's shape."""
 
 import io
 import json

@@ -1,4 +1,4 @@
-"""Guards what the worker may connect to, in every notation of an address."""
+"""The rules for URLs: what the worker may connect to, in every notation of an address."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Guards the last look at an output: every deviation from the promise is found."""
+"""The check of the output: every deviation is found."""
 
 import io
 from typing import Any
@@ -22,7 +22,7 @@ VIDEO = {
 AUDIO = {"codec_type": "audio", "codec_name": "aac", "sample_rate": "48000", "duration": "3.020000"}
 
 
-def test_the_promised_video_passes() -> None:
+def test_the_requested_video_passes() -> None:
     assert find_deviations({"streams": [VIDEO, AUDIO]}, EXPECTED) == []
 
 

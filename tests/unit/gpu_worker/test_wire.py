@@ -1,4 +1,4 @@
-"""Guards the wire: what is accepted, that every fault is named, and the exact shape of answers."""
+"""The wire: what is accepted, that every fault is named, and the exact shape of answers."""
 
 import ast
 from pathlib import Path
@@ -96,7 +96,7 @@ def test_all_faults_are_named_at_once() -> None:
         assert name in caught.value.message
 
 
-def test_ok_answer_has_the_contract_fields() -> None:
+def test_an_ok_answer_has_its_fields() -> None:
     answer = ok_answer(read_job(INPUT), "run", "https://f/x.mp4", {"bucket": "b"}, {"frames": 1})
     assert answer.http_status == 200
     expected = {"status", "job_id", "attempt", "run_id", "output_video_url", "output", "metrics"}
