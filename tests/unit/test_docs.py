@@ -75,6 +75,21 @@ def test_links_between_documents_lead_somewhere() -> None:
             assert (page.parent / target).exists(), f"{page.relative_to(ROOT)} links to {target}"
 
 
+def test_every_path_that_a_document_names_exists() -> None:
+    roots = ("functions", "gpu_worker", "infra", "bench", "tests", "docs", ".ci")
+    found = [path for root in roots for path in (ROOT / root).rglob("*") if "__pycache__" not in path.parts]
+    files = [f"/{path.relative_to(ROOT)}{'/' if path.is_dir() else ''}" for path in (*found, *ROOT.glob("*"))]
+    missing = []
+    for page in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *DOCS.rglob("*.md"), *ROOT.glob("infra/**/README.md")]:
+        for named in re.findall(
+            r"`([\w./-]+(?:/|\.(?:py|md|tf|hcl|ya?ml|toml|json|proto)))(?:::\w+)?`", page.read_text()
+        ):
+            below_a_root = named.split("/")[0] in roots
+            if (below_a_root or not named.endswith("/")) and not any(one.endswith(f"/{named}") for one in files):
+                missing.append(f"{page.relative_to(ROOT)}: {named}")
+    assert missing == []
+
+
 def test_every_file_opens_with_one_sentence_on_its_purpose() -> None:
     silent = []
     for folder in ("functions", "gpu_worker", "infra", "bench", "tests"):
