@@ -15,7 +15,8 @@ from tests.support.factories import a_claim, a_job, a_record, later
 from tests.support.stores import Place, open_store
 
 PROCESSES = 4
-ROUNDS = 50
+ROUNDS = 50  # of submits: their processes start at one moment and meet by themselves
+MEETINGS = 15  # of webhooks: every round makes the processes meet
 PATIENCE_SEC = 240
 
 
@@ -48,7 +49,7 @@ def _webhook(place: Place, number: int, barrier: Barrier, results: Any) -> None:
     """One process: in every round, the same two events that a webhook causes; only one process may end the job."""
     conflicts: list[int] = []
     store = open_store(place, lambda: conflicts.append(1))
-    for round_number in range(ROUNDS):
+    for round_number in range(MEETINGS):
         job = a_job(f"job-{round_number:04d}", webhook_url="https://example.com/hook")
         if number == 0:
             store.create(job, None)
@@ -73,8 +74,8 @@ def _watched(target: Any, place: Place, number: int, barrier: Barrier, results: 
         raise
 
 
-def race(target: Any, place: Place) -> tuple[dict[int, list[tuple[Any, bool]]], int]:
-    """Runs the target in PROCESSES processes; returns what each round gave, and how many conflicts were seen."""
+def race(target: Any, place: Place, count: int) -> tuple[dict[int, list[tuple[Any, bool]]], int]:
+    """Runs the target's `count` rounds in PROCESSES processes; returns what each gave, and the number of conflicts."""
     context = multiprocessing.get_context("spawn")
     barrier, results = context.Barrier(PROCESSES), context.Queue()
     racers = [
@@ -83,9 +84,9 @@ def race(target: Any, place: Place) -> tuple[dict[int, list[tuple[Any, bool]]], 
     ]
     for racer in racers:
         racer.start()
-    rounds: dict[int, list[tuple[Any, bool]]] = {number: [] for number in range(ROUNDS)}
+    rounds: dict[int, list[tuple[Any, bool]]] = {number: [] for number in range(count)}
     conflicts = 0
-    for _ in range(PROCESSES * (ROUNDS + 1)):
+    for _ in range(PROCESSES * (count + 1)):
         kind, *rest = results.get(timeout=PATIENCE_SEC)
         assert kind != "died", rest
         if kind == "conflicts":
@@ -103,7 +104,7 @@ def race(target: Any, place: Place) -> tuple[dict[int, list[tuple[Any, bool]]], 
 
 @pytest.mark.timeout(PATIENCE_SEC)
 def test_submits_with_one_key_at_one_moment_make_one_job(place: Place) -> None:
-    rounds, conflicts = race(_submit, place)
+    rounds, conflicts = race(_submit, place, ROUNDS)
 
     store = open_store(place)
     for number, outcomes in rounds.items():
@@ -117,9 +118,9 @@ def test_submits_with_one_key_at_one_moment_make_one_job(place: Place) -> None:
 
 @pytest.mark.timeout(PATIENCE_SEC)
 def test_webhooks_at_one_moment_end_a_job_once(place: Place) -> None:
-    rounds, conflicts = race(_webhook, place)
+    rounds, conflicts = race(_webhook, place, MEETINGS)
 
     for number, outcomes in rounds.items():
         assert sum(ended for _, ended in outcomes) == 1, f"round {number}: {outcomes}"
         assert {length for length, _ in outcomes} == {3}, "accepted, claimed, succeeded: each once"
-    assert conflicts >= 2 * ROUNDS * (PROCESSES - 1), "the processes did not meet"
+    assert conflicts >= 2 * MEETINGS * (PROCESSES - 1), "the processes did not meet"

@@ -101,10 +101,12 @@ def test_health_is_quick_while_a_job_runs_and_the_same_job_joins(
     assert sum(line["event"] == "run_started" for line in worker.lines) == 2
 
 
-def test_a_waiting_caller_that_disconnects_loses_its_turn(start: Callable[..., Worker], rig: Rig, site: Site) -> None:
+def test_a_waiting_caller_that_disconnects_loses_its_turn(
+    start: Callable[..., Worker], b2: str, rig: Rig, site: Site
+) -> None:
     released = threading.Event()
     site.files["/face.mp4"] = lambda handler: released.wait(30) and handler.reply(404, b"")
-    worker = start(**B2_KEYS)
+    worker = start(B2_REALM=b2, **B2_KEYS)
     with ThreadPoolExecutor(1) as pool:
         first = pool.submit(worker.generate, rig.job())
         eventually(lambda: "/face.mp4" in site.log)
@@ -124,9 +126,11 @@ def test_unknown_paths_and_methods_are_json(start: Callable[..., Worker]) -> Non
     assert worker.get("/generate")[0] == 405
 
 
-def test_sigterm_answers_503_after_a_report_and_ends(start: Callable[..., Worker], rig: Rig, site: Site) -> None:
+def test_sigterm_answers_503_after_a_report_and_ends(
+    start: Callable[..., Worker], b2: str, rig: Rig, site: Site
+) -> None:
     site.files["/face.mp4"] = lambda handler: site.closing.wait(30)
-    worker = start(**B2_KEYS)
+    worker = start(B2_REALM=b2, **B2_KEYS)
     with ThreadPoolExecutor(1) as pool:
         request = pool.submit(worker.generate, rig.job())
         eventually(lambda: "/face.mp4" in site.log)
@@ -139,9 +143,9 @@ def test_sigterm_answers_503_after_a_report_and_ends(start: Callable[..., Worker
 
 
 def test_tools_die_with_a_worker_that_is_killed_and_its_scratch_is_swept_later(
-    start: Callable[..., Worker], rig: Rig, site: Site, clips: Clips, tmp_path: Path
+    start: Callable[..., Worker], b2: str, rig: Rig, site: Site, clips: Clips, tmp_path: Path
 ) -> None:
-    worker = start(**B2_KEYS)
+    worker = start(B2_REALM=b2, **B2_KEYS)
     site.files["/voice.wav"] = clips.data("long.wav")
     with ThreadPoolExecutor(1) as pool:
         request = pool.submit(worker.generate, rig.job(resolution="1080p", aspect_ratio="16:9"))
