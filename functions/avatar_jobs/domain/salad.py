@@ -1,7 +1,7 @@
 """The contents of Salad's answers as plain values: the queue, its container groups and jobs, prices and quotas.
 
 The adapter makes them from Salad's answers (protocol/salad_queue.py, protocol/salad_job.py). A count that is missing or
-absurd is None: unknown.
+absurd is None: unknown. Every value that holds counts sees to that itself, so that no reader has to check again.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,6 +9,13 @@ from dataclasses import dataclass
 from typing import Any
 
 INSTANCE_STATES = ("allocating", "creating", "running", "stopping")
+ABSURD = 1_000_000  # more than any real queue or fleet has: a broken answer must not raise the fleet
+
+
+def valid_count(value: Any) -> int | None:
+    """Returns the value when it is a plausible count, else None."""
+    is_count = isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= ABSURD
+    return value if is_count else None
 
 
 @dataclass(frozen=True)
@@ -20,6 +27,11 @@ class GroupCounts:
     creating: int | None = None
     running: int | None = None
     stopping: int | None = None
+
+    def __post_init__(self) -> None:
+        """Makes absurd counts of instances unknown."""
+        for state in INSTANCE_STATES:
+            object.__setattr__(self, state, valid_count(getattr(self, state)))
 
 
 @dataclass(frozen=True)

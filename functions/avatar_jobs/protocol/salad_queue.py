@@ -7,8 +7,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from avatar_jobs.domain.salad import INSTANCE_STATES, GpuClass, GroupCounts, GroupView, QueueView, Quotas
-from avatar_jobs.domain.scaling.observe import valid_count
+from avatar_jobs.domain.salad import INSTANCE_STATES, GpuClass, GroupCounts, GroupView, QueueView, Quotas, valid_count
 
 DEFAULT_PRIORITY = "high"
 
@@ -39,7 +38,7 @@ def _group(group: Mapping[str, Any]) -> GroupView | None:
     told = _object(state.get("instance_status_counts"))
     classes = _object(container.get("resources")).get("gpu_classes")
     return GroupView(
-        counts=GroupCounts(replicas, **{name: valid_count(told.get(f"{name}_count")) for name in INSTANCE_STATES}),
+        counts=GroupCounts(replicas, **{name: told.get(f"{name}_count") for name in INSTANCE_STATES}),
         is_stopped=state.get("status") in ("stopped", "stopping"),
         has_autoscaler=bool(group.get("queue_autoscaler")),
         gpu_class_ids=tuple(str(one) for one in classes) if isinstance(classes, list) else (),

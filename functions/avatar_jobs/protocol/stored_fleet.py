@@ -4,10 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from avatar_jobs.domain.salad import INSTANCE_STATES, GroupCounts
+from avatar_jobs.domain.salad import INSTANCE_STATES, GroupCounts, valid_count
 from avatar_jobs.domain.scaling.actuate import LastSet, Outcome
 from avatar_jobs.domain.scaling.model import HISTORY_SEC, Plan, Snapshot
-from avatar_jobs.domain.scaling.observe import valid_count
 from avatar_jobs.domain.scaling.spend import Spend
 
 # How many snapshots are kept: the newest DENSE ones for the hold, and older ones, one a minute, for the means and the
@@ -55,16 +54,11 @@ def from_record(record: Any) -> Snapshot | None:
         return None
     groups = record.get("groups")
     read = {
-        str(name): GroupCounts(one["replicas"], **{state: valid_count(one.get(state)) for state in INSTANCE_STATES})
+        str(name): GroupCounts(one["replicas"], **{state: one.get(state) for state in INSTANCE_STATES})
         for name, one in (groups.items() if isinstance(groups, dict) else ())
         if isinstance(one, dict) and valid_count(one.get("replicas")) is not None
     }
-    return Snapshot(
-        float(record["at"]),
-        valid_count(record.get("queue_length")),
-        valid_count(record.get("running_jobs")),
-        read or None,
-    )
+    return Snapshot(float(record["at"]), record.get("queue_length"), record.get("running_jobs"), read)
 
 
 def history_with(snapshots: Sequence[Snapshot], newest: Snapshot) -> list[Snapshot]:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from avatar_jobs.domain.scaling.drain import drain
 from avatar_jobs.domain.scaling.model import HISTORY_SEC, NO_GROUPS, Plan, ScalingConfig, Snapshot
@@ -12,7 +13,6 @@ from avatar_jobs.domain.scaling.observe import (
     recent,
     replicas_now,
     running_instances,
-    valid_count,
 )
 from avatar_jobs.domain.scaling.tiers import spread
 from avatar_jobs.domain.scaling.windowed import windowed
@@ -29,15 +29,16 @@ def decide(now: float, history: Sequence[Snapshot], config: ScalingConfig) -> Pl
     is unknown now, or no group was seen in the last hour, the plan is empty: all groups stay as they are.
     """
     seen = recent(now, history, HISTORY_SEC)
-    latest = seen[-1] if seen else None
-    if latest is None or valid_count(latest.queue_length) is None:
-        return _explained(Plan(NO_GROUPS, "blind: no queue length"), now, seen, config)
     current = _current(seen, config)
-    if current is None:
-        return _explained(Plan(NO_GROUPS, "blind: no group was ever seen"), now, seen, config)
-    want, reason = RULES[config.rule](now, seen, config, current)
-    want = max(sum(group.minimum for group in config.scaled), min(want, config.budget))
-    return _explained(Plan(spread(want, seen, config), reason), now, seen, config)
+    if not seen or seen[-1].queue_length is None:
+        plan = Plan(NO_GROUPS, "blind: no queue length")
+    elif current is None:
+        plan = Plan(NO_GROUPS, "blind: no group was ever seen")
+    else:
+        want, reason = RULES[config.rule](now, seen, config, current)
+        want = max(sum(group.minimum for group in config.scaled), min(want, config.budget))
+        plan = Plan(spread(want, seen, config), reason)
+    return _explained(plan, now, seen, config)
 
 
 def _current(seen: Sequence[Snapshot], config: ScalingConfig) -> int | None:
@@ -48,16 +49,14 @@ def _current(seen: Sequence[Snapshot], config: ScalingConfig) -> int | None:
 def _explained(plan: Plan, now: float, seen: Sequence[Snapshot], config: ScalingConfig) -> Plan:
     """Returns the plan with the metrics that explain it, for every rule alike."""
     latest = seen[-1] if seen else None
-    need = need_of(latest, config) if latest else None
-    queue = valid_count(latest.queue_length) if latest else None
+    queue = latest.queue_length if latest else None
     instances = running_instances(latest, config.groups) if latest else 0
-    means = [_rounded(mean_queue(now, seen, seconds)) for seconds in MEANS_SEC]
-    return Plan(
-        groups=plan.groups,
-        reason=plan.reason,
-        need=_rounded(need),
-        mean_15_min=means[0],
-        mean_60_min=means[1],
+    short, long = (mean_queue(now, seen, seconds) for seconds in MEANS_SEC)
+    return replace(
+        plan,
+        need=_rounded(need_of(latest, config) if latest else None),
+        mean_15_min=_rounded(short),
+        mean_60_min=_rounded(long),
         jobs_per_replica=None if queue is None or not instances else _rounded(queue / instances),
     )
 

@@ -8,7 +8,7 @@ import math
 from collections.abc import Sequence
 
 from avatar_jobs.domain.scaling.model import HISTORY_SEC, ScalingConfig, Snapshot
-from avatar_jobs.domain.scaling.observe import mean_need, need_of, recent, replicas_now, valid_count
+from avatar_jobs.domain.scaling.observe import mean_need, need_of, recent, replicas_now
 
 STEP_DOWN = 4  # running jobs unknown: take away a quarter of the fleet per hold, so that few busy instances are lost
 
@@ -39,15 +39,15 @@ def _whole(need: float | None) -> int:
 
 def _is_load_unknown(latest: Snapshot, config: ScalingConfig) -> bool:
     """Returns whether the queue is empty and the running jobs are unknown, so that any instance may be busy or idle."""
-    unknown = valid_count(latest.running_jobs) is None and not config.queue_includes_running
-    return unknown and valid_count(latest.queue_length) == 0
+    unknown = latest.running_jobs is None and not config.queue_includes_running
+    return unknown and latest.queue_length == 0
 
 
 def _step_down_blindly(now: float, seen: Sequence[Snapshot], config: ScalingConfig, current: int) -> tuple[int, str]:
     """Returns one step down when the queue was empty and no group changed during the whole hold, else no change."""
     held = recent(now, seen, config.hold_sec)
     is_covered = seen[0].at <= now - config.hold_sec
-    is_empty = all(valid_count(one.queue_length) == 0 for one in held)
+    is_empty = all(one.queue_length == 0 for one in held)
     sizes = {_size(one, config) for one in held}
     if not (is_covered and is_empty and len(sizes) == 1):
         return current, "hold: running jobs unknown"

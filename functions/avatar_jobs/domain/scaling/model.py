@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Literal
 
-from avatar_jobs.domain.salad import GroupCounts
+from avatar_jobs.domain.salad import GroupCounts, valid_count
 
 HISTORY_SEC = 3600.0  # how far back the rules look: the longer of the two windows
 SALAD_MAX_REPLICAS = 500  # of one container group, Salad's own limit
@@ -18,13 +18,29 @@ class Snapshot:
     """Queue and fleet at one moment.
 
     at: seconds since the epoch; queue_length: Salad's count of jobs; running_jobs: our own count; groups: by name.
-    None: unknown.
+    None: unknown; an absurd count becomes unknown, and a group with absurd replicas is left out.
     """
 
     at: float
     queue_length: int | None
     running_jobs: int | None
     groups: Mapping[str, GroupCounts] | None
+
+    def __post_init__(self) -> None:
+        """Makes absurd counts unknown, once, so that every rule can rely on the others."""
+        groups = {name: one for name, one in (self.groups or {}).items() if valid_count(one.replicas) is not None}
+        object.__setattr__(self, "queue_length", valid_count(self.queue_length))
+        object.__setattr__(self, "running_jobs", valid_count(self.running_jobs))
+        object.__setattr__(self, "groups", groups or None)
+
+    def counts(self, group: "GroupConfig") -> GroupCounts | None:
+        """Returns the size of one group, None when it is unknown."""
+        return (self.groups or {}).get(group.name)
+
+    def running(self, group: "GroupConfig") -> int | None:
+        """Returns the running instances of one group, None when they are unknown."""
+        counts = self.counts(group)
+        return counts.running if counts is not None else None
 
 
 @dataclass(frozen=True)

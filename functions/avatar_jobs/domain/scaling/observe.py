@@ -1,19 +1,11 @@
-"""Reads replicas, waiting and running jobs and means from the snapshots; absurd values count as unknown. Pure."""
+"""Reads replicas, waiting and running jobs and means from the snapshots. Pure."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any
 
-from avatar_jobs.domain.salad import GroupCounts, QueueView
+from avatar_jobs.domain.salad import QueueView
 from avatar_jobs.domain.scaling.model import HISTORY_SEC, GroupConfig, ScalingConfig, Snapshot
 
-ABSURD = 1_000_000  # more than any real queue or fleet has: a broken answer must not raise the fleet
 MEANS_SEC = (900.0, 3600.0)  # the windows of the rule `windowed`
-
-
-def valid_count(value: Any) -> int | None:
-    """Returns the value when it is a plausible count, else None."""
-    is_count = isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= ABSURD
-    return value if is_count else None
 
 
 def snapshot_of(at: float, queue: QueueView | None, running_jobs: int | None) -> Snapshot:
@@ -30,16 +22,10 @@ def recent(now: float, history: Iterable[Snapshot], seconds: float) -> list[Snap
     return sorted(found, key=lambda snapshot: snapshot.at)
 
 
-def counts_of(snapshot: Snapshot, group: GroupConfig) -> GroupCounts | None:
-    """Returns one group's counts, None when they are missing or absurd."""
-    counts = (snapshot.groups or {}).get(group.name)
-    return counts if counts is not None and valid_count(counts.replicas) is not None else None
-
-
 def replicas_now(history: Sequence[Snapshot], group: GroupConfig) -> int | None:
     """Returns the replicas in the newest snapshot that has the group, None when none has it."""
     for snapshot in reversed(history):
-        counts = counts_of(snapshot, group)
+        counts = snapshot.counts(group)
         if counts is not None:
             return counts.replicas
     return None
@@ -49,16 +35,15 @@ def running_instances(snapshot: Snapshot, groups: Iterable[GroupConfig]) -> int:
     """Returns the running instances of the groups; a group whose count is unknown counts with its replicas."""
     total = 0
     for group in groups:
-        counts = counts_of(snapshot, group)
+        counts = snapshot.counts(group)
         if counts is not None:
-            running = valid_count(counts.running)
-            total += counts.replicas if running is None else running
+            total += counts.replicas if counts.running is None else counts.running
     return total
 
 
 def work_of(snapshot: Snapshot, config: ScalingConfig) -> tuple[int, int] | None:
     """Returns (running jobs, waiting jobs), None when the queue's length is unknown."""
-    queue, running = valid_count(snapshot.queue_length), valid_count(snapshot.running_jobs)
+    queue, running = snapshot.queue_length, snapshot.running_jobs
     if queue is None:
         return None
     instances = running_instances(snapshot, config.groups)
@@ -83,7 +68,7 @@ def need_of(snapshot: Snapshot, config: ScalingConfig) -> float | None:
 
 def mean_queue(now: float, history: Iterable[Snapshot], seconds: float) -> float | None:
     """Returns the mean of the queue's length over the last seconds, None when it was never known."""
-    lengths = [valid_count(snapshot.queue_length) for snapshot in recent(now, history, seconds)]
+    lengths = [snapshot.queue_length for snapshot in recent(now, history, seconds)]
     known = [length for length in lengths if length is not None]
     return sum(known) / len(known) if known else None
 

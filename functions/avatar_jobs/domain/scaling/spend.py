@@ -6,7 +6,6 @@ from datetime import datetime
 
 from avatar_jobs.domain.salad import GpuClass, QueueView
 from avatar_jobs.domain.scaling.model import GroupPlan, Plan, ScalingConfig, Snapshot
-from avatar_jobs.domain.scaling.observe import valid_count
 
 HOUR_SEC = 3600.0
 # A late tick counts the time since the last one, but not a whole night: nothing is known of the fleet in between.
@@ -37,7 +36,7 @@ def spent_by(before: Spend | None, now: datetime, gap_sec: float, dollars_an_hou
 def dollars_an_hour(snapshot: Snapshot, prices: Mapping[str, float]) -> float:
     """Returns the cost of the running instances; Salad bills nothing else. prices: US dollars an hour by group."""
     groups = snapshot.groups or {}
-    return sum((valid_count(groups[name].running) or 0) * price for name, price in prices.items() if name in groups)
+    return sum((groups[name].running or 0) * price for name, price in prices.items() if name in groups)
 
 
 def prices_of(queue: QueueView, classes: Sequence[GpuClass]) -> dict[str, float]:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from avatar_jobs.domain.scaling.model import GroupConfig, GroupPlan, ScalingConfig, Snapshot
-from avatar_jobs.domain.scaling.observe import counts_of, replicas_now, valid_count
+from avatar_jobs.domain.scaling.observe import replicas_now
 
 
 def spread(want: int, history: Sequence[Snapshot], config: ScalingConfig) -> Mapping[str, GroupPlan]:
@@ -33,8 +33,7 @@ def is_stuck(group: GroupConfig, history: Sequence[Snapshot], stuck_sec: float) 
     """Returns whether half of a group's replicas or more, and at least one, did not run for stuck_sec in a row."""
     since: float | None = None
     for snapshot in history:
-        counts = counts_of(snapshot, group)
-        running = valid_count(counts.running) if counts is not None else None
+        counts, running = snapshot.counts(group), snapshot.running(group)
         if counts is None or running is None or counts.replicas - running < max(1, counts.replicas / 2):
             since = None
             continue
@@ -48,8 +47,7 @@ def _limit(group: GroupConfig, history: Sequence[Snapshot], config: ScalingConfi
     limit, why = group.maximum, "maximum"
     if group is config.scaled[-1]:  # no later group: it can only wait for nodes, which is not billed
         return max(group.minimum, limit), why
-    counts = counts_of(history[-1], group)
-    running = valid_count(counts.running) if counts is not None else None
+    running = history[-1].running(group)
     if running is not None and is_stuck(group, history, config.stuck_sec) and running + 1 < limit:
         limit, why = running + 1, "stuck"
     return max(group.minimum, limit), why
@@ -59,8 +57,7 @@ def _keep_running(want: int, latest: Snapshot, config: ScalingConfig, targets: d
     """Raises the targets of later groups to what runs there, as long as the earlier ones do not run enough yet."""
     run_before = 0
     for group in config.scaled:
-        counts = counts_of(latest, group)
-        running = (valid_count(counts.running) or 0) if counts is not None else 0
+        running = latest.running(group) or 0
         if group is not config.scaled[0]:
             missing = max(0, want - run_before)
             targets[group.name] = max(targets[group.name], min(running, missing, group.maximum))
