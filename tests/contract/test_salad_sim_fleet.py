@@ -148,7 +148,7 @@ def test_a_container_that_cannot_start_is_tried_with_growing_pauses(started: Sim
 def test_the_metadata_service_refuses_what_the_real_one_refuses(started: Simulator) -> None:
     started.call("create_container_group", group_body(1))
     instance_id = started.running(1)[0]["id"]
-    plain = started._http.get(f"{started.origin}/_imds/{instance_id}/v1/status", timeout=5)
+    plain = started.imds("GET", instance_id, "status", headers={})
     assert plain.status_code == 403
     assert started.imds("GET", "unknown", "status").status_code == 404
     for cost in (-1, 100_001, "1", None):

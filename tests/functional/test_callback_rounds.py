@@ -37,7 +37,7 @@ class FakeDeliverer:
             self.most_in_all = max(self.most_in_all, sum(self.now.values()))
             if sum(self.now.values()) >= self.expected:
                 self.full.set()
-        assert self.full.wait(10), "as many tries as allowed run side by side"
+        assert self.full.wait(30), "as many tries as allowed run side by side"
         with self.lock:
             self.now[host] -= 1
         return True

@@ -119,7 +119,7 @@ def test_a_blind_tick_changes_nothing_and_ends_well(scaled: System, answer: Answ
     assert patches(scaled) == [("avatar-3080", 5)]
     told = health(scaled)
     assert told["scaling"]["reason"].startswith("blind")
-    assert told["last_tick_age_seconds"] < 5
+    assert told["last_tick_age_seconds"] < 30
 
 
 def test_observe_only_decides_and_changes_nothing(scaled: System) -> None:
@@ -171,7 +171,7 @@ def test_what_was_seen_and_why_is_archived(scaled: System) -> None:
     now = scaled.clock()
     (record,) = scaled.stores().archive.archived_snapshots(now - timedelta(minutes=5), now + timedelta(minutes=5))
     assert (record["queue_length"], record["queued_jobs"], record["running_jobs"]) == (8, 1, 0)
-    assert 29 < record["oldest_wait_sec"] < 35
+    assert 29 < record["oldest_wait_sec"] < 59
     assert record["groups"]["avatar-3080"]["replicas"] == 0
     assert record["scaling"]["changed"] == {"avatar-3080": 5}
 
@@ -225,4 +225,4 @@ def test_a_fault_of_ours_in_the_decision_does_not_stop_what_jobs_wait_for(
     minute(scaled)
     assert scaled.read(job["id"]).json["phase"] == "dispatched"
     assert len(events(capfd.readouterr().out, "scaling_broke")) == 1
-    assert health(scaled)["last_tick_age_seconds"] < 5
+    assert health(scaled)["last_tick_age_seconds"] < 30

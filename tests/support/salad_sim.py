@@ -98,10 +98,13 @@ class Simulator:
         """Calls the control interface."""
         return self._http.request(method, f"{self.origin}/_sim{path}", json=body, timeout=20)
 
-    def imds(self, method: str, instance_id: str, path: str, body: Any = None) -> requests.Response:
-        """Calls the metadata service as an instance does."""
+    def imds(
+        self, method: str, instance_id: str, path: str, body: Any = None, *, headers: Mapping[str, str] | None = None
+    ) -> requests.Response:
+        """Calls the metadata service as an instance does, or with other headers."""
         url = f"{self.origin}/_imds/{instance_id}/v1/{path}"
-        return self._http.request(method, url, json=body, headers={"Metadata": "true"}, timeout=20)
+        sent = {"Metadata": "true"} if headers is None else dict(headers)
+        return self._http.request(method, url, json=body, headers=sent, timeout=20)
 
     def plan_fault(self, operation: str, fault: dict[str, Any], times: int = 1) -> str:
         """Plans a fault and returns its id."""
@@ -190,7 +193,7 @@ def simulator(**environment: str) -> Iterator[Simulator]:
 
     reader = threading.Thread(target=drain)
     reader.start()
-    assert ready.wait(20), "the simulator did not start"
+    assert ready.wait(60), "the simulator did not start"
     try:
         said = events("".join(lines), "salad_sim_ready")
         assert said, f"the simulator ended: {''.join(lines)}"
