@@ -81,9 +81,10 @@ def test_every_path_that_a_document_names_exists() -> None:
     files = [f"/{path.relative_to(ROOT)}{'/' if path.is_dir() else ''}" for path in (*found, *ROOT.glob("*"))]
     missing = []
     for page in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *DOCS.rglob("*.md"), *ROOT.glob("infra/**/README.md")]:
-        for named in re.findall(
+        for written in re.findall(
             r"`([\w./-]+(?:/|\.(?:py|md|tf|hcl|ya?ml|toml|json|proto)))(?:::\w+)?`", page.read_text()
         ):
+            named = written.removeprefix("../")
             below_a_root = named.split("/")[0] in roots
             if (below_a_root or not named.endswith("/")) and not any(one.endswith(f"/{named}") for one in files):
                 missing.append(f"{page.relative_to(ROOT)}: {named}")
