@@ -77,7 +77,7 @@ def _tell(video: Medium, audio: Medium, limit_sec: int) -> None:
     log = OUT / "rehearsal.log"
     own = (("/video", video), ("/audio", audio))
     files = {path: item.path for path, item in own if item.path and not item.is_sample}
-    say(f"starting the rehearsal (log: {log.relative_to(ROOT)}) ...")
+    say(f"starting the rehearsal: functions, simulators and workers on this machine (log: {log.relative_to(ROOT)}) ...")
     began = time.monotonic()
     with running_receiver(files) as receiver, running_rehearsal(log) as ready:
         say(
@@ -92,12 +92,12 @@ def _tell(video: Medium, audio: Medium, limit_sec: int) -> None:
         }
         with JobApi(ready["api"], key) as api:
             job = _follow(api, ready["api"], body, limit_sec)
-            say("\nthe job's record:\n" + "\n".join(record_lines(job)))
+            say("\nThe job's record has every status, also those between two polls:\n" + "\n".join(record_lines(job)))
             _refuse(job_faults(job))
             _check_callback(receiver, ready["callback_secrets"][client], job)
             _check_video(job, audio)
-            say("\n" + fleet_line(api.health()))
-            say("\nthe finished job:\n" + as_json(api.job(job["id"])))
+            say("\nThe fleet and the last scaling decision:\n" + fleet_line(api.health()))
+            say("\nThe finished job, as the API shows it:\n" + as_json(api.job(job["id"])))
 
 
 def fleet_line(health: dict[str, Any]) -> str:
@@ -137,10 +137,12 @@ def _url(item: Medium, sample_url: str, own_url: str) -> str:
 def _follow(api: JobApi, origin: str, body: dict[str, Any], limit_sec: int) -> dict[str, Any]:
     """Submits the job and prints each change of its status or phase. Returns the finished job. Raises DemoError."""
     curl = f"curl -sS {origin}/v1/avatar/jobs -H 'X-Internal-API-Key: ...' -H 'Content-Type: application/json' -d "
+    say("The app submits a job:")
     say(f"$ {curl}{shlex.quote(json.dumps(body))}")
     began = time.monotonic()
     answer = api.submit(body)
-    say(f"HTTP 202, Location: {answer.headers.get('Location')}, X-Request-Id: {answer.headers.get('X-Request-Id')}\n")
+    say(f"HTTP 202, Location: {answer.headers.get('Location')}, X-Request-Id: {answer.headers.get('X-Request-Id')}")
+    say("\nThe app polls the job until it is done (time, status, phase, progress):")
     job: dict[str, Any] = answer.json()
     shown: tuple[str, str | None] | None = None
     while True:
@@ -167,7 +169,8 @@ def _check_callback(receiver: Receiver, secret: str, job: dict[str, Any]) -> Non
         raise DemoError(f"the callback's signature cannot be verified: {error}") from error
     _refuse(callback_faults(body, job))
     message_id = {name.lower(): value for name, value in callback.headers.items()}["webhook-id"]
-    say(f"\ncallback {body['type']} received, signature verified by standardwebhooks (webhook-id {message_id})")
+    say("\nThe app receives the callback and downloads the video:")
+    say(f"callback {body['type']} received, signature verified by standardwebhooks (webhook-id {message_id})")
 
 
 def _check_video(job: dict[str, Any], audio: Medium) -> None:
