@@ -1,1 +1,1 @@
-"""What every room knows of a run: failures, stop switch, progress, geometry, and the rules for URLs. No I/O."""
+"""What all other packages use: failures, stop switch, progress, geometry, and the rules for URLs. No I/O."""

@@ -15,7 +15,7 @@ from gpu_worker.media.frames import COUNT_SEC, FPS
 
 AUDIO_TOLERANCE_SEC = 0.05  # AAC works in frames of 21 ms
 AUDIO_RATE = 48_000  # Hz
-MAX_ATOMS = 64  # top-level boxes of an MP4 that are read; ours have four
+MAX_ATOMS = 64  # top-level boxes of an MP4 that are read; the engines' files have four
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,8 @@
 """Recognises a queue worker that may have stopped asking for jobs, and restarts it by turning readiness off and on.
 
-Salad's queue worker stops asking for ever when the queue answers NOT_FOUND to its stream. Its process stays alive, and
-asks again only after readiness was lost and came back. From inside the container a queue without jobs looks the same,
-so this cure is due after a long time without a job; it costs an idle instance a quarter of a minute.
+After the queue answers NOT_FOUND to its stream, Salad's queue worker asks for no more jobs. Its process stays alive,
+and asks again only after readiness was lost and came back. From inside the container a queue without jobs looks the
+same, so this cure is due after a long time without a job; it costs an idle instance a quarter of a minute.
 """
 
 from dataclasses import dataclass

@@ -26,7 +26,7 @@ def check_gpu(python: Path, environment: Mapping[str, str]) -> None:
         last = error.stderr.decode(errors="replace").strip().rpartition("\n")[2]
         raise HopelessHardware(f"torch cannot be asked about the GPU: {last[:300]}") from error
     except (subprocess.TimeoutExpired, ValueError) as error:
-        raise HopelessHardware(f"torch gives no answer about the GPU: {type(error).__name__}") from error
+        raise HopelessHardware(f"torch did not answer about the GPU: {type(error).__name__}") from error
     reason = judge_gpu(facts)
     if reason is not None:
         raise HopelessHardware(reason)

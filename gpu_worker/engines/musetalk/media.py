@@ -30,7 +30,7 @@ def write_voice(runner: ToolRunner, inputs: PreparedInputs, target: Path) -> Non
 
 
 def count(runner: ToolRunner, path: Path) -> tuple[int, bool]:
-    """Returns how many frames lie in a file and whether it has sound; raises ToolFailure, ToolTimeout, ValueError."""
+    """Returns how many frames a file holds and whether it has sound; raises ToolFailure, ToolTimeout, ValueError."""
     entries = ["-count_packets", "-show_entries", "stream=codec_type,nb_read_packets", "-of", "json"]
     answer = json.loads(runner.probe(["-v", "error", *entries, "-i", str(path)], COUNT_SEC).stdout)
     packets = {"video": 0, "audio": 0}
