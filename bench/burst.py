@@ -30,7 +30,7 @@ PROMISED_SEC = 8.0  # the API answers a submission within 8 s whatever Salad doe
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of the jobs.
+    """The outcome of one burst.
 
     accepted: ids that the API returned; at_salad: ids in the metadata of Salad's jobs; phases: number of jobs by phase
     at the end; sent_at_once: jobs at Salad when the last submission was answered; dispatch_sec: seconds from the first

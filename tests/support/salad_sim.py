@@ -114,7 +114,7 @@ class Simulator:
         return str(answer.json()["id"])
 
     def happened(self, fault_id: str) -> int:
-        """How often a fault has happened."""
+        """Returns how often a fault has happened."""
         return int(self.control("GET", f"/faults/{fault_id}").json()["happened"])
 
     def state(self) -> dict[str, Any]:

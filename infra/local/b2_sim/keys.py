@@ -35,7 +35,7 @@ class Key:
 
 @dataclass(frozen=True)
 class UploadToken:
-    """What an upload URL accepts: small files (large_file_id None), or the parts of one large file."""
+    """An upload URL's permission: small files (large_file_id None), or the parts of one large file."""
 
     key_id: str
     large_file_id: str | None

@@ -35,7 +35,7 @@ class Request:
 
 @dataclass(frozen=True)
 class _Claim:
-    """What the client claims to have signed. sent_at: timezone-aware."""
+    """The signed facts that a request claims. sent_at: timezone-aware."""
 
     key_id: str
     date: str

@@ -20,7 +20,7 @@ ROUNDING_SEC = 1e-4
 
 @dataclass(frozen=True)
 class Video:
-    """What ffprobe found in a finished video. fps: as ffprobe writes it (`25/1`); audio_codec: None without audio."""
+    """The properties of a finished video. fps: as ffprobe writes it (`25/1`); audio_codec: None without audio."""
 
     frames: int
     width: int

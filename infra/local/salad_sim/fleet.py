@@ -72,7 +72,7 @@ class Instance:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What has to be done so that a group has its wanted instances. stop: ids."""
+    """The changes that give a group its wanted instances. start: number of new ones; stop: ids."""
 
     start: int
     stop: tuple[str, ...]

@@ -76,7 +76,7 @@ class Registry:
 
 @dataclass(frozen=True, kw_only=True)
 class Gates:
-    """What the steps before a handler need."""
+    """The objects that the steps before a handler use."""
 
     spec: Spec
     settings: Settings
