@@ -70,7 +70,12 @@ def test_the_environment_page_lists_exactly_the_variables_that_are_read() -> Non
 
 
 def test_links_between_documents_lead_somewhere() -> None:
-    for page in [*ROOT.glob("*.md"), *DOCS.rglob("*.md"), *ROOT.glob("infra/**/README.md")]:
+    for page in [
+        *ROOT.glob("*.md"),
+        *DOCS.rglob("*.md"),
+        *ROOT.glob("infra/**/README.md"),
+        ROOT / "tests" / "README.md",
+    ]:
         for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
             assert (page.parent / target).exists(), f"{page.relative_to(ROOT)} links to {target}"
 
