@@ -210,7 +210,7 @@ def test_submit_job_shares_its_calls_among_as_many_instances_as_there_can_be(ter
     assert service["environment_variables"]["SUBMIT_MAX_INSTANCES"] == "7"
 
 
-def test_the_tick_that_submit_job_wakes_is_the_schedulers(plan: Plan) -> None:
+def test_the_tick_that_submit_job_starts_is_the_schedulers(plan: Plan) -> None:
     job = resources(plan, "google_cloud_scheduler_job")["scale_tick"]
     expected = f"projects/my-avatar-project/locations/{job['region']}/jobs/{job['name']}"
     assert functions_of(plan)["submit_job"]["environment_variables"]["WAKE_JOB"] == expected

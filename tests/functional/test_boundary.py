@@ -112,7 +112,7 @@ def test_several_keys_of_one_client_live_side_by_side(system: System) -> None:
         ),
     ],
 )
-def test_rubbish_settings_stop_a_function_with_one_message_that_names_all_faults(
+def test_invalid_settings_stop_a_function_with_one_message_that_names_all_faults(
     system: System, function: str, changes: dict[str, str], faults: list[str]
 ) -> None:
     with pytest.raises(SettingsError) as caught:

@@ -180,7 +180,7 @@ def test_a_superseded_attempt_is_watched_until_salad_is_done_with_it(system: Sys
     system.move_clock(121)
     assert system.tick().json["done"] == {"cleanup": 1}
     system.move_clock(121)
-    assert system.tick().json["done"] == {}, "the agenda is empty when nothing burns"
+    assert system.tick().json["done"] == {}, "no timer is due when no attempt uses GPU time"
 
 
 def test_after_the_retention_file_and_record_go(system: System) -> None:

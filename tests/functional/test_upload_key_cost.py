@@ -21,7 +21,7 @@ def test_a_key_costs_one_call_to_make_and_one_to_delete_beside_the_authorization
     }
 
 
-def test_the_deletion_of_a_jobs_keys_takes_two_writes_and_no_read_beside_the_agenda(
+def test_the_deletion_of_a_jobs_keys_takes_two_writes_and_no_read_beside_the_due_timers(
     keyed: System, b2: RunningB2
 ) -> None:
     end_the_job(keyed)

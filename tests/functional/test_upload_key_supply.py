@@ -1,4 +1,4 @@
-"""Making keys when B2 is slow, away, restarted or talks rubbish: bounded in time and number, and told to no log."""
+"""Making keys when B2 is slow, unreachable, restarted or malformed: bounded in time and number, told to no log."""
 
 import logging
 import threading

@@ -118,7 +118,7 @@ def test_a_retryable_error_that_a_worker_reported_is_the_last_word_of_a_job(syst
         {"status": "done", "job_id": "x", "attempt": 1},
     ],
 )
-def test_rubbish_from_a_worker_is_a_new_attempt_and_never_a_success(system: System, output: Any) -> None:
+def test_a_malformed_result_is_a_new_attempt_and_never_a_success(system: System, output: Any) -> None:
     job = system.submit().json
     file_stands(system)
 
@@ -126,7 +126,7 @@ def test_rubbish_from_a_worker_is_a_new_attempt_and_never_a_success(system: Syst
     assert system.read(job["id"]).json["attempt"] == 2
 
 
-def test_a_result_that_speaks_of_another_job_or_file_is_rubbish(system: System) -> None:
+def test_a_result_that_names_another_job_or_file_is_malformed(system: System) -> None:
     job = system.submit().json
     file_stands(system)
     output = result(job)["output"]

@@ -2,7 +2,7 @@
 
 from threading import Thread
 
-from avatar_jobs.adapters.scheduler_waker import SchedulerWaker
+from avatar_jobs.adapters.cloud_scheduler import CloudScheduler
 from avatar_jobs.bootstrap import common
 from avatar_jobs.bootstrap.sending import dispatcher, salad_client, upload_keys
 from avatar_jobs.domain.rate_budget import SUBMIT_CALLS_A_MINUTE, CallBucket
@@ -28,7 +28,7 @@ def build(environment: Environment) -> Endpoint:
     place, salad, bucket = environment.store(), environment.salad(), environment.outputs()
     dispatching, minting = environment.dispatching(), environment.minting()
     clients, rehearsal, instances = environment.clients(), environment.rehearsal(), environment.submit_instances()
-    wake = environment.wake_job()
+    tick_job = environment.wake_job()
     environment.check()
     store = common.open_stores(place, log).jobs
     share = LockedBucket(CallBucket(SUBMIT_CALLS_A_MINUTE / instances), common.utc_now)
@@ -39,10 +39,10 @@ def build(environment: Environment) -> Endpoint:
         dispatcher=sender,
         admission=Admission(store=store, clock=common.utc_now),
         tick_trigger=TickTrigger(
-            waker=SchedulerWaker(*wake) if wake else None,
+            scheduler=CloudScheduler(*tick_job) if tick_job else None,
             clock=common.utc_now,
             log=log,
-            start=lambda call: Thread(target=call, name="wake", daemon=True).start(),
+            start=lambda call: Thread(target=call, name="tick-trigger", daemon=True).start(),
         ),
         clock=common.utc_now,
         log=log,

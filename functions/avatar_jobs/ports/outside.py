@@ -6,10 +6,10 @@ from datetime import datetime
 from typing import Any, Protocol
 
 
-class TickWaker(Protocol):
+class TickScheduler(Protocol):
     """The scheduler that calls the tick every minute."""
 
-    def wake(self) -> None:
+    def run_tick(self) -> None:
         """Asks the scheduler to call the tick now. Raises ProviderError."""
         ...
 

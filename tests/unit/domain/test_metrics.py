@@ -40,7 +40,7 @@ def test_an_unfinished_job_tells_nothing() -> None:
     assert job_metrics(a_job()) == {}
 
 
-def test_the_agenda_tells_how_many_callbacks_are_due_and_how_late_the_first_is() -> None:
+def test_due_timers_tell_how_many_callbacks_are_due_and_how_late_the_first_is() -> None:
     late, later, not_yet, other = (
         a_job().model_copy(update={"timers": timers})
         for timers in (

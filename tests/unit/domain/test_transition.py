@@ -243,13 +243,15 @@ def test_any_events_in_any_order_hold_the_invariants(events: list[ev.Event], web
             assert Timer.PURGE in job.timers
             assert set(job.timers) <= {Timer.CALLBACK, Timer.CLEANUP, Timer.REVOKE, Timer.PURGE}
             assert (Timer.REVOKE in job.timers) == bool(job.upload_key_ids), "no key outlives its job unseen"
-            assert (Timer.CLEANUP in job.timers) == bool(unclosed_attempts(job)), "nothing is left burning unseen"
+            assert (Timer.CLEANUP in job.timers) == bool(unclosed_attempts(job)), (
+                "every unclosed attempt has a cleanup timer"
+            )
         else:
             assert job.phase is not None
             assert {Timer.START_DEADLINE, Timer.RUN_DEADLINE} & set(job.timers), "an unfinished job has a deadline"
             assert (job.started_at is not None) == (job.status is JobStatus.RUNNING)
             waits = job.attempt.dispatch is not DispatchState.SENT and job.claimed_result is None
-            assert (Timer.DISPATCH in job.timers) == waits, "what is not at Salad is on the agenda"
+            assert (Timer.DISPATCH in job.timers) == waits, "what is not at Salad has a dispatch timer"
             if before.cancel_requested_at:
                 assert job.attempt.number == before.attempt.number, "no new attempt after a cancel"
                 assert job.attempt.tries == before.attempt.tries, "no dispatch after a cancel"

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from threading import Lock
 
 from avatar_jobs.domain.errors import ProviderError
-from avatar_jobs.ports.outside import Clock, EventLog, TickWaker
+from avatar_jobs.ports.outside import Clock, EventLog, TickScheduler
 
 PAUSE = timedelta(seconds=20)  # between two requests of one instance; a burst of jobs starts one tick
 
@@ -13,13 +13,18 @@ PAUSE = timedelta(seconds=20)  # between two requests of one instance; a burst o
 class TickTrigger:
     """Asks the scheduler for a tick when a job arrives in an idle system.
 
-    waker: None where there is no scheduler to ask; start: runs a call in parallel, so that the request need not wait.
+    scheduler: None where there is none; start: runs a call in parallel, so that the request does not wait.
     """
 
     def __init__(
-        self, *, waker: TickWaker | None, clock: Clock, log: EventLog, start: Callable[[Callable[[], None]], None]
+        self,
+        *,
+        scheduler: TickScheduler | None,
+        clock: Clock,
+        log: EventLog,
+        start: Callable[[Callable[[], None]], None],
     ) -> None:
-        self._waker = waker
+        self._scheduler = scheduler
         self._clock = clock
         self._log = log
         self._start = start
@@ -31,9 +36,9 @@ class TickTrigger:
 
         open_before: the number of unfinished jobs before this one.
         """
-        if self._waker is None or open_before > 0 or not self._is_time():
+        if self._scheduler is None or open_before > 0 or not self._is_time():
             return
-        self._start(self._wake)
+        self._start(self._run_tick)
 
     def _is_time(self) -> bool:
         now = self._clock()
@@ -43,11 +48,11 @@ class TickTrigger:
             self._asked_at = now
             return True
 
-    def _wake(self) -> None:
-        if self._waker is None:
+    def _run_tick(self) -> None:
+        if self._scheduler is None:
             return
         try:
-            self._waker.wake()
+            self._scheduler.run_tick()
         except ProviderError as error:
             self._log("tick_not_woken", level="warning", reason=str(error))
         else:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from avatar_jobs.adapters.scheduler_waker import SchedulerWaker
+from avatar_jobs.adapters.cloud_scheduler import CloudScheduler
 from avatar_jobs.domain.errors import ProviderError
 from avatar_jobs.services.intake.tick_trigger import TickTrigger
 from infra.local.ports import reserved_port
@@ -30,7 +30,7 @@ def said(capfd: pytest.CaptureFixture[str], event: str) -> None:
 
     eventually(is_logged, what=event)
     for thread in threading.enumerate():
-        if thread.name == "wake":
+        if thread.name == "tick-trigger":
             thread.join(10)  # its line is seen before it is flushed, and the test's output ends with the test
 
 
@@ -42,47 +42,49 @@ def scheduler() -> Iterator[ScriptedServer]:
 
 
 @pytest.fixture
-def waking(system: System, scheduler: ScriptedServer) -> System:
+def triggered(system: System, scheduler: ScriptedServer) -> System:
     """The control plane with a scheduler to ask. Its library is imported before: that takes long on a busy machine."""
     importlib.import_module("google.cloud.scheduler_v1")
     system.environment |= {"WAKE_JOB": JOB, "WAKE_API_URL": scheduler.url}
     return system
 
 
-def test_the_first_job_wakes_the_tick_and_the_next_ones_do_not(
-    waking: System, scheduler: ScriptedServer, capfd: pytest.CaptureFixture[str]
+def test_the_first_job_starts_the_tick_and_the_next_ones_do_not(
+    triggered: System, scheduler: ScriptedServer, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    assert waking.submit().status == 202
+    assert triggered.submit().status == 202
     said(capfd, "tick_woken")
     assert [(call.method, call.path.partition("?")[0]) for call in scheduler.received] == [("POST", f"/v1/{JOB}:run")]
     for _ in range(3):
-        waking.submit()
-    waking.move_clock(60)
-    waking.submit()  # a minute later the system is not idle
+        triggered.submit()
+    triggered.move_clock(60)
+    triggered.submit()  # a minute later the system is not idle
     assert len(scheduler.received) == 1
 
 
 @pytest.mark.parametrize("answer", [Answer(500), Answer(403), Answer(cut=True), Answer(200, b"<html>")])
 def test_a_scheduler_that_fails_costs_no_submission(
-    waking: System, scheduler: ScriptedServer, answer: Answer, capfd: pytest.CaptureFixture[str]
+    triggered: System, scheduler: ScriptedServer, answer: Answer, capfd: pytest.CaptureFixture[str]
 ) -> None:
     scheduler.default = answer
-    assert waking.submit().status == 202
+    assert triggered.submit().status == 202
     said(capfd, "tick_not_woken")
 
 
 def test_one_instance_asks_at_most_once_in_twenty_seconds() -> None:
     now, asked = [datetime(2026, 1, 1, tzinfo=UTC)], []
 
-    class FakeWaker:
-        def wake(self) -> None:
+    class FakeScheduler:
+        def run_tick(self) -> None:
             asked.append(now[0])
 
-    waking = TickTrigger(waker=FakeWaker(), clock=lambda: now[0], log=lambda *_, **__: None, start=lambda call: call())
+    triggered = TickTrigger(
+        scheduler=FakeScheduler(), clock=lambda: now[0], log=lambda *_, **__: None, start=lambda call: call()
+    )
     for seconds in (0, 5, 14, 1, 19, 1):
         now[0] += timedelta(seconds=seconds)
-        waking.job_came(0)
-    waking.job_came(3)
+        triggered.job_came(0)
+    triggered.job_came(3)
     assert [(moment - asked[0]).total_seconds() for moment in asked] == [0, 20, 40]
 
 
@@ -92,4 +94,4 @@ def test_without_a_scheduler_nothing_is_asked(system: System) -> None:
 
 def test_an_unreachable_scheduler_is_one_error() -> None:
     with pytest.raises(ProviderError, match="scheduler"):
-        SchedulerWaker(JOB, f"http://127.0.0.1:{reserved_port()}").wake()
+        CloudScheduler(JOB, f"http://127.0.0.1:{reserved_port()}").run_tick()

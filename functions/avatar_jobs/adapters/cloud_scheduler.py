@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 TIMEOUT_SEC = 2.0  # short, because the cloud may freeze an instance once its answer is sent
 
 
-class SchedulerWaker:
-    """The TickWaker port on Cloud Scheduler.
+class CloudScheduler:
+    """The TickScheduler port on Cloud Scheduler.
 
     job: projects/<project>/locations/<region>/jobs/<name>; api_url: the API's origin; an http one is the rehearsal's,
     which needs no credentials.
@@ -23,8 +23,8 @@ class SchedulerWaker:
         self._api_url = api_url
         self._opened: CloudSchedulerClient | None = None
 
-    def wake(self) -> None:
-        """See TickWaker.wake."""
+    def run_tick(self) -> None:
+        """See TickScheduler.run_tick."""
         from google.api_core.exceptions import GoogleAPIError
         from google.auth.exceptions import GoogleAuthError
         from google.protobuf.json_format import Error as NotTheAnswerError
