@@ -10,21 +10,21 @@ from collections.abc import Iterable
 VIDEO, AUDIO = "video_url", "audio_url"
 
 # Advice for a link that a media server refuses; transfer/refusals.py says which one goes with which answer.
-LONG_ENOUGH = "one that stays valid for longer than start_timeout_seconds and run_timeout_seconds together"
-LINK_EXPIRED = f"The link has expired. Send a fresh one, {LONG_ENOUGH}."
+LONG_ENOUGH = "valid for longer than start_timeout_seconds and run_timeout_seconds together"
+LINK_EXPIRED = f"The link has expired. Send a fresh one that is {LONG_ENOUGH}."
 LINK_INVALID = (
-    "The link's signature is not valid. Send it exactly as it was made (nothing added, cut off or encoded twice), "
-    f"signed for GET without extra headers, and {LONG_ENOUGH}."
+    "The link's signature is not valid. Send the link exactly as it was made (nothing added, cut off or encoded twice),"
+    f" signed for GET without extra headers and {LONG_ENOUGH}."
 )
 LINK_DENIED = (
     "The storage refuses access: the link has expired, or the key that signed it may not read this file. "
-    f"Send a fresh link, {LONG_ENOUGH}."
+    f"Send a fresh link that is {LONG_ENOUGH}."
 )
-LINK_KEY_GONE = f"The key that signed the link does not exist any more. Send a fresh link, {LONG_ENOUGH}."
+LINK_KEY_GONE = f"The key that signed the link does not exist any more. Send a fresh link that is {LONG_ENOUGH}."
 LINK_CLOCK_WRONG = "The link was signed with a wrong clock. Set the signer's clock and send a fresh link."
-LINK_ASKS_LOGIN = "Workers send no password: send a link that opens without one, such as a presigned link."
-LINK_NOT_PUBLIC = f"Access is refused: send a public link, or a presigned one that has not expired, {LONG_ENOUGH}."
-FILE_MISSING = "There is no such file: check the link, and that the file is still there."
+LINK_ASKS_LOGIN = "Workers do not log in: send a link that opens without a password, such as a presigned link."
+LINK_NOT_PUBLIC = f"Access is refused: send a public link, or a presigned one that is {LONG_ENOUGH}."
+FILE_MISSING = "There is no such file: check the link, and check that the file still exists."
 FILE_GONE = "The file is gone: upload it again and send its new link."
 BUCKET_MISSING = "There is no such bucket: check the link."
 FILE_ARCHIVED = "The file is archived: restore it first, or send a copy."
@@ -53,7 +53,7 @@ WRONG_KIND = "this kind of file is not supported"
 DOLBY_VISION = "it is Dolby Vision profile 5. Export it as SDR, HDR10 or HLG"
 NO_PICTURE_SIZE = "its picture has no size"
 READ_TOO_SLOWLY = "it cannot be read in reasonable time"
-NO_DESCRIPTION = "its tracks cannot be described"
+NO_DESCRIPTION = "its tracks cannot be read"
 PICTURES, SOUND = "pictures", "sound"
 CHECK_FILE = "Check that the link leads to the file itself."
 EXPORT_AGAIN = "Export it again and check that it plays to its end."
@@ -68,11 +68,11 @@ MODEL_KILLED = "The GPU node's operating system killed the model, most likely be
 MODEL_EXITED = "The model ended with an error."
 MODEL_FAILED = "The model failed on this job."
 VOICE_TOO_SHORT = f"{AUDIO} is too short for the model. Send a longer recording."
-STALLED = "gave no sign of life"
+STALLED = "made no progress"
 TOO_SLOW = "took too long"
 PREVIEW_FAILED = "The preview could not be encoded."
 NO_SOUND = "the model made a video without sound"
-NO_VIDEO = "the model left no video that can be read"
+NO_VIDEO = "the model wrote no readable video"
 NOT_READABLE = "it cannot be read"
 INDEX_NOT_FIRST = "its index does not come first (faststart)"
 NOT_UPLOADED = "The video could not be uploaded to the storage."
@@ -101,7 +101,7 @@ def too_many_redirects(field: str, most: int) -> str:
 
 
 def bad_certificate(field: str) -> str:
-    """Text for a media server that TLS does not trust."""
+    """Text for a media server without a valid TLS certificate."""
     return f"The server of {field} has no valid certificate. Renew it, or send a link to another server."
 
 
@@ -116,7 +116,7 @@ def link_refused(field: str, status: int, advice: str) -> str:
 
 
 def empty_file(field: str) -> str:
-    """Text for a file without a byte."""
+    """Text for an empty file."""
     return f"The server of {field} sent an empty file."
 
 
@@ -127,7 +127,7 @@ def download_late(field: str, limit_sec: str) -> str:
 
 def download_cut(field: str) -> str:
     """Text for a file whose transfer broke off each time."""
-    return f"{field} could not be fetched whole. Check that its server is up and fast enough."
+    return f"{field} could not be downloaded completely. Check that its server is up and fast enough."
 
 
 def file_too_large(field: str, limit_mb: str) -> str:
@@ -149,7 +149,7 @@ def output_too_large(size: str) -> str:
 
 
 def not_media(field: str, why: str) -> str:
-    """Text for a file that no track can be read from."""
+    """Text for a file without a readable track."""
     return f"{field} is damaged or not a media file: {why}. {CHECK_FILE}"
 
 
@@ -169,7 +169,7 @@ def served_as(content_type: str) -> str:
 
 
 def unsupported(field: str, why: str) -> str:
-    """Text for a file of a kind or a format that no video can be made from."""
+    """Text for a file of a kind or format that is not supported."""
     return f"{field} cannot be used: {why}. {SUPPORTED}"
 
 
@@ -213,7 +213,7 @@ def frames_too_large(needed_gib: str, frames: int, size: str, free_gib: str) -> 
 
 
 def face_lost(seconds: str) -> str:
-    """Text for a face that cannot be seen from a moment on. seconds: from the start of the video."""
+    """Text for a video whose face disappears. seconds: from the start of the video until then."""
     return f"No face was found {seconds} s after the start of {VIDEO}. Send a video that shows one face all the time."
 
 

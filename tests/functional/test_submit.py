@@ -165,7 +165,7 @@ def test_a_key_with_another_body_is_refused_and_another_client_may_use_it(system
     stranger = system.submit(key=OTHER_KEY, headers=headers)
 
     assert (reused.status, reused.json["code"]) == (422, "idempotency_key_reused")
-    assert reused.json["detail"].startswith("Idempotency-Key 'order-8' was used with another body before.")
+    assert reused.json["detail"].startswith("Idempotency-Key 'order-8' was already used with a different body.")
     assert stranger.status == 202
     assert stranger.json["id"] != first.json["id"]
 

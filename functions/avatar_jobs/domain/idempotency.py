@@ -28,6 +28,6 @@ def fingerprint(body: Mapping[str, Any]) -> str:
 
 
 def require_same_body(record: IdempotencyRecord, body_fingerprint: str) -> None:
-    """Raises ApiError idempotency_key_reused when the key was used with another body before."""
+    """Raises ApiError idempotency_key_reused when the key was already used with a different body."""
     if record.fingerprint != body_fingerprint:
         raise ApiError(ApiErrorCode.IDEMPOTENCY_KEY_REUSED, texts.idempotency_key_reused(record.key))

@@ -136,8 +136,8 @@ _QUEUE_FULL = "which is the limit. Wait for some to finish, or cancel some, and 
 
 def idempotency_key_reused(key: str) -> str:
     return (
-        f"Idempotency-Key {key!r} was used with another body before. "
-        "Send the first body again, or draw a new key for a new job."
+        f"Idempotency-Key {key!r} was already used with a different body. "
+        "Send the first body again, or use a new key for a new job."
     )
 
 
