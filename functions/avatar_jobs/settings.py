@@ -59,7 +59,7 @@ class SaladSettings:
 
 @dataclass(frozen=True)
 class DispatchSettings:
-    """What a job takes along to its worker.
+    """What each job tells its worker about us.
 
     base_url: the origin of salad_webhook, which gets its reports; token_secrets: the first one signs its report token.
     """
@@ -79,7 +79,7 @@ class MintSettings:
 
 @dataclass(frozen=True)
 class OutputSettings:
-    """The bucket of finished videos, and how apps get at them.
+    """The bucket of finished videos, and the links to them.
 
     prefix: the folder in the bucket; download_url: the origin of plain file URLs; public: True for plain file URLs,
     False for presigned ones; lifetime: how long after its end a job's video can be fetched.

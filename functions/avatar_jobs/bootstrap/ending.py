@@ -1,4 +1,4 @@
-"""Builds the services that the functions share which can end a job."""
+"""Builds the services that every function needs that can end a job."""
 
 from dataclasses import dataclass
 

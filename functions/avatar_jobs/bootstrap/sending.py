@@ -1,4 +1,4 @@
-"""Builds what the two functions share that send jobs to Salad."""
+"""Builds the parts that submit_job and scale_tick share: both send jobs to Salad."""
 
 import time
 from collections.abc import Callable
@@ -31,7 +31,7 @@ def salad_client(settings: SaladSettings, timeout_sec: float) -> SaladClient:
 def upload_keys(
     settings: MintSettings | None, bucket: OutputSettings, *, mint_sec: float, revoke_sec: float
 ) -> UploadKeys | None:
-    """Returns what makes storage keys, or None where workers have a key of their own.
+    """Returns the maker of storage keys, or None where workers have a key of their own.
 
     settings: None for that case; mint_sec, revoke_sec: time limit in seconds to make and to delete one key.
     """
@@ -58,7 +58,7 @@ def dispatcher(
     log: JsonLog,
     has_call: Callable[[], bool],
 ) -> Dispatcher:
-    """Returns what sends attempts. has_call: takes one of this process's calls to Salad; False when none is left."""
+    """Returns the sender of attempts. has_call: takes one of this process's calls to Salad; False when none is left."""
     return Dispatcher(
         store=store,
         salad=salad,

@@ -1,4 +1,4 @@
-"""Idempotency keys: what "the same body" means, and when a second request with a key is refused."""
+"""Idempotency keys: compares the bodies of two requests with one key, and refuses a different body."""
 
 import hashlib
 import json

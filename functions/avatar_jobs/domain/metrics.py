@@ -67,4 +67,4 @@ def _wanted(groups: Mapping[str, Any], planned: Mapping[str, Any]) -> int:
 
 
 def _seconds(time: timedelta) -> float:
-    return max(0.0, round(time.total_seconds(), 3))  # never negative: the clocks of two instances may differ a little
+    return max(0.0, round(time.total_seconds(), 3))  # not below 0: the clocks of two instances may differ a little

@@ -1,7 +1,7 @@
 """The contents of Salad's answers as plain values: the queue, its container groups and jobs, prices and quotas.
 
 The adapter makes them from Salad's answers (protocol/salad_queue.py, protocol/salad_job.py). A count that is missing or
-absurd is None: unknown. Every value that holds counts sees to that itself, so that no reader has to check again.
+absurd is None: unknown. Each class checks its counts when it is made, so readers need not check them again.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""The port of what one tick leaves for the next: the lease that prevents two ticks at once, and the fleet state."""
+"""The port of what one tick stores for the next: the lease that prevents two ticks at once, and the fleet state."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -58,7 +58,7 @@ def verify(secrets: Sequence[str], headers: Mapping[str, str], body: bytes, now:
     if abs(now.timestamp() - timestamp) > TOLERANCE_SEC:
         raise BadSignatureError(texts.WEBHOOK_TIMESTAMP_OFF)
     expected = [sign(secret, message_id, timestamp, body).encode() for secret in secrets]
-    # Every pair is compared, so that the time taken does not tell which one matched.
+    # Every pair is compared, so that the time taken does not reveal which one matched.
     matches = [hmac.compare_digest(one, other.encode()) for one in expected for other in given]
     if not any(matches):
         raise BadSignatureError(texts.WEBHOOK_SIGNATURE_WRONG)

@@ -52,7 +52,7 @@ def timers_with(job: Job, **changes: datetime | None) -> dict[Timer, datetime]:
 
 
 def deadline_of(job: Job) -> datetime:
-    """Returns when an unfinished job must be over: the start deadline until a run starts, then the run deadline."""
+    """Returns when an unfinished job fails: at its start deadline until a run starts, then at its run deadline."""
     if job.started_at is None:
         return job.created_at + timedelta(seconds=job.input.start_timeout_seconds)
     return job.started_at + timedelta(seconds=job.input.run_timeout_seconds)

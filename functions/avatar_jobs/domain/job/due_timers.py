@@ -5,8 +5,8 @@ from datetime import datetime
 from avatar_jobs.domain.job.model import Job, Timer
 
 # VERIFY comes before the deadlines: a finished video counts even if the deadline has passed. The deadlines come before
-# DISPATCH: a job past its deadline must not be sent. Timers that need Salad come after those that do not, so that they
-# hold up nothing else once the tick has used its share of Salad's calls.
+# DISPATCH: a job past its deadline must not be sent. CANCEL, SILENCE and DISPATCH need Salad, so they come after the
+# timers that can be served when the tick has used its share of Salad's calls.
 ORDER = (
     Timer.VERIFY,
     Timer.CALLBACK,

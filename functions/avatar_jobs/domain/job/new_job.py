@@ -1,4 +1,4 @@
-"""Makes a new job as the single transaction of submit_job writes it: accepted, with its first dispatch claimed."""
+"""Makes a new job, accepted and with its first dispatch claimed; submit_job stores it in one write."""
 
 from datetime import datetime, timedelta
 from typing import Any

@@ -34,8 +34,8 @@ def cancel_requested(job: Job, event: ev.CancelRequested) -> Job:
 def requeue_refusal(job: Job, at: datetime) -> str | None:
     """Returns why the job cannot be sent again now, as one sentence for an operator; None when it can.
 
-    It can when nothing else moves it: Salad certainly does not have its attempt, or the attempt has been silent for
-    SILENT. An attempt that reports or is just being sent is left alone: a second copy would only waste GPU time.
+    A job is stuck when Salad certainly does not have its attempt, or when the attempt has been silent for SILENT.
+    An attempt that reports or is just being sent is not sent again: a second copy would only waste GPU time.
     """
     if job.status.is_terminal:
         return f"The job is over ({job.status.value}) and never changes again; its app must submit it again."
@@ -106,7 +106,7 @@ def redelivery_refusal(job: Job) -> str | None:
 
 
 def redelivery_requested(job: Job, event: ev.RedeliveryRequested) -> Job:
-    """Makes the callback due at once, with the same webhook-id; its tries are counted on.
+    """Makes the callback due at once, with the same webhook-id; the count of its tries goes on.
 
     Later tries follow the rest of the callback schedule; if that is used up, this is the last try.
     """

@@ -1,4 +1,4 @@
-"""What due timers change: a tick reserves a question to Salad, or a deadline ends the job."""
+"""What due timers change: the tick postpones a timer before it asks Salad, and a deadline ends the job."""
 
 from avatar_jobs.domain import texts
 from avatar_jobs.domain.errors import JobErrorCode

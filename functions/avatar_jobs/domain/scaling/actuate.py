@@ -50,7 +50,7 @@ class Outcome:
     """What became of the changes, by group.
 
     changed: the replicas that were set; failed: why a change failed; left_alone: why a group was not changed;
-    is_refused: Salad refused at least one change; last_set: what the next tick must know of each group.
+    is_refused: Salad refused at least one change; last_set: what the next tick needs about each group.
     """
 
     last_set: Mapping[str, LastSet]

@@ -27,7 +27,7 @@ class Snapshot:
     groups: Mapping[str, GroupCounts] | None
 
     def __post_init__(self) -> None:
-        """Makes absurd counts unknown, once, so that every rule can rely on the others."""
+        """Makes absurd counts unknown, so that every rule can rely on the remaining ones."""
         groups = {name: one for name, one in (self.groups or {}).items() if valid_count(one.replicas) is not None}
         object.__setattr__(self, "queue_length", valid_count(self.queue_length))
         object.__setattr__(self, "running_jobs", valid_count(self.running_jobs))

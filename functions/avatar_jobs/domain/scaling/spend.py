@@ -8,7 +8,7 @@ from avatar_jobs.domain.salad import GpuClass, QueueView
 from avatar_jobs.domain.scaling.model import GroupPlan, Plan, ScalingConfig, Snapshot
 
 HOUR_SEC = 3600.0
-# A late tick counts the time since the last one, but not a whole night: nothing is known of the fleet in between.
+# A late tick counts the time since the last one up to this limit: the fleet's size in between is unknown.
 MAX_GAP_SEC = 600.0
 SPENT = "daily budget spent"
 

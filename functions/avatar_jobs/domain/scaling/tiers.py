@@ -45,7 +45,7 @@ def is_stuck(group: GroupConfig, history: Sequence[Snapshot], stuck_sec: float) 
 
 def _limit(group: GroupConfig, history: Sequence[Snapshot], config: ScalingConfig) -> tuple[int, str]:
     limit, why = group.maximum, "maximum"
-    if group is config.scaled[-1]:  # no later group: it can only wait for nodes, which is not billed
+    if group is config.scaled[-1]:  # no group follows, so its replicas wait for nodes; that is not billed
         return max(group.minimum, limit), why
     running = history[-1].running(group)
     if running is not None and is_stuck(group, history, config.stuck_sec) and running + 1 < limit:

@@ -33,7 +33,7 @@ class CallbackBatch:
         return False
 
     def deliver_all(self, stop_at: datetime) -> int:
-        """Tries all collected callbacks, in lanes of one host. Returns how many the apps accepted.
+        """Tries all collected callbacks in parallel lanes, two for each host. Returns how many the apps accepted.
 
         stop_at: after this time only the first callback of each lane is tried; the leases of the others expire, and a
         later tick tries them.

@@ -9,7 +9,7 @@ from avatar_jobs.ports.jobs import JobStore
 from avatar_jobs.ports.outside import Clock
 
 MAX_OPEN = 5_000  # some days of work for the largest fleet that the budget allows (docs/architecture.md)
-MAX_OPEN_OF_CLIENT = 2_000  # one app cannot fill the queue for all
+MAX_OPEN_OF_CLIENT = 2_000  # so that one app cannot fill the queue of all
 # How long a count is used; the jobs that this instance has accepted since are added to it. Two reads for each submit
 # would be most of its cost, and a limit of thousands need not be exact to the job.
 COUNT_LIFETIME = timedelta(seconds=2)

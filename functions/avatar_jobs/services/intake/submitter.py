@@ -1,4 +1,4 @@
-"""Accepts a job: writes it with its idempotency record and the claimed dispatch at once, then sends it to Salad."""
+"""Accepts a job: stores it, its idempotency record and its claimed dispatch in one write, then sends it to Salad."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

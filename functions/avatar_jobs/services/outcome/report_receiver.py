@@ -20,7 +20,7 @@ class ReportReceiver:
     log: EventLog
 
     def receive(self, job_id: str, report: RunReported) -> ReportAnswer:
-        """Applies one authenticated report. Returns what the worker shall do.
+        """Applies one authenticated report. Returns the answer: whether to continue, and the time left.
 
         Raises ApiError job_not_found, and BadSignatureError when the job's credentials have expired.
         """

@@ -42,7 +42,7 @@ ASK_AGAIN = {
     Timer.START_DEADLINE: timedelta(seconds=1),
     Timer.RUN_DEADLINE: timedelta(seconds=1),
 }
-TICKS_PAST_DEADLINE = 1  # when Salad does not answer, a job's end is delayed by one tick, not for ever
+TICKS_PAST_DEADLINE = 1  # when Salad does not answer, the job ends one tick later anyway
 
 
 @dataclass
@@ -172,7 +172,7 @@ class Housekeeper:
         return timer.value
 
     def _revoke(self, stored: StoredJob, now: datetime) -> None:
-        """Deletes the job's storage keys. Expired keys, and keys that this system cannot delete, end by themselves."""
+        """Deletes the job's storage keys. Keys that this system cannot delete expire by themselves."""
         job = stored.job
         if now < job.credentials_expire_at:
             if self.upload_keys is None:
@@ -182,7 +182,7 @@ class Housekeeper:
         self._apply(stored, KeysRevoked(at=now, key_ids=job.upload_key_ids))
 
     def _purge(self, stored: StoredJob) -> None:
-        """Removes the files, then the record: a purge that stops in between is done again."""
+        """Removes the files, then the record, so that a purge that stops in between is repeated."""
         job = stored.job
         for key in (output_name(self.prefix, job.id), sidecar_name(self.prefix, job.id)):
             self.outputs.delete(key)

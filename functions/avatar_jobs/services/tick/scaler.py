@@ -38,8 +38,8 @@ class Observation:
     """What one tick knows before it decides.
 
     at: when the queue was read; queue: None when Salad gave no answer; jobs: our own counts, None when the store gave
-    none; memory: what the last tick left; history: the snapshots of the last hour, oldest first, the new one included;
-    gap_sec: seconds since the last tick ended; hourly_usd: US dollars an hour of the fleet as it runs.
+    none; memory: what the last tick stored; history: the snapshots of the last hour with the new one, oldest
+    first; gap_sec: seconds since the last tick ended; hourly_usd: US dollars an hour of the fleet as it runs.
     """
 
     at: datetime
@@ -89,7 +89,7 @@ class Scaler:
     def scale(self, state: FleetState, share: CallShare) -> ScalingRecord:
         """Sizes the fleet once. A change that Salad refuses is logged; the next tick decides anew.
 
-        state: what the last tick left; share: the calls to Salad that this tick may make, closed here when Salad does
+        state: what the last tick stored; share: the calls to Salad that this tick may make, closed here when Salad does
         not know the key or the queue.
         """
         seen = self._observe(state, share)
@@ -137,7 +137,7 @@ class Scaler:
         return outcome
 
     def _record(self, seen: Observation, decision: Decision, outcome: Outcome, quota: int | None) -> ScalingRecord:
-        """Logs and archives what was seen and done. A store that fails here costs the archived snapshot alone."""
+        """Logs and archives what was observed and done. When the store fails, only this archived snapshot is lost."""
         choices, spend = self._choices, decision.spend
         scaling = None
         if decision.plan is not None and choices.config is not None:
@@ -160,8 +160,8 @@ class Scaler:
     def _read_queue(self, share: CallShare) -> QueueView | None:
         """Reads queue and fleet, the first of the tick's calls.
 
-        When Salad does not know the key or the queue, the tick asks it nothing more: it would answer 404 for every job
-        too, and the jobs would fail wrongly.
+        When Salad does not know the key or the queue, the tick makes no more calls: Salad would answer 404 for every
+        job too, and the jobs would fail wrongly.
         """
         share.take()
         try:
@@ -191,7 +191,7 @@ class Scaler:
         return dollars_an_hour(snapshot, prices_of(queue, self._prices[1])) if self._prices else 0.0
 
     def _quota(self, seen: Observation, outcome: Outcome, share: CallShare) -> int | None:
-        """Returns the organisation's quota of replicas, read again only when Salad refused a change: it may be why."""
+        """Returns the organisation's quota of replicas; reads it only after a refused change, which it may explain."""
         quota = seen.memory.quota
         if outcome.is_refused and share.take():
             try:
@@ -202,7 +202,7 @@ class Scaler:
         return quota
 
     def _send(self, step: Step, share: CallShare) -> ProviderError | None:
-        """Changes one group and returns what went wrong. Replicas come first: a group must not start with too many."""
+        """Changes one group and returns what went wrong. Sets replicas first: a group must not start with too many."""
         try:
             if step.replicas is not None:
                 _require_call(share)

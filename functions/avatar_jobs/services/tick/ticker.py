@@ -63,13 +63,13 @@ class Ticker:
         self._log = log
         self._draw_id = draw_id
         self._period = period
-        self._bucket = CallBucket(TICK_CALLS_A_MINUTE)  # kept: a short period must not allow more calls
+        self._bucket = CallBucket(TICK_CALLS_A_MINUTE)  # for all ticks: a short period must not allow more calls
 
     def tick(self) -> TickReport:
-        """Does one tick: sizes the fleet, works off the due timers, writes down what it saw and did.
+        """Runs one tick: sizes the fleet, serves the due timers, and stores what it observed and did.
 
-        The fleet comes first: in a burst the due jobs take all of the tick's calls to Salad for minutes, and just then
-        the fleet must grow. Raises StorageUnavailableError when the lease or the due jobs cannot be read.
+        The fleet comes first: in a burst the due jobs use up all of the tick's calls to Salad for minutes, although
+        the fleet must grow then. Raises StorageUnavailableError when the lease or the due jobs cannot be read.
         """
         holder, began = self._draw_id(), self._clock()
         if not self._tick_state.take_tick_lease(holder, began, began + self._period * LEASE_SHARE):
@@ -102,7 +102,7 @@ class Ticker:
         """Sizes the fleet. A bug in there must not stop the due jobs: it is logged, and the last state stays."""
         try:
             return self._scaler.scale(state, context.share)
-        except Exception as error:  # noqa: BLE001  the fence between scaling and housekeeping
+        except Exception as error:  # noqa: BLE001  a bug in scaling must not stop the due jobs
             self._log("scaling_broke", level="alarm", reason=f"{type(error).__name__}: {error}"[:300])
             return ScalingRecord(state.fleet, archive={})
 
