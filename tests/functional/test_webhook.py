@@ -29,7 +29,7 @@ def test_a_verified_success_ends_the_job_with_link_metrics_and_signed_callback(s
     assert (done["metrics"]["engine"], done["metrics"]["generation_time_sec"]) == ("preview", None)
     assert done["webhook"] == {"state": "delivered", "attempts": 1, "last_status": 200, "next_attempt_at": None}
     (call,) = system.app.received
-    signatures.verify([CALLBACK_SECRET], call.headers, call.body, system.clock())
+    signatures.verify_webhook([CALLBACK_SECRET], call.headers, call.body, system.clock())
     body = json.loads(call.body)
     assert (body["type"], body["id"], body["status"]) == ("avatar.job.succeeded", job["id"], "succeeded")
     assert call.headers["x-request-id"] == job["request_id"]

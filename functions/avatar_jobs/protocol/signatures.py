@@ -44,8 +44,8 @@ def signed_headers(secrets: Sequence[str], message_id: str, now: datetime, body:
     }
 
 
-def verify(secrets: Sequence[str], headers: Mapping[str, str], body: bytes, now: datetime) -> str:
-    """Returns the id of an authentic message. Raises BadSignatureError for every other message.
+def verify_webhook(secrets: Sequence[str], headers: Mapping[str, str], body: bytes, now: datetime) -> str:
+    """Verifies the signature of a webhook. Returns the message's id; raises BadSignatureError if it is not authentic.
 
     headers: looked up by lower-case name; body: the raw bytes, before any parsing.
     """

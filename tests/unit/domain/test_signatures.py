@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from standardwebhooks.webhooks import Webhook
 
 from avatar_jobs.domain.errors import BadSignatureError
-from avatar_jobs.protocol.signatures import attempt_of_token, report_token, secret_bytes, signed_headers, verify
+from avatar_jobs.protocol.signatures import attempt_of_token, report_token, secret_bytes, signed_headers, verify_webhook
 from tests.support.factories import NOW
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -19,15 +19,15 @@ OTHER = "whsec_c2Vjb25kLXNlY3JldC1mb3Itcm90YXRpb24="
 def test_the_published_library_signs_as_we_do(body: bytes) -> None:
     ours = signed_headers([SECRET], "msg_1", NOW, body)
     assert Webhook(SECRET).sign("msg_1", NOW, body.decode()) == ours["webhook-signature"]
-    assert verify([SECRET], ours, body, NOW) == "msg_1"
+    assert verify_webhook([SECRET], ours, body, NOW) == "msg_1"
 
 
 def test_while_a_secret_rotates_both_are_signed_with_and_either_is_accepted() -> None:
     headers = signed_headers([SECRET, OTHER], "msg_1", NOW, b"{}")
     assert len(headers["webhook-signature"].split(" ")) == 2
     for secret in (SECRET, OTHER):
-        assert verify([secret], headers, b"{}", NOW) == "msg_1"
-        assert verify([OTHER, SECRET], signed_headers([secret], "m", NOW, b"{}"), b"{}", NOW) == "m"
+        assert verify_webhook([secret], headers, b"{}", NOW) == "msg_1"
+        assert verify_webhook([OTHER, SECRET], signed_headers([secret], "m", NOW, b"{}"), b"{}", NOW) == "m"
 
 
 @pytest.mark.parametrize(("seconds", "accepted"), [(-301, False), (-299, True), (299, True), (301, False)])
@@ -35,16 +35,16 @@ def test_the_tolerance_is_five_minutes_both_ways(seconds: int, accepted: bool) -
     headers = signed_headers([SECRET], "msg_1", NOW, b"{}")
     now = NOW.replace(microsecond=0) + timedelta(seconds=seconds)
     if accepted:
-        verify([SECRET], headers, b"{}", now)
+        verify_webhook([SECRET], headers, b"{}", now)
     else:
         with pytest.raises(BadSignatureError):
-            verify([SECRET], headers, b"{}", now)
+            verify_webhook([SECRET], headers, b"{}", now)
 
 
 @given(headers=st.dictionaries(st.sampled_from(["webhook-id", "webhook-timestamp", "webhook-signature"]), st.text()))
 def test_any_headers_are_judged_without_an_accident(headers: dict[str, str]) -> None:
     with pytest.raises(BadSignatureError):
-        verify([SECRET], headers, b"{}", NOW)
+        verify_webhook([SECRET], headers, b"{}", NOW)
 
 
 @given(authorization=st.text() | st.text().map("Bearer rt1.".__add__))

@@ -7,7 +7,7 @@ from avatar_jobs.domain.errors import BadSignatureError
 from avatar_jobs.http.web import Call, Reply, Route
 from avatar_jobs.ports.outside import Clock, EventLog
 from avatar_jobs.protocol.salad_job import read_webhook
-from avatar_jobs.protocol.signatures import attempt_of_token, verify
+from avatar_jobs.protocol.signatures import attempt_of_token, verify_webhook
 from avatar_jobs.protocol.strict_json import parse_json
 from avatar_jobs.protocol.worker_report import checked_report
 from avatar_jobs.services.outcome.finisher import Finisher
@@ -30,7 +30,7 @@ def webhook_routes(
     """Returns the routes of salad_webhook. They are public; each checks a signature before it parses a body."""
 
     def salad(call: Call) -> Reply:
-        verify(webhook_secrets, call.headers, call.body, clock())
+        verify_webhook(webhook_secrets, call.headers, call.body, clock())
         salad_job = read_webhook(call.body)
         if salad_job is None:
             log("salad_webhook_not_ours", level="warning", request_id=call.request_id)
