@@ -68,8 +68,8 @@ SETTINGS = (
     Setting(
         "MUSETALK_STALL_SEC",
         "120",
-        "Seconds after which a MuseTalk that prints and writes nothing is stopped, beside the silent time that its "
-        "frames explain: four times the 30 s that loading the models is expected to take.",
+        "Seconds after which a MuseTalk that prints and writes nothing is stopped, in addition to the silent time "
+        "that its frames need: four times the 30 s that loading the models is expected to take.",
     ),
     Setting(
         "REHEARSAL_MODE",

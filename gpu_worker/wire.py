@@ -20,7 +20,7 @@ SCHEMA_VERSION = 1
 ACCEPTED_VERSIONS = (SCHEMA_VERSION, SCHEMA_VERSION - 1)  # N and N-1, so that either side can be deployed first
 NAME = re.compile(r"[A-Za-z0-9_-]{1,128}")  # a job id becomes part of file names and object names
 MAX_RUN_TIMEOUT = 86_400  # seconds, the API's limit
-MAX_ATTEMPT = 1_000_000  # far over any real count; keeps nonsense out of logs and answers
+MAX_ATTEMPT = 1_000_000  # far over any real count; keeps absurd numbers out of logs and answers
 MAX_SECONDS = 10_000_000  # 115 days: no job lives longer than a few days; more, or NaN, is a faulty answer
 
 

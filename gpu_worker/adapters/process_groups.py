@@ -1,4 +1,4 @@
-"""Runs a long program in its own process group: passes its output on by lines, limits its time, ends it as a whole."""
+"""Runs a long program in its own process group: passes its output on by line, limits its time, ends the whole group."""
 
 import os
 import re

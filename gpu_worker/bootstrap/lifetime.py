@@ -23,7 +23,8 @@ EXIT_LATE = 1  # exit status when something hangs beyond the grace period; the k
 
 
 class _StoppedWhileStartingError(BaseException):
-    """Ends the engine's start, which may take a minute; a BaseException, so that no `except Exception` swallows it."""
+    """Raised to interrupt the engine's start, which may take a minute. A BaseException, so that no `except Exception`
+    catches it."""
 
 
 class StopSignal:
@@ -73,8 +74,8 @@ class Worker:
     def start(self, stop_signal: StopSignal) -> bool:
         """Starts the server, then the engine, then accepts jobs; returns False when a signal came before that.
 
-        On hopeless hardware the node is given up and the server goes on: /live 200, /hc 503. Raises HopelessHardware
-        where there is no Salad to ask for another node, and EngineNotAllowed.
+        On hopeless hardware the worker gives the node up and its server goes on: /live 200, /hc 503. Raises
+        HopelessHardware where there is no Salad to ask for another node, and EngineNotAllowed.
         """
         self.node_agent.on_given_up = lambda: self.run_slot.close(messages.REPLACED, HOLD_SEC)
         self.server.start()

@@ -38,7 +38,7 @@ class RunControl:
         self._stop(StopReason.INTERRUPTED)
 
     def limit(self, remaining_sec: float) -> None:
-        """Sets the seconds that are left, as the control plane says; this never extends the run's own time."""
+        """Sets the seconds that are left, as the control plane says; they never extend the run's own time."""
         self._deadline = min(self._own_deadline, self._clock() + remaining_sec)
 
     def remaining_sec(self) -> float:

@@ -76,7 +76,7 @@ class JobError(Exception):
 
 
 class DiskFullError(JobError):
-    """The failure of a run for which the node's disk has no room; another node may have it."""
+    """The failure of a run because the node's disk is full; another node may have room."""
 
 
 def disk_is_full(detail: str = "") -> DiskFullError:

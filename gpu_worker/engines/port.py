@@ -49,7 +49,7 @@ class Rendered:
 
 
 class Engine(Protocol):
-    """A maker of videos, one at a time, which may keep its models loaded between jobs."""
+    """The maker of videos: one at a time; it may keep its models loaded between jobs."""
 
     @property
     def name(self) -> str:

@@ -1,1 +1,1 @@
-"""The worker's dealings with its node and with Salad; nothing here delays a job or makes it fail."""
+"""What the worker tells Salad about its node; nothing here delays a job or makes it fail."""

@@ -11,8 +11,8 @@ from gpu_worker.node.queue_watch import Curing, Observation, Watching, WatchStat
 from gpu_worker.node.reallocation import Record, RunEnd, judge
 
 CHECK_SEC = 1.0  # between two checks of the idle time, and of the metadata service during a cure
-ANSWER_SEC = 1.0  # before the first call: the run's answer goes out first, since Salad may end this instance at once
-ASK_AGAIN_SEC = 30.0  # an instance that is never ready costs money until the service has accepted the request
+ANSWER_SEC = 1.0  # before the first call, so that the run's answer is sent before Salad ends this instance
+ASK_AGAIN_SEC = 30.0  # between calls: a never-ready instance costs money until one succeeds
 STORING = frozenset({Phase.UPLOADING, Phase.VERIFYING})  # the video exists, and the rest takes little time
 
 

@@ -8,7 +8,7 @@ from gpu_worker.adapters.imds import ImdsFault
 
 IDLE_COST = 0  # what Salad assumes of an instance that has not set a cost
 BUSY_COST = 100  # any number over 0 would do; this one leaves room below for anything worth less than a job
-PROGRESS_COST = 100  # a job at its end adds this: of two busy instances the one that has done less is removed first
+PROGRESS_COST = 100  # added in proportion to progress: of two busy instances the one with less progress is removed
 STEP = 0.1  # of a job's progress: ten calls for each job are enough
 # How often progress is read, and when a failed call is repeated. Scale-in is decided once a minute, so that a value is
 # never much older than the decision.

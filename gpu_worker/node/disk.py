@@ -1,4 +1,4 @@
-"""Recognises a full disk, which otherwise looks like a failed tool, a damaged file or an internal error."""
+"""Recognises a full disk behind an error that looks like a failed tool, a damaged file or an internal error."""
 
 import errno
 import shutil

@@ -14,7 +14,7 @@ from gpu_worker.wire import ReportAnswer, report_body
 BEAT_SEC = 5.0  # the interval between reports that the control plane expects
 QUEUE_LENGTH = 32  # a run has 7 phases; more reports than this wait only when none is answered
 PHASE_TRIES = 2  # one more try for a phase; the next report says the same and more
-LAST_TRIES = 3  # the last report shortens the wait for a lost webhook, or carries a reason that goes no other way
+LAST_TRIES = 3  # the last report shortens the wait for a lost webhook, or carries a reason that is sent nowhere else
 RETRY_PAUSE_SEC = 0.5
 HOPELESS = 3  # faults in a row after which no report is repeated or waited for, until one arrives again
 LAST_WAIT_SEC = 12.0  # how long a run waits for its last report: 3 tries of up to 4 s

@@ -9,8 +9,8 @@ from gpu_worker.wire import JobInput
 def find_finished(uploader: Uploader, job: JobInput, video_key: str) -> Finished | None:
     """Returns the finished video of this job, None when there is none that can be trusted.
 
-    A storage that does not answer now is no reason to stop, since the upload comes later. A storage that refuses the
-    key is one, since no other node could upload either: raises JobError upload_failed before any GPU time is used.
+    The run goes on when the storage does not answer, since the upload comes later. It ends when the storage refuses
+    the key, since no other node could upload either: raises JobError upload_failed before any GPU time is used.
     """
     try:
         found = uploader.look_up(video_key)

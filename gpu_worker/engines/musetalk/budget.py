@@ -16,7 +16,7 @@ PNG_SHARE = 0.6
 # Measured: 18.5 s for imports and 15-30 s for loading; a cold disk at home may need several times that.
 START_SEC = 300.0
 # Measured for a frame of 720p: 0.46 s for a source frame on an L4, 0.16 s and the network for a frame of the output.
-# The limit is three times that, because a limit that a slow but healthy node exceeds would cost a second GPU try.
+# The limit is three times that: a slow but healthy node must not exceed it, or another GPU runs the job again.
 FRAME_SEC = 1.5
 PIXELS_720P = 1280 * 720
 # Reading and encoding the latents prints and writes nothing; 0.1 s is three times what a frame took on a V100.
@@ -40,7 +40,7 @@ def frames_bytes(inputs: PreparedInputs) -> int:
 def check_memory(inputs: PreparedInputs, memory_bytes: int | None) -> None:
     """Raises JobError input_too_large when the frames cannot fit into memory_bytes (None: unknown, nothing is checked).
 
-    Upstream keeps all source frames of the job in memory; the kernel would kill it half-way, on every node.
+    Upstream keeps all source frames of the job in memory; on every node the kernel would kill it half-way.
     """
     needed = frames_bytes(inputs)
     if memory_bytes is None or needed <= memory_bytes * MEMORY_SHARE:

@@ -50,7 +50,7 @@ GENERATING = tuple(GENERATING_BEGIN)
 
 
 class Transcript:
-    """The output of one run of the program so far. Times are seconds of one monotonic clock."""
+    """The output of one run of the program so far. Times are monotonic seconds."""
 
     def __init__(self, began_at: float) -> None:
         self.stage = Stage.LOAD
