@@ -45,7 +45,7 @@ def test_get_gives_the_bytes_and_ranges_of_them(b2: RunningB2) -> None:
         client.get_object(Bucket=BUCKET, Key=NAME, Range="bytes=99999999-")
 
 
-def test_what_is_not_there_is_404(b2: RunningB2) -> None:
+def test_a_missing_file_or_bucket_is_404(b2: RunningB2) -> None:
     with pytest.raises(ClientError) as missing:
         b2.s3().head_object(Bucket=BUCKET, Key="none.mp4")
     assert missing.value.response["ResponseMetadata"]["HTTPStatusCode"] == 404

@@ -97,14 +97,14 @@ def key() -> str:
     return f"musetalk/outputs/{uuid4().hex}.mp4"
 
 
-def test_find_tells_the_size(storage: Storage, key: str) -> None:
+def test_find_returns_the_size(storage: Storage, key: str) -> None:
     storage.put(key, b"x" * 12_345)
     found = storage.outputs().find(key)
     assert found is not None
     assert found.size_bytes == 12_345
 
 
-def test_find_tells_the_size_of_the_newest_version(storage: Storage, key: str) -> None:
+def test_find_returns_the_size_of_the_newest_version(storage: Storage, key: str) -> None:
     storage.put(key, b"the first run's")
     storage.put(key, b"the second")
     found = storage.outputs().find(key)
@@ -112,7 +112,7 @@ def test_find_tells_the_size_of_the_newest_version(storage: Storage, key: str) -
     assert found.size_bytes == len(b"the second")
 
 
-def test_find_of_what_is_not_there_is_none(storage: Storage, key: str) -> None:
+def test_find_of_a_missing_file_is_none(storage: Storage, key: str) -> None:
     storage.put(key, b"x")
     assert storage.outputs().find(key.removesuffix(".mp4")) is None
 
@@ -130,7 +130,7 @@ def test_delete_removes_a_file_with_all_its_versions_and_no_other(storage: Stora
     assert storage.outputs().find(sidecar) is not None
 
 
-def test_delete_of_what_is_not_there_is_fine_however_often(storage: Storage, key: str) -> None:
+def test_deleting_a_missing_file_repeatedly_is_no_error(storage: Storage, key: str) -> None:
     storage.outputs().delete(key)
     storage.put(key, b"x")
     storage.outputs().delete(key)
@@ -177,7 +177,7 @@ def test_a_public_link_opens_a_public_bucket(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("call", ["find", "delete"])
-def test_a_key_that_is_refused_is_the_systems_fault_and_may_be_mended(storage: Storage, key: str, call: str) -> None:
+def test_a_refused_key_is_a_retryable_fault_of_the_system(storage: Storage, key: str, call: str) -> None:
     storage.put(key, b"x")
     with storage.checking_keys(), pytest.raises(ProviderError) as caught:
         getattr(storage.outputs(key_id="004stranger", app_key="K004wrong"), call)(key)
@@ -224,7 +224,7 @@ def test_storage_that_does_not_listen_is_a_fault_that_may_pass() -> None:
     assert (caught.value.status, caught.value.retryable) == (None, True)
 
 
-def test_a_file_that_does_not_go_away_is_told_and_not_asked_for_ever(broken: ScriptedServer) -> None:
+def test_a_file_that_cannot_be_deleted_is_an_error_after_bounded_tries(broken: ScriptedServer) -> None:
     stands, deleted = Answer(200, b"", {"x-amz-version-id": "v"}), Answer(204, b"")
     broken.answers.extend([stands, deleted] * 100)
     with pytest.raises(ProviderError) as caught:

@@ -45,7 +45,7 @@ def whole(**fields: Any) -> dict[str, Any]:
     return document(group("always", image=None, scaling=FIXED), group("scaled", image=None), defaults=common)
 
 
-def test_the_whole_life_of_a_fleet(fleet: Fleet) -> None:
+def test_a_fleet_is_planned_created_changed_and_destroyed(fleet: Fleet) -> None:
     planned = fleet("plan", "--detailed-exitcode", content=whole())
     assert (planned.code, fleet.writes()) == (3, {})
     assert "3 to create, 0 to change" in planned.out
@@ -101,7 +101,7 @@ def test_what_was_sent_holds_the_secrets_and_nothing_that_was_written_does(fleet
     assert "hunter2" not in "".join(fleet.written)
 
 
-def test_salads_own_words_are_cleaned_of_secrets(fleet: Fleet) -> None:
+def test_secrets_are_removed_from_salads_messages(fleet: Fleet) -> None:
     fleet.salad.plan_fault("create_container_group", {"status": 400})
     refused = fleet("apply", "--yes", content=whole())
     assert refused.code == 1
@@ -141,7 +141,7 @@ def test_a_missing_secret_is_a_fault_of_the_settings_and_nothing_is_changed(flee
         ("foreign", group(scaling={**FIXED, "replicas": 500}), "the quota of 500 replicas is too small"),
     ],
 )
-def test_what_cannot_be_is_refused_before_anything_is_changed(
+def test_an_impossible_change_is_refused_before_anything_is_changed(
     fleet: Fleet, taken: str, content: dict[str, Any], word: str
 ) -> None:
     alone = {name: value for name, value in group_body(1).items() if name != "queue_connection"}
@@ -167,7 +167,7 @@ def test_drift_is_refused_then_accepted_and_left(fleet: Fleet) -> None:
     assert " yes\n" in fleet("status").out
 
 
-def test_a_group_that_the_file_forgot_is_shown_left_and_removed_by_name(fleet: Fleet) -> None:
+def test_a_group_that_the_file_does_not_name_is_shown_and_removed_only_by_name(fleet: Fleet) -> None:
     fleet("apply", "--yes", content=document())
     shorter = document(group("always", scaling=FIXED))
     assert "? group scaled: on our queue, not in the file" in fleet("apply", "--yes", content=shorter).out
@@ -193,7 +193,7 @@ def test_a_group_of_another_queue_is_never_destroyed(fleet: Fleet) -> None:
     assert set(fleet.groups()) == {"workers"}
 
 
-def test_a_fleet_with_open_jobs_is_destroyed_by_force_alone(fleet: Fleet) -> None:
+def test_a_fleet_with_open_jobs_is_destroyed_only_with_force(fleet: Fleet) -> None:
     fleet("apply", "--yes", content=document(group("scaled")))
     job = fleet.salad.submit({})
     refused = fleet("destroy", "--yes")

@@ -60,7 +60,7 @@ def test_a_change_whose_answer_was_lost_is_sent_again(fleet: Fleet, operation: s
     assert fleet("plan", "--detailed-exitcode").code == 0
 
 
-def test_a_fleet_that_was_applied_by_half_is_completed_by_the_next_run(fleet: Fleet) -> None:
+def test_an_interrupted_apply_is_completed_by_the_next_run(fleet: Fleet) -> None:
     fleet("plan", content=document())
     fault = fleet.salad.plan_fault("create_container_group", {"status": 400})
     first = fleet("apply", "--yes")
@@ -104,14 +104,14 @@ def test_an_unknown_organization_or_project_is_one_sentence(fleet: Fleet, top: d
 
 @pytest.mark.parametrize("operation", ["stop_container_group", "delete_container_group", "delete_queue"])
 @pytest.mark.parametrize("fault", [{"cut": "after"}, {"status": 503, "html": True}])
-def test_a_fault_while_destroying_is_mended(fleet: Fleet, operation: str, fault: dict[str, Any]) -> None:
+def test_a_failed_call_while_destroying_is_repeated(fleet: Fleet, operation: str, fault: dict[str, Any]) -> None:
     fleet("apply", "--yes", content=document())
     planned = fleet.salad.plan_fault(operation, fault)
     assert fleet("destroy", "--yes").code == 0
     assert (fleet.salad.happened(planned), fleet.groups()) == (1, {})
 
 
-def test_a_destruction_that_broke_off_is_completed_by_the_next_run(fleet: Fleet) -> None:
+def test_an_interrupted_destroy_is_completed_by_the_next_run(fleet: Fleet) -> None:
     fleet("apply", "--yes", content=document())
     fault = fleet.salad.plan_fault("delete_queue", {"status": 400})
     assert fleet("destroy", "--yes").code == 1

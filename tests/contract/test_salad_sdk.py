@@ -119,9 +119,7 @@ def test_both_list_the_same_pages(sdk: SaladCloudSdk, salad: Simulator, quiet_qu
     assert sorted(attempts) == [0, 1, 2, 3, 4]
 
 
-def test_a_job_that_one_deletes_is_cancelled_for_the_other(
-    sdk: SaladCloudSdk, salad: Simulator, quiet_queue: str
-) -> None:
+def test_both_clients_see_a_deleted_job_as_cancelled(sdk: SaladCloudSdk, salad: Simulator, quiet_queue: str) -> None:
     client = our_client(salad, quiet_queue)
     place = (ORGANIZATION, PROJECT, quiet_queue)
     first, second = (sdk.queues.create_queue_job(QueueJobPrototype(input=n), *place).id_ for n in (1, 2))
@@ -171,7 +169,7 @@ def test_both_observe_the_fleet_in_the_queue_and_in_its_groups(
     assert as_json(listed) == salad.call("list_container_groups").json()
 
 
-def test_what_one_scales_stops_and_starts_the_other_sees(
+def test_each_client_sees_what_the_other_scales_stops_and_starts(
     salad: Simulator, sdk: SaladCloudSdk, client: SaladClient
 ) -> None:
     place = (ORGANIZATION, PROJECT, GROUP)

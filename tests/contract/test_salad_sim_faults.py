@@ -32,7 +32,7 @@ def test_a_status_fault_happens_as_often_as_planned_and_then_no_more(shared: Sim
     assert shared.happened(fault) == 2
 
 
-def test_a_fault_spares_other_operations(shared: Simulator) -> None:
+def test_a_fault_does_not_affect_other_operations(shared: Simulator) -> None:
     fault = shared.plan_fault("get_queue", {"status": 500})
     assert shared.call("list_queues").status_code == 200
     assert shared.happened(fault) == 0
@@ -97,7 +97,7 @@ def test_an_unknown_fault_is_400_and_named(shared: Simulator, body: Any, named: 
     assert named in answer.json()["detail"]
 
 
-def test_the_answer_to_a_plan_is_the_whole_fault(shared: Simulator) -> None:
+def test_the_answer_to_a_planned_fault_is_the_whole_fault(shared: Simulator) -> None:
     answer = shared.control("POST", "/faults", {"operation": "webhook", "fault": {"late_sec": 5}})
     assert answer.status_code == 201
     fault = answer.json()

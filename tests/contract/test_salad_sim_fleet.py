@@ -159,7 +159,7 @@ def test_the_metadata_service_refuses_what_the_real_one_refuses(started: Simulat
     assert started.imds("POST", instance_id, "recreate").status_code == 204
 
 
-def test_killing_what_does_not_run_is_refused(started: Simulator) -> None:
+def test_killing_an_unknown_instance_is_refused(started: Simulator) -> None:
     assert started.control("POST", "/instances/unknown/kill").status_code == 404
 
 

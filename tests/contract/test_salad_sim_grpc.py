@@ -48,7 +48,7 @@ def fake(started: Simulator, instance_id: str) -> Iterator[FakeQueueWorker]:
     worker.channel.close()
 
 
-def test_an_idle_stream_says_that_it_lives(fake: FakeQueueWorker) -> None:
+def test_an_idle_stream_sends_heartbeats(fake: FakeQueueWorker) -> None:
     stream = fake.accept()
     assert [next(stream).WhichOneof("message") for _ in range(3)] == ["heartbeat"] * 3
     stream.cancel()
@@ -72,7 +72,7 @@ def test_a_token_of_no_instance_is_unauthenticated(started: Simulator, token: st
     other.channel.close()
 
 
-def test_a_token_dies_with_its_instance(started: Simulator, fake: FakeQueueWorker, instance_id: str) -> None:
+def test_a_token_ends_with_its_instance(started: Simulator, fake: FakeQueueWorker, instance_id: str) -> None:
     started.control("POST", f"/instances/{instance_id}/kill")
     eventually(lambda: started.instances(id=instance_id) == [])
     assert refusal(fake.accept) is grpc.StatusCode.UNAUTHENTICATED

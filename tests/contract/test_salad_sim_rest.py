@@ -123,7 +123,7 @@ def test_the_webhook_secret_is_read_and_rotated(shared: Simulator) -> None:
     assert shared.call("get_webhook_secret_key").json()["secret_key"] == second
 
 
-def test_a_container_group_lives_through_its_operations(shared: Simulator) -> None:
+def test_a_container_group_passes_all_its_operations(shared: Simulator) -> None:
     body = group_body(0, autostart_policy=False, readiness_probe=PROBE, country_codes=["no"])
     created = shared.call("create_container_group", body)
     assert created.status_code == 201
@@ -164,7 +164,7 @@ def test_a_container_group_lives_through_its_operations(shared: Simulator) -> No
         {"country_codes": ["xx"]},
     ],
 )
-def test_a_container_group_that_cannot_be_is_400(shared: Simulator, change: dict[str, object]) -> None:
+def test_an_invalid_container_group_is_400(shared: Simulator, change: dict[str, object]) -> None:
     assert shared.call("create_container_group", group_body(0, **change)).status_code == 400
     assert shared.call("get_container_group").status_code == 404
 
@@ -185,7 +185,7 @@ def test_calls_over_the_limit_are_429_until_the_control_interface_resets() -> No
         assert limited.call("list_queues").status_code == 200
 
 
-def test_the_429_can_come_without_advice() -> None:
+def test_a_429_can_come_without_retry_after() -> None:
     with simulator(SALAD_SIM_RATE_LIMIT="1", SALAD_SIM_RATE_LIMIT_RETRY_AFTER="false") as limited:
         limited.call("list_queues")
         answer = limited.call("list_queues")

@@ -46,7 +46,7 @@ def verify(simulator: Simulator, headers: dict[str, str], body: bytes) -> None:
     Webhook(f"whsec_{key}").verify(body, headers)
 
 
-def test_a_finished_job_is_told_once_signed_and_in_salads_shape(shared: Simulator, receiver: Receiver) -> None:
+def test_a_finished_job_causes_one_signed_webhook_in_salads_form(shared: Simulator, receiver: Receiver) -> None:
     job_id = cancelled_job(shared, receiver.url)
     headers, body = receiver.wait(1)[0]
     verify(shared, headers, body)
@@ -116,7 +116,7 @@ def test_a_late_webhook_comes_late_and_fresh(shared: Simulator, receiver: Receiv
     verify(shared, headers, body)
 
 
-def test_a_forged_webhook_lies_unsigned_and_the_truth_follows(shared: Simulator, receiver: Receiver) -> None:
+def test_a_forged_webhook_is_unsigned_and_the_true_one_follows(shared: Simulator, receiver: Receiver) -> None:
     shared.plan_fault("webhook", {"forge": True})
     job_id = cancelled_job(shared, receiver.url)
     (lie, lie_body), (truth, truth_body) = receiver.wait(2)
@@ -141,7 +141,7 @@ def test_a_broken_delivery_is_tried_again(
     assert len(receiver.of_job(job_id)) == received
 
 
-def test_a_receiver_that_is_away_is_tried_again_and_then_given_up(shared: Simulator) -> None:
+def test_an_unavailable_receiver_is_tried_again_and_then_given_up(shared: Simulator) -> None:
     away = Receiver()
     away.close()
     cancelled_job(shared, away.url)

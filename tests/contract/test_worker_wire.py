@@ -47,7 +47,7 @@ def test_the_input_that_the_functions_write_is_the_recorded_one_and_the_worker_r
 
 
 @pytest.mark.parametrize("version", [0, 1])
-def test_the_recorded_answer_of_a_success_is_read_as_a_promise(version: int) -> None:
+def test_the_recorded_answer_of_a_success_is_read_as_a_claimed_success(version: int) -> None:
     answer = {**recorded("worker_ok.json"), "schema_version": version}
     meaning = worker_result.read_result(
         answer, job_id=answer["job_id"], attempt=1, bucket="avatar-outputs", key=answer["output"]["key"]

@@ -35,7 +35,7 @@ def delivered(system: Faulty) -> list[int]:
     return [line["status"] for line in system.log("gateway_request", path="/v1/webhooks/salad")]
 
 
-def test_a_lost_webhook_is_made_up_for_by_asking_salad_at_the_deadline(system: Faulty) -> None:
+def test_after_a_lost_webhook_salad_is_asked_at_the_deadline(system: Faulty) -> None:
     fault = system.order("webhook", {"lose": True})
     before = len(delivered(system))
     job = system.submit("reports=1", run_timeout_seconds=10)

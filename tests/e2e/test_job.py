@@ -127,7 +127,7 @@ def test_a_redirect_into_the_metadata_address_is_refused_on_the_worker(running: 
     assert job["error"]["code"] == "input_url_not_allowed"
 
 
-def test_a_salad_that_is_down_at_submit_costs_the_app_nothing(running: Rehearsal, app: App) -> None:
+def test_a_submit_succeeds_while_salad_is_down(running: Rehearsal, app: App) -> None:
     fault = {"operation": "create_queue_job", "fault": {"status": 429, "retry_after": 1}, "times": 1}
     ordered = control(running.ready, "POST", "/_sim/faults", json=fault)
 

@@ -82,7 +82,7 @@ def test_a_job_runs_once_to_its_end(running: Peers, video: ScriptedServer, job_i
     assert running.last_report(job_id)["finished"] is True
 
 
-def test_a_run_that_is_told_to_stop_gives_the_instance_back_at_once(
+def test_a_run_that_is_told_to_stop_frees_the_instance_at_once(
     running: Peers, video: ScriptedServer, job_id: str
 ) -> None:
     salad_job_id = running.submit(job_id, f"{video.url}/face.mp4")

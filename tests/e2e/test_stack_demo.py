@@ -87,7 +87,7 @@ def check_end(demo: subprocess.Popen[bytes]) -> None:
     await_end(pids)
 
 
-def test_wrong_settings_of_the_rehearsal_are_shown() -> None:
+def test_the_demo_shows_wrong_settings_of_the_rehearsal() -> None:
     finished = run_demo(STORE="oracle")
     assert finished.returncode == 1
     assert "STORE must be sqlite or firestore" in finished.stdout

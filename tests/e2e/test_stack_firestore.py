@@ -11,7 +11,7 @@ from infra.local.stack.plan import choose_ports
 pytestmark = [pytest.mark.e2e, pytest.mark.emulator]
 
 
-def test_it_starts_answers_and_is_gone_after_stop(emulator_command: list[str]) -> None:
+def test_the_emulator_starts_answers_and_ends(emulator_command: list[str]) -> None:
     port = choose_ports(0).firestore
     process = firestore_emulator.start(emulator_command, port, {"PATH": os.environ["PATH"]})
     try:

@@ -41,7 +41,7 @@ def test_every_code_is_a_problem_document_with_its_status_and_says_when_to_try_a
     assert ("Retry-After" in reply.headers) == (HTTP_STATUS[code] in (429, 500, 503))
 
 
-def test_a_service_behind_us_that_is_away_is_a_503(system: System, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unavailable_upstream_service_is_a_503(system: System, capsys: pytest.CaptureFixture[str]) -> None:
     away = ProviderError("the bucket is away", status=None, retryable=True, may_have_happened=False)
     with system.watch.failing("get", error=away):
         reply = system.read("0" * 32)

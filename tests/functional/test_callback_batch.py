@@ -81,7 +81,7 @@ def test_after_the_ticks_time_each_lane_has_one_try_and_the_other_leases_run_out
     assert collected.deliver_all(NOW + timedelta(seconds=50)) == PARALLEL_A_HOST
 
 
-def test_jobs_that_end_in_one_tick_are_told_side_by_side_and_once(system: System) -> None:
+def test_callbacks_of_jobs_that_end_in_one_tick_are_sent_in_parallel_and_once(system: System) -> None:
     jobs = [
         system.submit(system.body(webhook_url=f"{system.app.url}/{n}", run_timeout_seconds=10)).json for n in range(6)
     ]

@@ -52,7 +52,7 @@ def test_a_waiting_job_is_deleted_at_salad_and_cancelled_when_salad_says_so(syst
     assert system.read(job["id"]).json["status"] == "cancelled"
 
 
-def test_a_running_worker_is_told_at_its_next_report_and_its_word_ends_the_job(system: System) -> None:
+def test_a_running_worker_is_told_to_stop_at_its_next_report_and_its_answer_ends_the_job(system: System) -> None:
     job = system.submit().json
     report(system, job)
     system.salad.set_job("running", job_id=job["id"], attempt=1)
@@ -119,7 +119,7 @@ def test_a_lost_dispatch_of_a_cancelled_job_is_not_sent_again(system: System) ->
     assert len(system.salad.sent) == 1
 
 
-def test_asking_again_gives_the_same_answer_and_one_callback(system: System) -> None:
+def test_a_repeated_cancel_gets_the_same_answer_and_one_callback(system: System) -> None:
     job = system.submit(system.body(webhook_url=f"{system.app.url}/done")).json
     system.salad.set_job("cancelled", job_id=job["id"], attempt=1)
     assert [cancel(system, job).status for _ in range(3)] == [202, 202, 202]
@@ -128,7 +128,7 @@ def test_asking_again_gives_the_same_answer_and_one_callback(system: System) -> 
     assert len(system.app.received) == 1
 
 
-def test_a_stranger_cannot_cancel_and_an_unknown_id_is_a_404(system: System) -> None:
+def test_another_client_cannot_cancel_and_an_unknown_id_is_a_404(system: System) -> None:
     job = system.submit().json
     assert cancel(system, job, key=OTHER_KEY).json["code"] == "job_not_found"
     assert cancel(system, {"id": "0" * 32}).json["code"] == "job_not_found"

@@ -14,7 +14,7 @@ from tests.support.salad_side import file_stands, report, result, webhook
 from tests.support.system import System
 
 
-def test_an_undisturbed_life_takes_one_salad_call_two_reads_and_seven_writes(
+def test_an_undisturbed_job_takes_one_salad_call_two_reads_and_seven_writes(
     system: System, capsys: pytest.CaptureFixture[str]
 ) -> None:
     body = system.body(webhook_url=f"{system.app.url}/done")

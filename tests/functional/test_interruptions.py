@@ -54,7 +54,7 @@ def test_a_webhook_that_meets_a_dead_store_is_a_503_and_works_when_it_is_sent_ag
     assert system.read(job["id"]).json["status"] == "succeeded"
 
 
-def test_a_claim_whose_request_died_before_looking_is_verified_by_the_tick(
+def test_a_claim_whose_request_died_before_the_check_is_verified_by_the_tick(
     system: System, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job = system.submit().json
@@ -68,7 +68,7 @@ def test_a_claim_whose_request_died_before_looking_is_verified_by_the_tick(
     assert system.read(job["id"]).json["attempt"] == 2, "the file is there, but not with the promised size"
 
 
-def test_a_callback_that_nobody_answers_is_kept_for_the_tick(system: System) -> None:
+def test_a_callback_without_an_answer_is_kept_for_the_tick(system: System) -> None:
     job = system.submit(system.body(webhook_url="http://127.0.0.1:9/nobody")).json
     file_stands(system)
     webhook(system, job, result(job))

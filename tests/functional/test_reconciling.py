@@ -1,4 +1,4 @@
-"""Silence, deadlines, lost answers, Salad's own faults, burning leftovers, retention: what the tick repairs."""
+"""What the tick repairs: silent runs, deadlines, lost answers, faults of Salad, superseded attempts, retention."""
 
 import json
 from typing import Any
@@ -77,7 +77,7 @@ def test_a_fault_of_the_system_uses_up_no_attempt_and_raises_an_alarm(
     assert len(events(capsys.readouterr().out, "salad_look_failed", severity="ERROR")) == 3
 
 
-def test_a_queue_that_is_gone_tells_no_lies_about_jobs(system: System, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_missing_queue_fails_no_jobs(system: System, capsys: pytest.CaptureFixture[str]) -> None:
     job = running(system)
     system.salad.jobs.clear()
     system.salad.queue = problem(404)
@@ -132,7 +132,7 @@ def test_a_salad_that_is_down_delays_the_end_by_one_tick(system: System) -> None
     assert system.read(job["id"]).json["error"]["code"] == "queue_timeout"
 
 
-def test_one_look_of_five_pages_serves_all_lost_answers(system: System) -> None:
+def test_one_search_of_five_pages_serves_all_lost_answers(system: System) -> None:
     system.salad.answers.extend([Answer(cut=True)] * 3)
     jobs = [system.submit().json for _ in range(3)]
     found = [{"id": "found-at-salad", "status": "pending", "metadata": {"job_id": jobs[1]["id"], "attempt": 1}}]
@@ -148,7 +148,7 @@ def test_one_look_of_five_pages_serves_all_lost_answers(system: System) -> None:
     assert [system.read(job["id"]).json["attempt"] for job in jobs] == [2, 1, 2]
 
 
-def test_a_look_that_salad_refuses_loses_no_dispatch(system: System) -> None:
+def test_a_search_that_salad_refuses_loses_no_dispatch(system: System) -> None:
     system.salad.answers.append(Answer(cut=True))
     job = system.submit().json
     system.salad.listed = problem(500)
@@ -183,7 +183,7 @@ def test_a_superseded_attempt_is_watched_until_salad_is_done_with_it(system: Sys
     assert system.tick().json["done"] == {}, "no timer is due when no attempt uses GPU time"
 
 
-def test_after_the_retention_file_and_record_go(system: System) -> None:
+def test_after_the_retention_file_and_record_are_removed(system: System) -> None:
     job = system.submit(headers={"Idempotency-Key": "k"}).json
     file_stands(system)
     webhook(system, job, result(job))

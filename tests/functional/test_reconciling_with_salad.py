@@ -141,7 +141,7 @@ NO_EFFECT: list[dict[str, Any]] = [{"status": 500}, {"status": 503, "html": True
 
 
 @pytest.mark.parametrize("fault", NO_EFFECT, ids=["500", "html-503", "cut-before"])
-def test_a_dispatch_that_did_not_arrive_is_looked_for_and_becomes_the_next_attempt(
+def test_a_dispatch_that_did_not_arrive_is_searched_for_and_becomes_the_next_attempt(
     bridged: tuple[System, Bridge], salad: Simulator, fault: dict[str, Any]
 ) -> None:
     system, _ = bridged
@@ -190,7 +190,7 @@ def test_a_lost_webhook_costs_a_minute(bridged: tuple[System, Bridge], salad: Si
     assert bridge.webhooks() == []
 
 
-def test_a_lost_webhook_of_a_worker_that_never_reported_is_made_up_for_at_the_start_deadline(
+def test_after_a_lost_webhook_of_a_worker_that_never_reported_salad_is_asked_at_the_start_deadline(
     bridged: tuple[System, Bridge], salad: Simulator
 ) -> None:
     system, _ = bridged
@@ -244,7 +244,7 @@ def test_a_run_that_salad_took_back_waits_and_one_that_is_silent_on_its_node_is_
     assert ended(system, job, attempt=2)["error"] is None
 
 
-def test_a_salad_that_does_not_answer_a_look_costs_the_job_nothing(
+def test_a_question_that_salad_does_not_answer_does_not_change_the_job(
     bridged: tuple[System, Bridge], salad: Simulator
 ) -> None:
     system, _ = bridged
@@ -262,7 +262,7 @@ def test_a_salad_that_does_not_answer_a_look_costs_the_job_nothing(
     ended(system, job)
 
 
-def test_after_a_rotation_only_functions_with_the_new_key_take_webhooks_and_the_others_look(
+def test_after_a_rotation_functions_without_the_new_key_refuse_webhooks_and_the_tick_asks_salad(
     bridged: tuple[System, Bridge], salad: Simulator
 ) -> None:
     system, bridge = bridged

@@ -60,7 +60,7 @@ def test_a_patch_that_fails_is_sent_again_by_the_next_tick(scaled: System) -> No
     assert health(scaled)["scaling"]["changed"] == {"avatar-3080": 5}
 
 
-def test_a_patch_whose_answer_was_lost_is_no_stranger(scaled: System) -> None:
+def test_a_patch_whose_answer_was_lost_does_not_count_as_a_change_from_outside(scaled: System) -> None:
     salad_has(scaled, 8, group("avatar-3060", 1), group("avatar-3080", 0))
     scaled.salad.patched = Answer(cut=True)
     scaled.tick()
@@ -71,7 +71,7 @@ def test_a_patch_whose_answer_was_lost_is_no_stranger(scaled: System) -> None:
     assert patches(scaled)[-1] == ("avatar-3080", 14)
 
 
-def test_somebody_elses_change_stands_for_its_time_and_is_reported(scaled: System) -> None:
+def test_a_change_from_outside_is_kept_for_its_time_and_reported(scaled: System) -> None:
     salad_has(scaled, 8, group("avatar-3060", 1), group("avatar-3080", 0))
     scaled.tick()
     salad_has(scaled, 0, group("avatar-3060", 1), group("avatar-3080", 9))  # a person, not we
@@ -111,7 +111,7 @@ def test_a_stopped_group_is_started_after_its_replicas_are_set(scaled: System) -
         Answer(cut=True),
     ],
 )
-def test_a_blind_tick_changes_nothing_and_ends_well(scaled: System, answer: Answer) -> None:
+def test_a_tick_without_data_changes_nothing_and_succeeds(scaled: System, answer: Answer) -> None:
     salad_has(scaled, 8, group("avatar-3060", 1), group("avatar-3080", 0))
     scaled.tick()
     scaled.salad.queue = answer
@@ -213,7 +213,7 @@ def test_in_a_burst_that_takes_the_whole_share_of_calls_the_fleet_still_grows(
     assert patches(scaled) == [("avatar-3080", 5)]
 
 
-def test_a_fault_of_ours_in_the_decision_does_not_stop_what_jobs_wait_for(
+def test_a_bug_in_the_scaling_decision_does_not_stop_due_jobs(
     scaled: System, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     def broken(*_: Any) -> None:

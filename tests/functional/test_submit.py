@@ -197,7 +197,7 @@ def test_the_app_has_its_202_whatever_salad_answers(system: System, answer: Answ
     assert len(system.salad.sent) == 1
 
 
-def test_a_salad_that_refuses_connections_costs_nothing_and_the_tick_dispatches(system: System) -> None:
+def test_a_submit_succeeds_while_salad_refuses_connections_and_the_tick_dispatches(system: System) -> None:
     system.environment["SALAD_API_URL"] = "http://127.0.0.1:9/api/public"  # the discard port: nobody listens
     submitted = system.submit()
     assert (submitted.status, submitted.json["phase"]) == (202, "accepted")

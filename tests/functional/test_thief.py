@@ -88,7 +88,7 @@ def loot(keyed: System, b2: RunningB2) -> Loot:
     return Loot(keyed, b2, sent_input(keyed), sent_input(keyed, 0), version.id_)
 
 
-def test_he_can_do_what_his_job_could_do(loot: Loot) -> None:
+def test_a_thief_can_do_what_the_job_could_do(loot: Loot) -> None:
     bucket = loot.storage().get_bucket_by_name(BUCKET)
     name = name_of(loot.own["job_id"])
     bucket.upload_bytes(b"his video", name)
@@ -141,7 +141,7 @@ STORAGE_CRIMES = {
 
 
 @pytest.mark.parametrize("crime", STORAGE_CRIMES)
-def test_his_key_opens_nothing_of_others(loot: Loot, crime: str) -> None:
+def test_a_thiefs_key_opens_no_file_of_another_job(loot: Loot, crime: str) -> None:
     files, keys = loot.b2.state()["files"], loot.b2.state()["keys"]
     with pytest.raises((B2Error, ClientError)):
         STORAGE_CRIMES[crime](loot)
@@ -170,7 +170,7 @@ NATIVE_CRIMES: dict[str, Callable[[Loot, str], dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize("operation", NATIVE_CRIMES)
-def test_b2_itself_refuses_him_and_not_only_its_sdk(loot: Loot, operation: str) -> None:
+def test_b2_itself_refuses_a_thief_and_not_only_its_sdk(loot: Loot, operation: str) -> None:
     body = NATIVE_CRIMES[operation](loot, loot.b2.state()["bucket"]["id"])
     files, keys = loot.b2.state()["files"], loot.b2.state()["keys"]
     assert loot.ask_b2(operation, body) == 401
@@ -179,7 +179,7 @@ def test_b2_itself_refuses_him_and_not_only_its_sdk(loot: Loot, operation: str) 
 
 
 @pytest.mark.parametrize("finished", [True, False])
-def test_he_cannot_even_learn_whether_another_job_has_a_video(loot: Loot, finished: bool) -> None:
+def test_a_thief_cannot_learn_whether_another_job_has_a_video(loot: Loot, finished: bool) -> None:
     name = name_of(loot.other["job_id"] if finished else "f" * 32)
     token = loot.storage().account_info.get_account_auth_token()
     urls = {"native": f"{loot.b2.origin}/file/{BUCKET}/{name}", "own": f"{loot.b2.origin}/file/{BUCKET}/"}
@@ -193,7 +193,7 @@ def test_he_cannot_even_learn_whether_another_job_has_a_video(loot: Loot, finish
         loot.b2.s3(loot.key["key_id"], loot.key["app_key"]).head_object(Bucket=BUCKET, Key=name)
 
 
-def test_his_token_reports_for_no_other_job_and_no_other_attempt(loot: Loot) -> None:
+def test_a_thiefs_token_reports_for_no_other_job_or_attempt(loot: Loot) -> None:
     token = loot.own["report_token"]
     assert loot.report(loot.other["job_id"], 1, token).status == 401
     assert loot.report(loot.own["job_id"], 2, token).status == 401
@@ -203,7 +203,7 @@ def test_his_token_reports_for_no_other_job_and_no_other_attempt(loot: Loot) -> 
 
 
 @pytest.mark.parametrize("secret", ["report_token", "app_key", "key_id"])
-def test_nothing_he_has_is_a_key_of_the_api(loot: Loot, secret: str) -> None:
+def test_nothing_that_a_thief_has_is_an_api_key(loot: Loot, secret: str) -> None:
     stolen = loot.own[secret] if secret in loot.own else loot.key[secret]
     status = loot.system.function("job_status")
     for job_id, right_key in ((loot.own["job_id"], API_KEY), (loot.other["job_id"], OTHER_KEY)):
@@ -217,7 +217,7 @@ def test_nothing_he_has_is_a_key_of_the_api(loot: Loot, secret: str) -> None:
     assert loot.system.submit(key=stolen).status == 401
 
 
-def test_he_cannot_forge_salads_webhook(loot: Loot) -> None:
+def test_a_thief_cannot_forge_salads_webhook(loot: Loot) -> None:
     body = json.dumps(
         {"type": "queue.job.failed", "timestamp": "2026-01-01T00:00:00.0Z",
          "data": {"id": "x", "status": "failed", "metadata": {"job_id": loot.other["job_id"], "attempt": 1}}}
@@ -251,7 +251,7 @@ def test_a_node_knows_no_callback_secret_no_other_input_and_no_secret_of_ours(lo
     }  # fmt: skip
 
 
-def test_after_the_end_of_his_job_he_has_nothing(keyed: System, b2: RunningB2) -> None:
+def test_a_thiefs_access_ends_with_the_job(keyed: System, b2: RunningB2) -> None:
     job = end_the_job(keyed)
     stolen = sent_input(keyed)
     assert report(keyed, job, seq=5).json["cancel"] is True, "his job is over, and he is told so"
@@ -267,7 +267,7 @@ def test_after_the_end_of_his_job_he_has_nothing(keyed: System, b2: RunningB2) -
     assert report(keyed, job, seq=6).status == 401
 
 
-def test_at_expires_at_his_key_and_its_tokens_end_by_themselves(loot: Loot) -> None:
+def test_a_thiefs_key_and_its_tokens_expire_at_expires_at(loot: Loot) -> None:
     now = datetime.now(UTC)
     life = timedelta(seconds=8)  # long enough for the control on a loaded machine
     short = key_maker(loot.b2).mint(loot.own["job_id"], 1, now + life, now)

@@ -23,7 +23,7 @@ def test_a_second_tick_finds_the_lease_taken_and_says_so(system: System) -> None
     assert ticker.call("POST", "/tick").json["lease"] == "held"
 
 
-def test_a_429_is_certain_and_the_same_attempt_is_sent_again_after_the_pause(system: System) -> None:
+def test_a_429_means_unsent_and_the_same_attempt_is_sent_again_after_the_pause(system: System) -> None:
     system.salad.answers.append(Answer(429, b"", {"Retry-After": "40"}))
     job = system.submit().json
 

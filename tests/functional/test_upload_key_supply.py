@@ -23,7 +23,7 @@ from tests.support.waiting import eventually, within
 JOB_ID = "0" * 32
 
 
-def test_a_key_ends_by_itself_at_its_time(b2: RunningB2) -> None:
+def test_a_key_expires_at_its_time(b2: RunningB2) -> None:
     keys = key_maker(b2)
     now = datetime.now(UTC)
     key = keys.mint("0" * 32, 1, now + timedelta(seconds=2), now)
@@ -42,7 +42,7 @@ def test_a_call_takes_no_longer_than_its_budget(b2: RunningB2) -> None:
     assert APP_KEY not in str(caught.value)
 
 
-def test_many_that_wait_for_a_storage_that_is_away_wait_no_longer_than_one(b2: RunningB2) -> None:
+def test_many_requests_wait_for_an_unavailable_storage_no_longer_than_one(b2: RunningB2) -> None:
     keys = key_maker(b2, mint_sec=1.0)
     now = datetime.now(UTC)
 
@@ -90,7 +90,7 @@ def status_of_call(b2: RunningB2, token: str) -> int:
         return session.post(url, json={}, headers=headers, timeout=10).status_code
 
 
-def test_no_log_of_any_library_at_any_level_tells_a_secret(
+def test_no_library_logs_a_secret_at_any_level(
     b2: RunningB2, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
     now = datetime.now(UTC)
@@ -108,7 +108,7 @@ def test_no_log_of_any_library_at_any_level_tells_a_secret(
         assert secret not in told
 
 
-def test_a_storage_that_is_away_costs_the_tick_one_try_and_not_one_for_each_job(keyed: System, b2: RunningB2) -> None:
+def test_an_unavailable_storage_costs_the_tick_one_try_and_not_one_for_each_job(keyed: System, b2: RunningB2) -> None:
     with b2.away():
         ids = [keyed.submit().json["id"] for _ in range(4)]
         keyed.move_clock(60)

@@ -46,9 +46,7 @@ def test_the_key_is_nowhere_in_what_is_stored_shown_or_logged(
         assert APP_KEY not in told
 
 
-def test_a_storage_that_is_away_at_dispatch_leaves_the_job_queued_and_the_tick_sends_it(
-    keyed: System, b2: RunningB2
-) -> None:
+def test_while_b2_is_unavailable_a_job_stays_queued_and_the_tick_sends_it_later(keyed: System, b2: RunningB2) -> None:
     with b2.away():
         with within(8):
             reply = keyed.submit()
@@ -88,7 +86,7 @@ def test_a_refused_minting_key_is_an_alarm_and_uses_up_no_attempt(
     assert "rotated-away" not in written
 
 
-def test_a_salad_that_refuses_piles_up_no_keys(keyed: System, b2: RunningB2) -> None:
+def test_no_keys_accumulate_while_salad_refuses(keyed: System, b2: RunningB2) -> None:
     keyed.salad.answers.extend([problem(429)] * 3)
     job = keyed.submit().json
     for _ in range(3):
@@ -108,7 +106,7 @@ def test_a_lost_answer_keeps_its_key_since_a_worker_may_have_it(keyed: System, b
     assert len(stored.job.upload_key_ids) == 1
 
 
-def test_the_key_dies_with_its_job(keyed: System, b2: RunningB2) -> None:
+def test_the_key_is_deleted_at_the_end_of_its_job(keyed: System, b2: RunningB2) -> None:
     job = end_the_job(keyed)
     upload = sent_input(keyed)["upload"]
     keyed.tick()
@@ -122,7 +120,7 @@ def test_the_key_dies_with_its_job(keyed: System, b2: RunningB2) -> None:
     assert [line.event for line in stored.job.timeline][-1] == "keys_revoked"
 
 
-def test_a_storage_that_is_away_at_the_end_is_asked_again(keyed: System, b2: RunningB2) -> None:
+def test_an_unavailable_storage_at_the_end_is_asked_again(keyed: System, b2: RunningB2) -> None:
     end_the_job(keyed)
     with b2.away():
         keyed.tick()

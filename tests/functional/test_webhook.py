@@ -99,7 +99,7 @@ def test_three_attempts_that_nobody_explains_are_attempts_exhausted(system: Syst
 
 
 @pytest.mark.parametrize("code", sorted(set(JobErrorCode) - PERMANENT_JOB_ERRORS))
-def test_a_retryable_error_that_a_worker_reported_is_the_last_word_of_a_job(system: System, code: JobErrorCode) -> None:
+def test_the_last_retryable_error_that_a_worker_reported_is_the_jobs_error(system: System, code: JobErrorCode) -> None:
     job = system.submit(system.body(run_timeout_seconds=10)).json
     report(system, job, error={"code": code, "message": "m", "stage": "engine"})
     system.move_clock(11)
@@ -150,7 +150,7 @@ def test_broken_metrics_never_cost_a_video(system: System) -> None:
     assert set(done["metrics"].values()) == {None}
 
 
-def test_a_superseded_answer_and_news_of_strangers_change_nothing(system: System) -> None:
+def test_a_superseded_answer_and_webhooks_of_other_programs_change_nothing(system: System) -> None:
     job = system.submit().json
 
     assert webhook(system, job, result(job, status="superseded")).status == 204
@@ -170,7 +170,7 @@ def test_a_doubled_webhook_changes_nothing_and_calls_the_app_once(system: System
     assert system.read(job["id"]).json["status"] == "succeeded"
 
 
-def test_a_storage_that_is_away_leaves_the_claim_to_the_tick(system: System) -> None:
+def test_a_claim_that_an_unavailable_storage_cannot_verify_is_left_to_the_tick(system: System) -> None:
     job = system.submit(system.body(webhook_url=f"{system.app.url}/done")).json
     system.bucket.default = Answer(503, b"")
     webhook(system, job, result(job))

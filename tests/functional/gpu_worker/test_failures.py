@@ -43,7 +43,7 @@ def assert_final(answer: Answer, code: str, named: str | None = None) -> None:
         (PLAYLIST, "unsupported_media"),
     ],
 )
-def test_bad_video(rig: Rig, site: Site, clips: Clips, content: Any, code: str) -> None:
+def test_each_unusable_video_gets_its_verdict(rig: Rig, site: Site, clips: Clips, content: Any, code: str) -> None:
     if content == "half":
         content = clips.data("face.mp4")[: len(clips.data("face.mp4")) // 2]  # its index is at the end, so it is lost
     site.files["/face.mp4"] = clips.data(content) if isinstance(content, str) else content
@@ -64,7 +64,7 @@ def test_bad_video(rig: Rig, site: Site, clips: Clips, content: Any, code: str) 
         ("image.png", "unsupported_media"),
     ],
 )
-def test_bad_audio(rig: Rig, site: Site, clips: Clips, content: Any, code: str) -> None:
+def test_each_unusable_voice_gets_its_verdict(rig: Rig, site: Site, clips: Clips, content: Any, code: str) -> None:
     site.files["/voice.wav"] = clips.data(content) if isinstance(content, str) else content
     assert_final(rig.run(), code, "audio_url")
 

@@ -104,7 +104,7 @@ def fetch(client: HttpClient, url: str, **options: Any) -> bytes:
         return b"".join(read_chunks(response))
 
 
-def test_a_name_that_moves_to_loopback_after_its_check_gets_no_connection(tls_server: TlsServer) -> None:
+def test_a_name_that_resolves_to_loopback_after_its_check_gets_no_connection(tls_server: TlsServer) -> None:
     dial = Dialler(tls_server.port)
     client = HttpClient(False, answers([PUBLIC], ["127.0.0.1"]), dial, tls_server.trusting)
     assert fetch(client, "https://media.example/") == b"hello"

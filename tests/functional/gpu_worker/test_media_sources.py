@@ -77,7 +77,7 @@ def test_a_body_without_end_is_refused_at_the_size_limit(rig: Rig, site: Site) -
 
 
 @pytest.mark.parametrize("announced", [9_000_000_000, None])
-def test_too_big(rig: Rig, site: Site, announced: int | None) -> None:
+def test_a_file_over_the_size_limit_is_refused(rig: Rig, site: Site, announced: int | None) -> None:
     site.files["/face.mp4"] = sending(b"x" * 50_000, 0, announced=announced, times=50)
     assert_verdict(rig, rig.run(), "large")
     assert site.log.count("/face.mp4") == 1
@@ -107,12 +107,12 @@ def test_an_empty_file(rig: Rig, site: Site) -> None:
     assert_verdict(rig, rig.run(), "empty")
 
 
-def test_a_page_that_is_called_a_video(rig: Rig, site: Site) -> None:
+def test_a_web_page_sent_as_a_video_is_refused(rig: Rig, site: Site) -> None:
     site.files["/face.mp4"] = lambda handler: handler.reply(200, HTML, **{"Content-Type": "video/mp4"})
     assert_verdict(rig, rig.run(), "type")
 
 
-def test_a_video_that_is_called_a_page(rig: Rig, site: Site, clips: Clips, inspector: Inspector) -> None:
+def test_a_video_sent_as_a_web_page_is_accepted(rig: Rig, site: Site, clips: Clips, inspector: Inspector) -> None:
     data = clips.data("face.mp4")
     site.files["/face.mp4"] = lambda handler: handler.reply(200, data, **{"Content-Type": "text/html"})
     assert_right(rig, inspector, rig.run(), (160, 120), 32, 1.3)

@@ -56,7 +56,7 @@ def test_the_deletion_cost_rises_with_a_job_and_falls_after_it(
     assert set(metadata.headers) == {"true"}
 
 
-def test_a_metadata_service_that_is_broken_costs_no_job(
+def test_a_broken_metadata_service_fails_no_job(
     start: Callable[..., Worker], b2: str, rig: Rig, metadata: FakeMetadata
 ) -> None:
     metadata.is_broken = True

@@ -69,7 +69,7 @@ def test_a_line_without_an_end_costs_no_memory(tmp_path: Path) -> None:
         ("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)", Ending(None, signal=11)),
     ],
 )
-def test_how_it_ended(tmp_path: Path, code: str, ending: Ending) -> None:
+def test_each_way_to_end_is_recognised(tmp_path: Path, code: str, ending: Ending) -> None:
     assert Run(tmp_path, code).follow() == ending
 
 

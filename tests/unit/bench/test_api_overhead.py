@@ -34,7 +34,7 @@ def test_both_targets_must_be_met(p50_ms: float, requests_per_sec: float, met: b
         (Shape(1, 0, 64, 8, 8), "at least 1"),
     ],
 )
-def test_what_the_api_would_refuse_is_not_measured(shape: Shape, problem: str | None) -> None:
+def test_a_request_that_the_api_would_refuse_is_not_measured(shape: Shape, problem: str | None) -> None:
     found = shape.problem()
     assert found is None if problem is None else problem in str(found)
 

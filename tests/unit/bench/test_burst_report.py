@@ -18,7 +18,7 @@ ALL_WELL = Outcome(
 )
 
 
-def test_a_burst_whose_jobs_all_stand_at_salad_once_is_met() -> None:
+def test_a_burst_passes_when_salad_has_each_job_once() -> None:
     text, met = report(ALL_WELL, 2)
     assert met
     assert "MISSED" not in text
@@ -37,7 +37,7 @@ def test_a_burst_whose_jobs_all_stand_at_salad_once_is_met() -> None:
     ],
     ids=["lost", "doubled", "foreign", "one id twice", "not shown as dispatched", "refused", "slow"],
 )
-def test_each_broken_promise_fails_the_burst(worse: Outcome) -> None:
+def test_each_missed_target_fails_the_burst(worse: Outcome) -> None:
     text, met = report(worse, 2)
     assert not met
     assert "MISSED" in text

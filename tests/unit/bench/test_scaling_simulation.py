@@ -92,14 +92,14 @@ def test_every_job_is_finished_lost_or_open_and_no_second_is_billed_twice(
     assert outcome.billed_sec <= 19 * 4 * HOUR
 
 
-def test_billed_are_the_seconds_of_running_and_nothing_before() -> None:
+def test_only_running_seconds_are_billed() -> None:
     outcome = simulate(Trace("quiet", (), 2 * HOUR), CALM, asks((0, 3), (3600, 1)), 0)
     assert outcome.billed_sec == 3 * 3000 + 3600  # three from minute 10 to 60, one to the end
     assert outcome.dollars == pytest.approx((3 * 3000 + 3600) / 3600 * price_hour("RTX 3080 (10 GB)"))
     assert outcome.idle_share == 1.0
 
 
-def test_an_instance_that_still_starts_is_cancelled_for_nothing() -> None:
+def test_cancelling_an_instance_that_still_starts_costs_nothing() -> None:
     outcome = simulate(Trace("quiet", (), 2 * HOUR), CALM, asks((0, 5), (540, 0)), 0)
     assert (outcome.billed_sec, outcome.churn) == (0, 10)
 
@@ -221,14 +221,14 @@ def test_a_lone_group_whose_nodes_come_late_is_waited_for_and_not_cut_down() -> 
     assert {one.replicas for one in waiting} == {19}
 
 
-def test_who_knows_the_arrivals_asks_before_they_come() -> None:
+def test_the_clairvoyant_requests_replicas_before_the_jobs_arrive() -> None:
     trace = Trace("batch", (1000.0,) * 8, 2 * HOUR)
     rule = Foresight(trace, Plan(900, 1.0, 1.0))
     assert rule(0.0, [seen(0.0, 0, 0, 0)], CONFIG)[SCALED.name] == 0
     assert rule(300.0, [seen(300.0, 0, 0, 0)], CONFIG)[SCALED.name] == 5  # 8 of 45 s within a minute, one always on
 
 
-def test_a_own_rules_rule_is_loaded_by_its_name() -> None:
+def test_a_rule_of_ones_own_is_loaded_by_its_name() -> None:
     rule = policies.load(f"{policies.__name__}:keda")
     assert rule is policies.keda
 
@@ -263,7 +263,7 @@ def test_a_file_that_holds_no_day_is_refused(tmp_path: Path, text: str) -> None:
         read_replay(path, warm_sec=45.0)
 
 
-def test_the_command_compares_all_rules_and_a_own_rules_on_a_real_day(
+def test_the_command_compares_all_rules_and_a_rule_of_ones_own_on_a_recorded_day(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "monday.json"
@@ -287,7 +287,7 @@ def test_the_verdict_fails_when_a_job_was_lost_or_the_first_systems_rule_is_bett
     assert not report.verdicts(swapped, ["a", "a"], ["a", "a"])[1]
 
 
-def test_a_mean_adds_up_the_jobs_that_are_lost() -> None:
+def test_a_mean_row_sums_the_lost_jobs() -> None:
     one = figures_of(simulate(Trace("quiet", (), HOUR), CALM, DRAIN, 1))
     assert mean([replace(one, lost=1, p95=2.0), replace(one, lost=2, p95=4.0)]).lost == 3
     assert mean([replace(one, lost=1, p95=2.0), replace(one, lost=2, p95=4.0)]).p95 == 3.0

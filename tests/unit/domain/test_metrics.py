@@ -22,7 +22,7 @@ MINUTE = timedelta(minutes=1)
         (JobStatus.CANCELLED, None, {}),
     ],
 )
-def test_a_finished_job_tells_how_long_it_waited_and_ran(
+def test_the_metrics_of_a_finished_job_are_its_wait_and_its_run(
     status: JobStatus, started: int | None, expected: dict[str, float]
 ) -> None:
     job = a_job().model_copy(
@@ -36,11 +36,11 @@ def test_a_finished_job_tells_how_long_it_waited_and_ran(
     assert job_metrics(job) == expected
 
 
-def test_an_unfinished_job_tells_nothing() -> None:
+def test_an_unfinished_job_has_no_metrics() -> None:
     assert job_metrics(a_job()) == {}
 
 
-def test_due_timers_tell_how_many_callbacks_are_due_and_how_late_the_first_is() -> None:
+def test_the_metrics_of_due_timers_are_the_callbacks_due_and_the_longest_delay() -> None:
     late, later, not_yet, other = (
         a_job().model_copy(update={"timers": timers})
         for timers in (
@@ -56,7 +56,7 @@ def test_due_timers_tell_how_many_callbacks_are_due_and_how_late_the_first_is() 
 
 
 @pytest.mark.parametrize(("seconds", "missed"), [(-1, 0), (5, 0), (59, 0), (65, 0), (100, 1), (301, 4)])
-def test_the_gap_tells_the_ticks_that_were_missed(seconds: int, missed: int) -> None:
+def test_the_gap_gives_the_number_of_missed_ticks(seconds: int, missed: int) -> None:
     told = gap_metrics(timedelta(seconds=seconds), MINUTE)
     assert told == {"gap_seconds": max(0, seconds), "ticks_missed": missed}
 
@@ -74,7 +74,7 @@ def seen(**changes: Any) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def test_the_fleet_tells_jobs_waits_replicas_and_dollars() -> None:
+def test_the_fleets_metrics_are_jobs_waits_replicas_and_dollars() -> None:
     assert fleet_metrics(seen()) == {
         "jobs_queued": 3, "jobs_running": 1, "oldest_wait_seconds": 12.5, "replicas_wanted": 6, "replicas_running": 1,
         "spend_today_usd": 2.0, "spend_added_usd": 0.01,
@@ -87,11 +87,11 @@ def test_an_empty_queue_has_a_wait_of_nought_and_an_uncounted_one_has_none() -> 
 
 
 @pytest.mark.parametrize("scaling", [None, {"groups": {}}])
-def test_where_nothing_is_decided_the_fleet_is_wanted_as_it_is_set(scaling: Any) -> None:
+def test_without_a_decision_the_present_replicas_count_as_wanted(scaling: Any) -> None:
     assert fleet_metrics(seen(scaling=scaling))["replicas_wanted"] == 3
 
 
-def test_what_a_blind_tick_does_not_know_is_left_out() -> None:
+def test_values_that_a_tick_does_not_know_are_omitted() -> None:
     assert fleet_metrics({}) == {}
     blind = fleet_metrics(seen(groups=None, spend_usd=None, spend_added_usd=None))
     assert set(blind) == {"jobs_queued", "jobs_running", "oldest_wait_seconds"}

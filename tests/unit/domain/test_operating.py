@@ -44,13 +44,13 @@ def third_attempt() -> Job:
     return after(a_job(), sent(), *failed, claim, sent(3, 30))
 
 
-def test_a_silent_run_becomes_the_next_attempt_and_the_old_one_is_looked_after() -> None:
+def test_a_silent_run_becomes_the_next_attempt_and_the_old_one_is_watched() -> None:
     silent = after(a_job(), sent(), report(5))
     assert transition(silent, requeue(64)) is silent, "59 s of silence are none"
     again = transition(silent, requeue(65))
     assert (again.attempt.number, again.attempt.dispatch, again.phase) == (2, DispatchState.UNSENT, Phase.REQUEUED)
     assert again.timers[Timer.DISPATCH] == later(65)
-    assert Timer.CLEANUP in again.timers, "the first attempt's Salad job is not left burning"
+    assert Timer.CLEANUP in again.timers, "the first attempt's Salad job gets a cleanup timer"
     assert [line.event for line in again.timeline][-2:] == ["requeue_requested", "requeued"]
     assert again.timeline[-2].detail == "salad-1"
 
@@ -69,7 +69,7 @@ def test_an_unsent_attempt_loses_its_pause_and_not_its_number() -> None:
     assert transition(now, requeue(10)) is now, "it is due already"
 
 
-def test_a_dispatch_under_way_or_just_lost_keeps_its_time() -> None:
+def test_a_dispatch_under_way_or_just_lost_keeps_its_timer() -> None:
     sending = a_job()
     assert transition(sending, requeue(29)) is sending
     assert transition(sending, requeue(31)).attempt.number == 2, "its sender never came back, and no tick ran"
@@ -88,7 +88,7 @@ def test_after_the_third_attempt_the_third_is_sent_again() -> None:
     assert (resent.attempt.dispatch, resent.attempt.salad_job_id) == (DispatchState.SENT, "salad-4")
 
 
-def test_an_old_run_of_the_third_attempt_that_comes_back_calls_the_second_sending_off() -> None:
+def test_an_old_run_of_the_third_attempt_that_reports_again_cancels_the_second_dispatch() -> None:
     silent = after(third_attempt(), report(40, number=3))
     asked = transition(silent, requeue(200))
     back = transition(asked, report(201, number=3, seq=1))
@@ -105,7 +105,7 @@ def test_an_old_run_of_the_third_attempt_that_comes_back_calls_the_second_sendin
         ([report(75)], "sign of life"),
     ],
 )
-def test_what_would_end_otherwise_is_refused_with_one_sentence(events: list[ev.Event], reason: str) -> None:
+def test_a_requeue_of_a_job_that_is_not_stuck_is_refused_with_one_sentence(events: list[ev.Event], reason: str) -> None:
     job = after(a_job(), sent(), *events)
     assert transition(job, requeue(100)) is job
     refusal = requeue_refusal(job, later(100))

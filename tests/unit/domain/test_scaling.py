@@ -70,7 +70,7 @@ def test_a_floor_keeps_part_of_the_hours_mean() -> None:
     assert target(*busy, *quiet, config=warm) == 7
 
 
-def test_blind_it_holds_still() -> None:
+def test_without_data_the_replicas_stay() -> None:
     assert decide(NOW, [seen(60, 0, 0, scaled=5), seen(0, None, 0, scaled=5)], CONFIG).groups == {}
     assert decide(NOW, [Snapshot(NOW, 50, 1, None)], CONFIG).groups == {}
     assert decide(NOW, [], CONFIG).groups == {}
@@ -182,7 +182,7 @@ def test_every_decision_keeps_its_bounds(history: tuple[Snapshot, ...], config: 
 
 @settings(max_examples=200, deadline=None)
 @given(HISTORIES, CONFIGS)
-def test_blind_nothing_changes(history: tuple[Snapshot, ...], config: ScalingConfig) -> None:
+def test_without_data_nothing_changes(history: tuple[Snapshot, ...], config: ScalingConfig) -> None:
     blind = (*history, Snapshot(NOW, None, 3, history[-1].groups if history else None))
     assert decide(NOW, blind, config).groups == {}
     assert decide(NOW, (), config).groups == {}
@@ -190,7 +190,9 @@ def test_blind_nothing_changes(history: tuple[Snapshot, ...], config: ScalingCon
 
 @settings(max_examples=200, deadline=None)
 @given(HISTORIES, CONFIGS, st.sampled_from([3600.0, -86_400.0, 7.0]))
-def test_only_ages_matter(history: tuple[Snapshot, ...], config: ScalingConfig, shift: float) -> None:
+def test_a_decision_depends_on_ages_and_not_on_absolute_times(
+    history: tuple[Snapshot, ...], config: ScalingConfig, shift: float
+) -> None:
     shifted = [Snapshot(one.at + shift, one.queue_length, one.running_jobs, one.groups) for one in history]
     assert decide(NOW + shift, shifted, config).targets == decide(NOW, history, config).targets
 
@@ -224,7 +226,7 @@ def test_more_work_never_asks_for_less_and_running_jobs_keep_their_instances(
 
 @settings(max_examples=60, deadline=None)
 @given(PAST, st.sampled_from([0, None]))
-def test_a_quiet_end_reaches_the_minimum(past: list[tuple[int, int, int]], jobs: int | None) -> None:
+def test_without_jobs_the_fleet_reaches_its_minimum(past: list[tuple[int, int, int]], jobs: int | None) -> None:
     history, replicas = minutes(past), past[-1][2]
     for tick in range(1, 80):
         at = NOW + 60 * tick
@@ -236,7 +238,7 @@ def test_a_quiet_end_reaches_the_minimum(past: list[tuple[int, int, int]], jobs:
 
 @settings(max_examples=60, deadline=None)
 @given(st.integers(1, 60), st.integers(1, 20))
-def test_nothing_ratchets_while_instances_start(queue: int, jobs: int) -> None:
+def test_the_target_does_not_grow_while_instances_start(queue: int, jobs: int) -> None:
     history = [seen(0, queue, jobs)]
     first = decide(NOW, history, CONFIG).targets["rtx-3080"]
     for tick in range(1, 15):

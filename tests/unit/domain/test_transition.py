@@ -87,7 +87,7 @@ def test_failures_and_reports_of_older_attempts_are_ignored_but_their_verified_s
     assert won.status is JobStatus.SUCCEEDED
 
 
-def test_the_end_of_a_doubled_dispatch_that_is_not_ours_ends_nothing() -> None:
+def test_the_end_of_a_second_salad_job_of_the_attempt_ends_nothing() -> None:
     job = after(a_job(), ev.DispatchSent(at=later(1), attempt=1, salad_job_id="ours"))
     assert transition(job, ev.AttemptFailed(at=later(2), attempt=1, error=ERROR, salad_job_id="double")) is job
     assert transition(job, ev.AttemptFailed(at=later(2), attempt=1, error=ERROR, salad_job_id="ours")) is not job
@@ -102,7 +102,7 @@ def test_a_dropped_claim_of_an_older_attempt_leaves_the_newest_one_to_be_dispatc
     assert dropped.timers[Timer.DISPATCH] == later(12)
 
 
-def test_a_claim_holds_deadlines_off_for_ten_minutes_and_not_longer() -> None:
+def test_a_claim_postpones_deadlines_for_ten_minutes_and_not_longer() -> None:
     job = after(a_job(run_timeout_seconds=60), report(), ev.ResultClaimed(at=later(50), result=a_claim(at=later(50))))
     waiting = transition(job, ev.DeadlinePassed(at=later(62), timer=Timer.RUN_DEADLINE))
     assert waiting.status is JobStatus.RUNNING
@@ -150,7 +150,7 @@ def test_the_keys_of_a_job_are_remembered_each_once_and_not_without_end() -> Non
     assert (len(job.upload_key_ids), job.upload_key_ids[-1]) == (MAX_REMEMBERED, "key-99")
 
 
-def test_a_key_whose_dispatch_is_heard_of_after_the_end_is_deleted_too() -> None:
+def test_a_key_whose_dispatch_outcome_arrives_after_the_end_is_deleted_too() -> None:
     over = after(a_job(), ev.JobRefused(at=later(5), attempt=1, error=ERROR))
     assert Timer.REVOKE not in over.timers
     late = transition(over, ev.DispatchSent(at=later(9), attempt=1, salad_job_id="s", upload_key_id="key-1"))

@@ -18,7 +18,7 @@ def without(packets: Sequence[Unit], *lost: float) -> list[Unit]:
     return [unit for unit in packets if unit.begin_sec not in lost]
 
 
-def test_nothing_lost() -> None:
+def test_a_whole_video_has_no_damage() -> None:
     packets = group(0.0, 0.1, 0.2)
     assert video_damage(packets, packets, 0.3) == []
 
@@ -63,7 +63,7 @@ def test_holes_in_a_voice_and_its_missing_end() -> None:
         ([Stretch(second, second + 0.125) for second in range(9)], Stretch(0, 0.125)),
     ],
 )
-def test_how_much_may_pass(stretches: list[Stretch], verdict: Stretch | None) -> None:
+def test_only_short_stretches_of_damage_pass(stretches: list[Stretch], verdict: Stretch | None) -> None:
     found = intolerable(stretches)
     assert (found and (found.begin_sec, round(found.end_sec, 6))) == (verdict and (verdict.begin_sec, verdict.end_sec))
 

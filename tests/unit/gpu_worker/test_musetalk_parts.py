@@ -95,7 +95,7 @@ def test_only_the_end_of_the_output_is_kept() -> None:
     assert transcript.tail[-1] == "line 9999"
 
 
-def test_a_good_ending_is_no_proof_but_no_failure_either() -> None:
+def test_exit_status_0_is_no_failure() -> None:
     assert judge_ending(Ending(0), heard(SAID)) is None
     assert judge_video(74, True, 74, heard(SAID)) is None
 

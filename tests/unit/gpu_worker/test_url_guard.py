@@ -180,7 +180,7 @@ def _passes(url: str) -> bool:
 
 
 @given(st.text(max_size=60))
-def test_any_text_is_judged_without_another_error(text: Any) -> None:
+def test_any_url_text_is_allowed_or_refused_and_raises_nothing_else(text: Any) -> None:
     for url in (text, f"https://{text}", f"https://example.com/{text}"):
         _passes(url)
 

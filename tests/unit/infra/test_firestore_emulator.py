@@ -22,7 +22,7 @@ def test_without_java_the_message_says_so() -> None:
         find_command({"PATH": "/nowhere"})
 
 
-def test_without_the_jar_the_message_names_the_places_and_the_cure(java: Path, tmp_path: Path) -> None:
+def test_without_the_jar_the_message_names_the_places_and_what_to_do(java: Path, tmp_path: Path) -> None:
     environment = {"PATH": str(java.parent), "FIRESTORE_EMULATOR_JAR": str(tmp_path / "none.jar")}
     with pytest.raises(EmulatorError, match=r"none\.jar.*gcloud components install cloud-firestore-emulator"):
         find_command(environment)
@@ -36,7 +36,7 @@ def test_the_named_jar_wins(java: Path, tmp_path: Path) -> None:
     assert command[-3:] == ["-cp", str(jar), MAIN_CLASS]
 
 
-def test_the_sdk_that_gcloud_belongs_to_comes_first(java: Path, tmp_path: Path) -> None:
+def test_the_emulator_of_gclouds_own_sdk_comes_first(java: Path, tmp_path: Path) -> None:
     jar = tmp_path / "sdk" / "platform" / "cloud-firestore-emulator" / "cloud-firestore-emulator.jar"
     jar.parent.mkdir(parents=True)
     jar.touch()

@@ -106,7 +106,7 @@ def test_every_variable_goes_somewhere_and_the_public_functions_hold_no_salad_ke
     assert RECEIVERS["SALAD_API_KEY"] == {"submit_job", "scale_tick"}
 
 
-def test_nothing_of_our_own_environment_leaks_into_children() -> None:
+def test_children_inherit_nothing_of_our_environment() -> None:
     own = {"PATH": "/bin", "PYTHONPATH": "/elsewhere", "AWS_SECRET_ACCESS_KEY": "x", "HTTP_PROXY": "http://proxy"}
     assert machine_environment(own) == {"PATH": "/bin", "PYTHONUNBUFFERED": "1"}
 
