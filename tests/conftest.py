@@ -21,7 +21,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No setting of the machine reaches a test."""
+    """Removes the machine's settings from the environment of every test."""
     for name in list(os.environ):
         if name not in KEPT and not name.startswith(("COVERAGE", "COV_", "PYTEST")):
             monkeypatch.delenv(name)
@@ -35,7 +35,7 @@ def openapi() -> OpenApiValidator:
 
 @pytest.fixture(scope="session")
 def emulator_command() -> list[str]:
-    """The emulator's command; skips loudly where the machine has none, and fails in CI."""
+    """The emulator's command; skips with a message where it is not installed, and fails in CI."""
     try:
         return firestore_emulator_process.find_command(os.environ)
     except firestore_emulator_process.EmulatorError as error:

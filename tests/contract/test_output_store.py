@@ -1,4 +1,4 @@
-"""The OutputStore contract, over the B2 simulator and over moto's S3 server alike, and what storage faults become."""
+"""The OutputStore contract, over the B2 simulator and over moto's S3 server, and what each storage fault raises."""
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext

@@ -17,14 +17,14 @@ HTML = {"Content-Type": "text/html"}
 
 @pytest.fixture
 def salad() -> Iterator[ScriptedServer]:
-    """Salad's place."""
+    """A scripted server in Salad's place."""
     with scripted_server() as server:
         yield server
 
 
 @pytest.fixture
 def client(salad: ScriptedServer) -> Iterator[SaladClient]:
-    """A client with a short patience."""
+    """A client with short time limits."""
     made = SaladClient(
         base_url=f"{salad.url}/api/public",
         api_key=API_KEY,

@@ -70,7 +70,7 @@ def our_client(salad: Simulator, queue: str = QUEUE, api_key: str = API_KEY) -> 
 
 @pytest.fixture
 def quiet_queue(sdk: SaladCloudSdk) -> str:
-    """A fresh queue without a container group: what waits there goes on waiting."""
+    """A fresh queue without a container group: its jobs stay pending."""
     name = f"q{uuid4().hex[:12]}"
     sdk.queues.create_queue(QueuePrototype(name=name), ORGANIZATION, PROJECT)
     return name

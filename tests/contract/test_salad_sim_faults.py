@@ -1,4 +1,4 @@
-"""Planned faults happen, are counted, and leave or take the effect that they promise."""
+"""Planned faults happen, are counted, and have the documented effect."""
 
 import time
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""One table over both URL guards, the functions' and the worker's: they share the contract and no code."""
+"""One table over both URL guards, the functions' and the worker's: they follow the same rules and share no code."""
 
 from collections.abc import Callable
 from typing import Any

@@ -82,4 +82,4 @@ def test_alerts_and_dashboard_name_only_metrics_that_exist(plan: dict[str, Any])
     text = json.dumps(page) + json.dumps(resources(plan, "google_monitoring_alert_policy"))
     assert set(re.findall(r"logging\.googleapis\.com/user/([\w/]+)", text)) <= made
     places = [(tile["xPos"], tile["yPos"]) for tile in tiles]
-    assert len(set(places)) == len(places), "no tile lies on another"
+    assert len(set(places)) == len(places), "no tile overlaps another"

@@ -65,7 +65,7 @@ def needed_index(structured: Any) -> Index | None:
 
 
 def ask_everything(client: firestore.Client) -> None:
-    """Every query of the store, with every combination of what it can be asked."""
+    """Every query of the store, with every combination of its filters."""
     connection = FirestoreConnection(lambda: client)
     jobs = FirestoreJobStore(
         connection,

@@ -1,4 +1,4 @@
-"""Shared by the fault tests: a rehearsal with the fake worker, planned faults, and the check of the outcome."""
+"""What the fault tests share: a rehearsal with the fake worker, planned faults, and the check of the outcome."""
 
 import json
 from collections.abc import Iterator, Mapping

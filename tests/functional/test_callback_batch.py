@@ -1,4 +1,4 @@
-"""The tick's callbacks: side by side, few at a time for one host, none after the tick's time."""
+"""The tick's callbacks: sent in parallel, few at a time for one host, none after the tick's time."""
 
 import json
 import threading
@@ -19,7 +19,7 @@ ERROR = JobError(code=JobErrorCode.MEDIA_CORRUPT, message="m", stage="s", retrya
 
 
 class FakeDeliverer:
-    """Counts how many tries are under way, in all and for each host; every try waits for the test's word."""
+    """Counts how many tries are under way, in all and for each host; every try waits until the test releases it."""
 
     def __init__(self, hosts: int) -> None:
         self.lock = threading.Lock()

@@ -68,7 +68,7 @@ def fail(system: System, job: dict[str, Any]) -> None:
 
 
 def cancel(system: System, job: dict[str, Any]) -> None:
-    """Salad's job waits still, so that Salad's own word ends ours."""
+    """Cancels a job whose queue job still waits, so that Salad's answer ends it."""
     headers = {"X-Internal-API-Key": API_KEY}
     path = f"/v1/avatar/jobs/{job['id']}"
     assert system.function("job_status").call("DELETE", path, headers=headers).status == 202

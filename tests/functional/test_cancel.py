@@ -1,4 +1,4 @@
-"""DELETE: two facts, a request at once and a status when it is certain; and nothing that burns on."""
+"""DELETE: the request is recorded at once, the status changes when it is certain, and no attempt keeps a GPU."""
 
 from typing import Any
 

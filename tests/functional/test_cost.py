@@ -1,4 +1,4 @@
-"""What an undisturbed life of a job costs: a fixed small number of store operations and one Salad call."""
+"""What an undisturbed job costs: a fixed small number of store operations and one Salad call."""
 
 import sqlite3
 from collections import Counter

@@ -1,4 +1,4 @@
-"""A function that dies, or whose store dies, between two steps: nothing is lost, and the app has its answer."""
+"""A function or its store stops between two steps: nothing is lost, and the app gets its answer."""
 
 from typing import Any
 
@@ -65,7 +65,7 @@ def test_a_claim_whose_request_died_before_the_check_is_verified_by_the_tick(
 
     system.move_clock(16)
     assert system.tick().json["done"] == {"verified": 1}
-    assert system.read(job["id"]).json["attempt"] == 2, "the file is there, but not with the promised size"
+    assert system.read(job["id"]).json["attempt"] == 2, "the file is there, but not with the reported size"
 
 
 def test_a_callback_without_an_answer_is_kept_for_the_tick(system: System) -> None:

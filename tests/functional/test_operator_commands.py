@@ -137,11 +137,11 @@ def test_cancel_does_what_the_apps_cancel_does_and_the_next_tick_calls_back(syst
     job = submitted(system)
     [change] = document(jobs, "cancel", job["id"], "--yes")["changes"]
     assert change["detail"] == "It is cancelled."
-    assert system.app.received == [], "the command calls nobody"
+    assert system.app.received == [], "the command sends no callback"
     system.move_clock(31)
     system.tick()
     assert json.loads(system.app.received[-1].body)["type"] == "avatar.job.cancelled"
-    assert jobs("cancel", job["id"], "--yes")[0] == 0, "however often"
+    assert jobs("cancel", job["id"], "--yes")[0] == 0, "also when repeated"
     done = succeeded(system)
     code, out, _ = jobs("cancel", done["id"], "--yes")
     assert code == 1

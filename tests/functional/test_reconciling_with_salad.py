@@ -118,14 +118,14 @@ def attempts(salad: Simulator, job: dict[str, Any]) -> list[tuple[int, str]]:
 
 
 def after(system: System, seconds: float, ticks: int = 2) -> None:
-    """Lets time pass, then the tick work: one round for the repair, one for what it planned."""
+    """Moves the clock, then ticks twice: once for the repair, once for what the repair planned."""
     system.move_clock(seconds)
     for _ in range(ticks):
         assert system.tick().json["lease"] == "held"
 
 
 def ended(system: System, job: dict[str, Any], status: str = "succeeded", attempt: int = 1) -> dict[str, Any]:
-    """Waits for the end; it must be told once, and the same afterwards."""
+    """Waits for the job's end; checks that one callback was sent and that the job stays as it is."""
     eventually(lambda: system.read(job["id"]).json["done"], what="the end")
     done = system.read(job["id"]).json
     assert (done["status"], done["attempt"]) == (status, attempt), done
@@ -168,7 +168,7 @@ def test_a_dispatch_that_did_arrive_is_found_and_not_sent_again(
     salad.call("get_queue")  # the counters below start after the submissions
     looks = salad.state()["calls"].get("list_queue_jobs", 0)
     after(system, UNKNOWN_SEC)
-    assert salad.state()["calls"]["list_queue_jobs"] == looks + 1, "one shared look for both"
+    assert salad.state()["calls"]["list_queue_jobs"] == looks + 1, "one shared search for both"
     assert [attempts(salad, job) for job in jobs] == [[(1, "pending")], [(1, "pending")]]
     assert [system.read(job["id"]).json["phase"] for job in jobs] == ["dispatched", "dispatched"]
     scale(salad, 1)

@@ -1,4 +1,4 @@
-"""salad_webhook: what the workers' reports do to a job, and what their tokens open."""
+"""salad_webhook: what workers' reports change in a job, and which reports a token allows."""
 
 import pytest
 

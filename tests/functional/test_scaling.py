@@ -1,4 +1,4 @@
-"""The tick sizes the fleet: it looks once, changes only what changes, never fights, never assumes, and says why."""
+"""The tick sizes the fleet: it reads the queue once, sends only changes, keeps changes from outside, and says why."""
 
 import json
 from datetime import timedelta
@@ -152,7 +152,7 @@ def test_past_the_daily_budget_the_scaled_groups_go_to_their_minimum(
     assert events(capfd.readouterr().out, "daily_budget_spent")
     assert len([call for call in scaled.salad.received if call.path.endswith("gpu-classes")]) == 1, "once an hour"
     job = scaled.submit().json
-    assert scaled.read(job["id"]).json["status"] == "queued", "jobs wait; their deadlines are theirs"
+    assert scaled.read(job["id"]).json["status"] == "queued", "jobs wait until their deadlines"
 
 
 def test_ticks_that_were_missing_raise_an_alarm(scaled: System, capfd: pytest.CaptureFixture[str]) -> None:

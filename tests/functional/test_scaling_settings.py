@@ -1,4 +1,4 @@
-"""Wrong settings of the scaling are told all at once, and what contradicts itself is wrong."""
+"""One message names all wrong scaling settings, also those that contradict each other."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""A thief has everything that lies on one node: its job is his, and nothing else is. Each refusal has its control."""
+"""A thief who has everything on one node reaches that node's job only. Each refusal is checked with a control."""
 
 import base64
 import json
@@ -28,7 +28,7 @@ from tests.support.waiting import eventually
 
 @dataclass
 class Loot:
-    """What the thief has: the input of his job as Salad gave it to the node. other: a job on another node."""
+    """What the thief has: the input of the job as Salad gave it to the node. other: a job on another node."""
 
     system: System
     b2: RunningB2
@@ -47,7 +47,7 @@ class Loot:
         return self.b2.native(self.key["key_id"], self.key["app_key"])
 
     def with_the_accounts_key(self) -> "Loot":
-        """The same thief with a key that opens everything: shows that a crime fails for want of the right alone."""
+        """The same thief with a key that opens everything: shows that only the missing right stops the thief."""
         return replace(self, own=self.own | {"upload": self.key | {"key_id": KEY_ID, "app_key": APP_KEY}})
 
     def ask_b2(self, operation: str, body: dict[str, Any]) -> int:
@@ -188,7 +188,7 @@ def test_a_thief_cannot_learn_whether_another_job_has_a_video(loot: Loot, finish
         session.headers["Authorization"] = token
         assert session.head(urls["native"], timeout=10).status_code == 401
         own = session.head(urls["own"] + name_of(loot.own["job_id"]), timeout=10)
-        assert own.status_code == 404, "the control: of his own he learns that there is none"
+        assert own.status_code == 404, "the control: for the own job the answer says that there is none"
     with pytest.raises(ClientError, match="403"):
         loot.b2.s3(loot.key["key_id"], loot.key["app_key"]).head_object(Bucket=BUCKET, Key=name)
 
@@ -254,7 +254,7 @@ def test_a_node_knows_no_callback_secret_no_other_input_and_no_secret_of_ours(lo
 def test_a_thiefs_access_ends_with_the_job(keyed: System, b2: RunningB2) -> None:
     job = end_the_job(keyed)
     stolen = sent_input(keyed)
-    assert report(keyed, job, seq=5).json["cancel"] is True, "his job is over, and he is told so"
+    assert report(keyed, job, seq=5).json["cancel"] is True, "the job is over, and the answer says so"
     opened = b2.native(stolen["upload"]["key_id"], stolen["upload"]["app_key"])
     upload_url = opened.get_bucket_by_name(BUCKET)
     upload_url.upload_bytes(b"late", name_of(job["id"]))
@@ -277,7 +277,7 @@ def test_a_thiefs_key_and_its_tokens_expire_at_expires_at(loot: Loot) -> None:
     s3 = loot.b2.s3(short.key_id, short.app_key)
     assert s3.head_object(Bucket=BUCKET, Key=name)["ContentLength"] == len(b"in time"), "the control"
     eventually(lambda: short.key_id not in {key["id"] for key in loot.b2.state()["keys"]}, what="the key's end")
-    assert datetime.now(UTC) - now > life - timedelta(seconds=1), "it did live for its time"
+    assert datetime.now(UTC) - now > life - timedelta(seconds=1), "the token was valid until its time"
     with pytest.raises(B2Error):
         opened.upload_bytes(b"too late", name)
     with pytest.raises(B2Error):

@@ -1,4 +1,4 @@
-"""A job that comes into an idle system has the tick run at once: seldom, beside the request, never at its expense."""
+"""A job that arrives in an idle system starts the tick: at most every 20 s, without delay for the request."""
 
 import importlib
 import json
@@ -43,7 +43,7 @@ def scheduler() -> Iterator[ScriptedServer]:
 
 @pytest.fixture
 def triggered(system: System, scheduler: ScriptedServer) -> System:
-    """The control plane with a scheduler to ask. Its library is imported before: that takes long on a busy machine."""
+    """The control plane with a scheduler. Its library is imported first, which takes long on a busy machine."""
     importlib.import_module("google.cloud.scheduler_v1")
     system.environment |= {"WAKE_JOB": JOB, "WAKE_API_URL": scheduler.url}
     return system

@@ -1,4 +1,4 @@
-"""Making keys when B2 is slow, unreachable, restarted or malformed: bounded in time and number, told to no log."""
+"""Making keys while B2 is slow, unreachable, restarted or answers badly: bounded in time and number, never logged."""
 
 import logging
 import threading
@@ -101,7 +101,7 @@ def test_no_library_logs_a_secret_at_any_level(
     key = keys.mint(JOB_ID, 1, now + timedelta(hours=1), now)
     keys.revoke(key.key_id)
     told = caplog.text + "".join(capfd.readouterr())
-    assert "b2_create_key" in told, "at this level libraries do talk"
+    assert "b2_create_key" in told, "at this level libraries do log"
     opened = keys._opened
     assert opened is not None
     for secret in (key.app_key, APP_KEY, opened.account_info.get_account_auth_token()):

@@ -1,4 +1,4 @@
-"""Each attempt is sent with a storage key of its own: made at dispatch, deleted after the end, never piling up."""
+"""Each attempt has its own storage key: made at dispatch, deleted after the end, so keys do not accumulate."""
 
 import json
 import time

@@ -1,4 +1,4 @@
-"""salad_webhook: what Salad's signed news do to a job, and what forgeries do not."""
+"""salad_webhook: what Salad's signed webhooks change in a job, and that forged ones change nothing."""
 
 import json
 from typing import Any

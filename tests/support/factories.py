@@ -49,5 +49,5 @@ def an_output(**changes: Any) -> Output:
 
 
 def a_claim(attempt: int = 1, at: datetime = NOW) -> ClaimedResult:
-    """A success that nobody has checked."""
+    """A claimed result that is not yet verified."""
     return ClaimedResult(attempt=attempt, salad_job_id="s", output=an_output(), metrics=Metrics(), claimed_at=at)

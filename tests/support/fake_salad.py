@@ -1,4 +1,4 @@
-"""A fake Salad: takes every queue job, unless a scripted answer says otherwise, and tells of jobs what a test sets."""
+"""A fake Salad: accepts every queue job unless a scripted answer says otherwise; a test sets its answers about jobs."""
 
 import json
 from typing import Any
@@ -15,7 +15,7 @@ def problem(status: int) -> Answer:
 
 
 class FakeSalad(ScriptedServer):
-    """`answers` are used up by create_queue_job alone; `jobs` maps Salad's ids to what GET tells (404 otherwise)."""
+    """`answers` are used up by create_queue_job alone; `jobs` maps Salad's ids to the answer of GET (404 otherwise)."""
 
     def __init__(self) -> None:
         super().__init__(Answer(201, json.dumps({"id": SALAD_JOB_ID, "status": "pending"}).encode()))
@@ -38,7 +38,7 @@ class FakeSalad(ScriptedServer):
         return [path.rsplit("/", 1)[1] for path in at_jobs]
 
     def set_job(self, status: str, output: Any = None, salad_job_id: str = SALAD_JOB_ID, **metadata: Any) -> None:
-        """From now on Salad tells this of a job."""
+        """Sets Salad's answer about a job from now on."""
         self.jobs[salad_job_id] = {"id": salad_job_id, "status": status, "output": output, "metadata": metadata}
 
     def answer_to(self, call: Received) -> Answer:

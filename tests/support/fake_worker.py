@@ -1,9 +1,9 @@
 """A fake GPU worker, run as a program: each job says in its video_url's query how its worker behaves.
 
 `?order1=malformed&order2=hold`: by number of the attempt, `honest` where none is given; `hold` waits for the answer of
-`gate2=<url>`, else of audio_url; `other=<job id>`: whose job or file a lie names; `reports=1`: it reports as a real
-one does, and follows no answer. With a storage key, the job's own or that of its environment, an honest answer comes
-with an uploaded file; without one the file is only promised.
+`gate2=<url>`, else of audio_url; `other=<job id>`: the job whose id or file a false answer names; `reports=1`: it reports
+as a real one does, and ignores the answers. With a storage key, the job's own or that of its environment, an honest
+answer comes with an uploaded file; without one it only reports the file.
 """
 
 import hashlib
@@ -107,12 +107,12 @@ class Job:
 
 
 def key_of(job_id: str) -> str:
-    """Where a job's video lies."""
+    """The key of a job's video."""
     return f"{os.environ.get('B2_PREFIX', 'musetalk/outputs/')}{job_id}.mp4"
 
 
 def call(method: str, url: str, **arguments: Any) -> None:
-    """One request whose answer means nothing to this worker."""
+    """Sends one request and ignores its answer."""
     with requests.Session() as session:
         session.trust_env = False
         session.request(method, url, timeout=WAIT_SEC, **arguments).close()

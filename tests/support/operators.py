@@ -51,7 +51,7 @@ def submitted(system: System, *, key: str = API_KEY, headers: Mapping[str, str] 
 
 
 def succeeded(system: System) -> Any:
-    """A job that is done, its app told."""
+    """A succeeded job whose callback was delivered."""
     job = submitted(system)
     file_stands(system)
     webhook(system, job, result(job))

@@ -64,7 +64,7 @@ def _scope(query: Mapping[str, str]) -> list[str]:
 
 
 def _times(query: Mapping[str, str]) -> tuple[datetime, timedelta]:
-    """When it was signed and how long it lives."""
+    """When the link was signed and how long it is valid."""
     try:
         signed_at = datetime.strptime(query["X-Amz-Date"], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
         seconds = int(query["X-Amz-Expires"])

@@ -13,7 +13,7 @@ SIZE = 123_456
 
 
 def result(job: dict[str, Any], **changes: Any) -> dict[str, Any]:
-    """A worker's answer that promises the job's file."""
+    """A worker's answer that reports the job's file."""
     key = f"{PREFIX}{job['id']}.mp4"
     output = {
         "bucket": BUCKET, "key": key, "size_bytes": SIZE, "sha1": "a" * 40,
@@ -53,11 +53,11 @@ def report(system: System, job: dict[str, Any], run_id: str = "run-1", seq: int 
 
 
 def file_stands(system: System, size: int = SIZE) -> None:
-    """From now on the bucket has the file."""
+    """Puts the file into the bucket."""
     system.bucket.default = Answer(200, b"", {"Content-Type": "video/mp4"})
     system.bucket.default = Answer(200, b"x" * size, {"Content-Type": "video/mp4"})
 
 
 def attempts_sent(system: System) -> list[int]:
-    """The attempt number of every job that Salad was sent."""
+    """The attempt number of every job that was sent to Salad."""
     return [json.loads(call.body)["metadata"]["attempt"] for call in system.salad.sent]

@@ -1,4 +1,4 @@
-"""What the tests of scaling share: Salad's queue as a test wants it, and what the tick asked of the fleet."""
+"""What the tests of scaling share: sets Salad's queue, and reads the replicas that the tick requested."""
 
 import json
 from typing import Any
@@ -29,7 +29,7 @@ def group(name: str, replicas: int, running: int | None = None, **changes: Any) 
 
 
 def salad_has(system: System, waiting: int | None, *groups: dict[str, Any]) -> None:
-    """What Salad tells of the queue from now on."""
+    """Sets Salad's answer about the queue from now on."""
     told = {"name": "jobs", "current_queue_length": waiting, "container_groups": list(groups)}
     system.salad.queue = Answer(200, json.dumps(told).encode())
 

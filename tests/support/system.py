@@ -21,13 +21,13 @@ from tests.support.store_watch import StoreWatch
 
 
 class MovedClock:
-    """The system's clock, moved by tests instead of waited for."""
+    """The system's clock, which tests move forward."""
 
     def __init__(self) -> None:
         self.offset = timedelta(0)
 
     def __call__(self) -> datetime:
-        """Now, as far as it was moved."""
+        """Returns the moved time."""
         return datetime.now(UTC) + self.offset
 
 

@@ -12,7 +12,7 @@ from tests.support.system import System
 
 
 def key_maker(b2: RunningB2, mint_sec: float = 5.0, origin: str | None = None) -> B2UploadKeys:
-    """What makes the keys, without a function around it. origin: of another B2 than this one."""
+    """The maker of keys, without a function around it. origin: of another B2 than this one."""
     return B2UploadKeys(
         api_url=origin or b2.origin,
         key_id=KEY_ID,
@@ -26,7 +26,7 @@ def key_maker(b2: RunningB2, mint_sec: float = 5.0, origin: str | None = None) -
 
 
 def sent_input(system: System, number: int = -1) -> dict[str, Any]:
-    """What Salad was given."""
+    """The input that was sent to Salad."""
     given: dict[str, Any] = json.loads(system.salad.sent[number].body)["input"]
     return given
 
@@ -37,7 +37,7 @@ def job_keys(b2: RunningB2) -> list[dict[str, Any]]:
 
 
 def end_the_job(system: System) -> dict[str, Any]:
-    """A job that was sent, reported, and is cancelled by its app and its worker's silence."""
+    """Submits a job, reports on it, cancels it, and lets Salad confirm the cancellation. Returns the job."""
     job: dict[str, Any] = system.submit().json
     report(system, job)
     system.function("job_status").call(

@@ -1,4 +1,4 @@
-"""The docs say what the code does: closed lists, settings and state tables are compared, not trusted."""
+"""The docs agree with the code: closed lists, settings and state tables are compared with it."""
 
 import re
 from pathlib import Path

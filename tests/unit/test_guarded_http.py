@@ -1,4 +1,4 @@
-"""The guarded connection: what was judged is what is connected, whatever the resolver says a second later."""
+"""The guarded connection goes to the checked address, also when the name resolves to another one a second later."""
 
 import socket
 from typing import Any
@@ -40,7 +40,7 @@ def test_a_name_that_turns_to_loopback_after_the_check_never_gets_a_connection()
 
     with pytest.raises((urllib3.exceptions.HTTPError, OSError)):
         pool.request("GET", "https://rebinding.example/")
-    assert (dial.peers, resolver.calls) == (["93.184.216.34"], 1), "resolved once, connected to what was judged"
+    assert (dial.peers, resolver.calls) == (["93.184.216.34"], 1), "resolved once, connected to the checked address"
     with pytest.raises(UrlNotAllowedError):
         pool.request("GET", "https://rebinding.example/")
     assert dial.peers == ["93.184.216.34"], "127.0.0.1 got no connection"

@@ -1,4 +1,4 @@
-"""Fixtures of the worker's functional tests; what they hand out is in rig.py."""
+"""Fixtures of the worker's functional tests; rig.py has their classes."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path

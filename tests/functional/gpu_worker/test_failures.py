@@ -1,4 +1,4 @@
-"""The verdicts on bad input and failing peers: the code, whether another node tries, and how often a try is made."""
+"""The verdicts on bad input and failing servers: the code, whether another node tries, and the number of tries."""
 
 import random
 import threading

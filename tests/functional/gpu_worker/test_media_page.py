@@ -1,4 +1,4 @@
-"""The table in docs/media.md holds the very texts of the worker."""
+"""The table in docs/media.md has the worker's texts word for word."""
 
 from pathlib import Path
 

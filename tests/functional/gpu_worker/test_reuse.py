@@ -1,4 +1,4 @@
-"""A finished video is used again and never made twice; only one that is whole and of this job counts."""
+"""A finished video is reused and never made twice, if it is whole and belongs to this job."""
 
 import base64
 import hashlib
@@ -57,7 +57,7 @@ def test_a_run_after_a_finished_one_answers_with_its_video_and_makes_none(counti
     assert again.body["status"] == "ok"
     assert again.body["output"] == first.body["output"]
     for name in ("engine", "frames", "script_wall_time_sec", "peak_ram_kb"):
-        assert again.body["metrics"][name] == first.body["metrics"][name], "what the video cost was paid once"
+        assert again.body["metrics"][name] == first.body["metrics"][name], "the video was made once"
     assert (again.body["attempt"], again.body["reused"], counting.engine.renders) == (2, True, 1)
     assert counting.storage.puts == [MP4, SIDECAR]
     assert "/face.mp4" not in site.log[len(before) :], "its inputs were fetched for nothing"

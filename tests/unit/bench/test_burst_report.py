@@ -1,4 +1,4 @@
-"""The burst's verdict: a job that is refused, lost, doubled or foreign, and a slow answer, each fail it."""
+"""The burst's verdict: one refused, lost, doubled or unknown job, or one slow answer, makes it fail."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""The figures in log lines, of which the cloud makes its metrics: right where known, left out where not."""
+"""The metrics in log lines: correct when known, omitted when unknown."""
 
 from datetime import timedelta
 from typing import Any

@@ -1,4 +1,4 @@
-"""What operators may ask of a job: a stuck one again, a finished one's callback again, and nothing else."""
+"""Operators may send a stuck job again and a finished job's callback again, and nothing else."""
 
 from datetime import timedelta
 
@@ -27,13 +27,13 @@ def sent(number: int = 1, seconds: float = 1) -> ev.DispatchSent:
 
 
 def report(seconds: float, number: int = 1, run_id: str = "run-1", seq: int = 0) -> ev.RunReported:
-    """A sign of life."""
+    """A worker's report."""
     phase = Phase.GENERATING
     return ev.RunReported(at=later(seconds), attempt=number, run_id=run_id, seq=seq, phase=phase, progress=0.5)
 
 
 def requeue(seconds: float) -> ev.RequeueRequested:
-    """The operator's wish."""
+    """The operator's request to send the job again."""
     return ev.RequeueRequested(at=later(seconds))
 
 
@@ -46,7 +46,7 @@ def third_attempt() -> Job:
 
 def test_a_silent_run_becomes_the_next_attempt_and_the_old_one_is_watched() -> None:
     silent = after(a_job(), sent(), report(5))
-    assert transition(silent, requeue(64)) is silent, "59 s of silence are none"
+    assert transition(silent, requeue(64)) is silent, "59 s of silence are not enough"
     again = transition(silent, requeue(65))
     assert (again.attempt.number, again.attempt.dispatch, again.phase) == (2, DispatchState.UNSENT, Phase.REQUEUED)
     assert again.timers[Timer.DISPATCH] == later(65)
@@ -72,7 +72,7 @@ def test_an_unsent_attempt_loses_its_pause_and_not_its_number() -> None:
 def test_a_dispatch_under_way_or_just_lost_keeps_its_timer() -> None:
     sending = a_job()
     assert transition(sending, requeue(29)) is sending
-    assert transition(sending, requeue(31)).attempt.number == 2, "its sender never came back, and no tick ran"
+    assert transition(sending, requeue(31)).attempt.number == 2, "its sender died, and no tick ran"
     unknown = after(sending, ev.DispatchUnknown(at=later(4), attempt=1, reason="cut"))
     assert transition(unknown, requeue(63)) is unknown
     assert transition(unknown, requeue(65)).attempt.number == 2

@@ -203,7 +203,7 @@ PAST = st.lists(
 
 
 def minutes(past: list[tuple[int, int, int]]) -> list[Snapshot]:
-    """A sound history, the newest now."""
+    """A complete history; the newest snapshot is now."""
     return [
         seen(60.0 * (len(past) - 1 - place), queue, jobs, scaled=replicas)
         for place, (queue, jobs, replicas) in enumerate(past)

@@ -1,4 +1,4 @@
-"""The texts that an app reads: they stand in one module, are whole sentences, and fit into a report."""
+"""The texts that an app reads: they are in one module, are whole sentences, and fit into a report."""
 
 import ast
 from pathlib import Path
