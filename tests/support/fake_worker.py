@@ -1,7 +1,7 @@
 """A fake GPU worker, run as a program: each job says in its video_url's query how its worker behaves.
 
 `?order1=malformed&order2=hold`: by number of the attempt, `honest` where none is given; `hold` waits for the answer of
-`gate2=<url>`, else of audio_url; `other=<job id>`: the job whose id or file a false answer names; `reports=1`: it reports
+`gate2=<url>`, else of audio_url; `other=<job id>`: whose id or file a false answer names; `reports=1`: it reports
 as a real one does, and ignores the answers. With a storage key, the job's own or that of its environment, an honest
 answer comes with an uploaded file; without one it only reports the file.
 """
