@@ -98,6 +98,28 @@ def test_at_the_run_deadline_salad_is_asked_first_and_a_success_counts(system: S
     assert system.read(job["id"]).json["status"] == "succeeded"
 
 
+@pytest.mark.parametrize("status", ["superseded", "a word of a later release", "failed", "cancelled", "pending", "404"])
+@pytest.mark.parametrize("copies", [1, 2])
+def test_a_deadline_acts_whatever_salad_says_of_the_attempt(system: System, status: str, copies: int) -> None:
+    """copies: how often the attempt was sent; of two, the run of one may have replaced that of the other."""
+    system.salad.answers.extend([problem(429)] * (copies - 1))
+    job = system.submit(system.body(run_timeout_seconds=30)).json
+    system.move_clock(20)
+    system.tick()
+    report(system, job)
+    system.move_clock(20)
+    report(system, job, run_id="run-2")
+    if status == "superseded":
+        system.salad.set_job("succeeded", result(job, status=status), job_id=job["id"], attempt=1)
+    elif status == "404":
+        system.salad.jobs.clear()
+    else:
+        system.salad.set_job(status, job_id=job["id"], attempt=1)
+    system.move_clock(11)
+    system.tick()
+    assert system.read(job["id"]).json["status"] == "failed"
+
+
 def test_at_the_start_deadline_a_waiting_job_fails_and_is_taken_out_of_the_queue(system: System) -> None:
     job = system.submit(system.body(start_timeout_seconds=100)).json
     system.move_clock(101)

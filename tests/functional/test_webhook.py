@@ -150,13 +150,32 @@ def test_broken_metrics_never_cost_a_video(system: System) -> None:
     assert set(done["metrics"].values()) == {None}
 
 
-def test_a_superseded_answer_and_webhooks_of_other_programs_change_nothing(system: System) -> None:
-    job = system.submit().json
+def test_webhooks_of_other_programs_and_of_older_attempts_change_nothing(system: System) -> None:
+    first = system.submit().json
+    webhook(system, first, None, status="failed")
+    before = system.read(first["id"]).json
+    assert before["attempt"] == 2
 
-    assert webhook(system, job, result(job, status="superseded")).status == 204
+    assert webhook(system, first, result(first, status="superseded")).status == 204
     assert webhook(system, {"id": "e" * 32, "attempt": 1}, {}).status == 204
-    assert webhook(system, job, {}, metadata={"theirs": 1}).status == 204
-    assert system.read(job["id"]).json == system.read(job["id"]).json | {"phase": "dispatched", "attempt": 1}
+    assert webhook(system, first, {}, metadata={"theirs": 1}).status == 204
+    assert system.read(first["id"]).json == before
+
+
+def test_an_unrequested_superseded_answer_ends_its_attempt(system: System) -> None:
+    """Also one of a hostile node: Salad's job is over, so nothing more comes of this attempt."""
+    job = system.submit().json
+    for attempt in (1, 2, 3):
+        sent = {**job, "attempt": attempt}
+        report(system, sent, run_id=f"run-{attempt}")
+        webhook(
+            system, sent, result(sent, status="superseded"), id=f"salad-job-{attempt}" if attempt > 1 else SALAD_JOB_ID
+        )
+        system.salad.answers.append(Answer(201, f'{{"id": "salad-job-{attempt + 1}"}}'.encode()))
+        system.tick()
+    failed = system.read(job["id"]).json
+    assert (failed["status"], failed["attempt"]) == ("failed", 3)
+    assert (failed["error"]["code"], failed["error"]["retryable"]) == ("worker_interrupted", True)
 
 
 def test_a_doubled_webhook_changes_nothing_and_calls_the_app_once(system: System) -> None:

@@ -148,6 +148,7 @@ def job_already_finished(status: str) -> str:
 # The `error.message` of a failed job; each of these jobs may be submitted again.
 _AGAIN = "Submit the job again."
 WORKER_SILENT = f"The worker stopped reporting in the middle of the job. {_AGAIN}"
+WORKER_STOPPED = f"The worker stopped without having been asked to. {_AGAIN}"
 SALAD_LOST_JOB = f"The GPU service no longer has the job. {_AGAIN}"
 WORKER_WITHOUT_REASON = "The worker reported an error without a message."
 

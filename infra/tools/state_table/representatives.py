@@ -112,7 +112,7 @@ EXAMPLES: Mapping[type[ev.Event], Callable[[Job, datetime], list[ev.Event]]] = M
             lambda at, n, job: ev.AttemptFailed(at=at, attempt=n, error=ERROR, salad_job_id=_salad_id(job, n))
         ),
         ev.JobRefused: _of_attempts(lambda at, n, _: ev.JobRefused(at=at, attempt=n, error=ERROR)),
-        ev.RunStopped: _of_attempts(lambda at, n, _: ev.RunStopped(at=at, attempt=n)),
+        ev.RunStopped: _of_attempts(lambda at, n, job: ev.RunStopped(at=at, attempt=n, salad_job_id=_salad_id(job, n))),
         ev.AttemptObserved: _observations,
         ev.AttemptClosed: _of_attempts(
             lambda at, n, job: ev.AttemptClosed(at=at, attempt=n, salad_job_id=_salad_id(job, n))

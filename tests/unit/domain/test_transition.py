@@ -93,6 +93,26 @@ def test_the_end_of_a_second_salad_job_of_the_attempt_ends_nothing() -> None:
     assert transition(job, ev.AttemptFailed(at=later(2), attempt=1, error=ERROR, salad_job_id="ours")) is not job
 
 
+def test_a_run_that_stopped_unasked_ends_its_attempt_unless_a_copy_of_it_runs() -> None:
+    sent = ev.DispatchSent(at=later(1), attempt=1, salad_job_id="ours")
+    job = after(a_job(), sent, report(2), report(3, run_id="run-2"))
+    stopped = ev.RunStopped(at=later(4), attempt=1, salad_job_id="ours")
+    assert transition(job, stopped).attempt.number == 2
+    assert transition(job, ev.RunStopped(at=later(4), attempt=1, salad_job_id="double")) is job
+    unsent = ev.DispatchUnsent(at=later(0), attempt=1, retry_at=later(1), reason="429")
+    again = after(a_job(), unsent, ev.DispatchClaimed(at=later(1), attempt=1), sent)
+    twice = after(again, report(2), report(3, run_id="run-2"))
+    assert transition(twice, stopped) is twice
+    assert transition(twice, ev.RunStopped(at=later(70), attempt=1, salad_job_id="ours")).attempt.number == 2
+    assert after(again, report(2), stopped).attempt.number == 2, "one run was not replaced by another"
+
+
+def test_a_report_after_the_credentials_have_expired_changes_nothing() -> None:
+    job = a_job(start_timeout_seconds=100, run_timeout_seconds=100)
+    assert transition(job, report(100 + 100 + 900)) is not job
+    assert transition(job, report(100 + 100 + 901)) is job
+
+
 def test_a_dropped_claim_of_an_older_attempt_leaves_the_newest_one_to_be_dispatched() -> None:
     second = after(a_job(), report(), ev.AttemptFailed(at=later(9), attempt=1, error=ERROR))
     claimed = transition(second, ev.ResultClaimed(at=later(11), result=a_claim(attempt=1)))
@@ -195,7 +215,7 @@ EVENTS: dict[type[ev.Event], st.SearchStrategy[ev.Event]] = {
         ev.AttemptFailed, at=TIMES, attempt=ATTEMPTS, error=ERRORS, salad_job_id=st.sampled_from([None, "a", "b"])
     ),
     ev.JobRefused: st.builds(ev.JobRefused, at=TIMES, attempt=ATTEMPTS, error=ERRORS),
-    ev.RunStopped: st.builds(ev.RunStopped, at=TIMES, attempt=ATTEMPTS),
+    ev.RunStopped: st.builds(ev.RunStopped, at=TIMES, attempt=ATTEMPTS, salad_job_id=st.sampled_from([None, "a", "b"])),
     ev.AttemptObserved: st.builds(ev.AttemptObserved, at=TIMES, attempt=ATTEMPTS, running=st.booleans()),
     ev.AttemptClosed: st.builds(ev.AttemptClosed, at=TIMES, attempt=ATTEMPTS, salad_job_id=st.sampled_from("ab")),
     ev.KeysRevoked: st.builds(ev.KeysRevoked, at=TIMES, key_ids=st.lists(st.sampled_from("kl")).map(tuple)),

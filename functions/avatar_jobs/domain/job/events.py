@@ -112,7 +112,9 @@ class JobRefused(AttemptEvent):
 
 @dataclass(frozen=True, kw_only=True)
 class RunStopped(AttemptEvent):
-    """A worker answered that it stopped, because of a cancellation or because a newer run replaced it."""
+    """A worker answered that it stopped: a cancellation, or a newer run. salad_job_id: the job that it answered."""
+
+    salad_job_id: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,7 +14,8 @@ from avatar_jobs.domain.job.changes import (
     with_attempt,
     with_timeline_entry,
 )
-from avatar_jobs.domain.job.model import DispatchState, Job, JobError, JobStatus, Phase, Timer
+from avatar_jobs.domain.job.model import Attempt, DispatchState, Job, JobError, JobStatus, Phase, Timer
+from avatar_jobs.domain.job.on_run import SILENT
 
 # The request that stores a claim also verifies it; the tick takes over if that process dies before it does.
 VERIFY_LEASE = timedelta(seconds=15)
@@ -96,11 +97,14 @@ def _resumed_timers(job: Job, at: datetime) -> dict[str, datetime | None]:
 
 def attempt_failed(job: Job, event: ev.AttemptFailed) -> Job:
     """Ends the attempt, unless the event belongs to a second Salad job of it, whose id differs from the stored one."""
-    known = job.attempt.salad_job_id
-    another = known is not None and event.salad_job_id is not None and known != event.salad_job_id
-    if job.claimed_result or another or not is_current(job, event):
+    if job.claimed_result or not is_current(job, event) or _is_of_another_salad_job(job, event.salad_job_id):
         return job
     return attempt_over(job, event.at, event.error)
+
+
+def _is_of_another_salad_job(job: Job, salad_job_id: str | None) -> bool:
+    """Returns whether the id is known and is not that of the newest attempt's own Salad job."""
+    return None not in (known := job.attempt.salad_job_id, salad_job_id) and known != salad_job_id
 
 
 def job_refused(job: Job, event: ev.JobRefused) -> Job:
@@ -113,7 +117,24 @@ def job_refused(job: Job, event: ev.JobRefused) -> Job:
 
 
 def run_stopped(job: Job, event: ev.RunStopped) -> Job:
-    """Ends a job whose cancellation was requested; otherwise a newer run replaced this one, which changes nothing."""
-    if not is_current(job, event) or job.cancel_requested_at is None or job.claimed_result:
+    """Ends a job whose cancellation was requested. Otherwise it ends the attempt, because its Salad job is over.
+
+    It changes nothing while another Salad job of the same attempt may still bring the video.
+    """
+    if job.claimed_result or not is_current(job, event):
         return job
-    return finished(job, event.at, JobStatus.CANCELLED, None)
+    if job.cancel_requested_at:
+        return finished(job, event.at, JobStatus.CANCELLED, None)
+    if _is_of_another_salad_job(job, event.salad_job_id) or _a_copy_runs(job.attempt, event.at):
+        return job
+    error = JobError(code=JobErrorCode.WORKER_INTERRUPTED, message=texts.WORKER_STOPPED, stage="run", retryable=True)
+    return attempt_over(job, event.at, error)
+
+
+def _a_copy_runs(attempt: Attempt, at: datetime) -> bool:
+    """Returns whether the attempt was sent more than once and a second run of it has just reported.
+
+    Then the run that stopped was replaced by one of the other copy; when that one falls silent too, Salad is asked.
+    """
+    fresh = attempt.last_report_at is not None and at - attempt.last_report_at < SILENT
+    return fresh and attempt.tries > 1 and len(attempt.runs) > 1

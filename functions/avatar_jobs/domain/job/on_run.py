@@ -22,8 +22,11 @@ MAX_RUNS = 16
 
 
 def run_reported(job: Job, event: ev.RunReported) -> Job:
-    """Applies a report of the newest attempt's newest run; a run that is not yet known becomes the newest."""
-    if not is_current(job, event) or job.claimed_result:
+    """Applies a report of the newest attempt's newest run; a run that is not yet known becomes the newest.
+
+    After the credentials have expired, the token proves nothing any more.
+    """
+    if not is_current(job, event) or job.claimed_result or event.at > job.credentials_expire_at:
         return job
     attempt = job.attempt
     if event.run_id not in attempt.runs:

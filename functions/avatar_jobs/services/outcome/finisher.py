@@ -32,15 +32,15 @@ class Finisher:
     bucket: str
     prefix: str
 
-    def apply_salad_result(self, salad_job: SaladJob, known: StoredJob | None = None) -> None:
+    def apply_salad_result(self, salad_job: SaladJob, known: StoredJob | None = None) -> Updated | None:
         """Applies a finished Salad job to our job, verifies a claimed file and makes the first callback try.
 
         A Salad job that is not finished changes nothing; one that belongs to no job of ours is logged. known: our job,
-        when the caller has just read it. Raises StorageUnavailableError.
+        when the caller has just read it. Returns our job, None in these two cases. Raises StorageUnavailableError.
         """
         event = self._event(salad_job)
         if event is None:
-            return
+            return None
         self.log(
             "salad_job_finished",
             job_id=salad_job.job_id,
@@ -54,10 +54,11 @@ class Finisher:
         updated = self.store.update(salad_job.job_id, lambda job: transition(transition(job, closed), event), known)
         if updated is None:
             self.log("salad_job_unknown", level="warning", job_id=salad_job.job_id, salad_job_id=salad_job.id)
-            return
+            return None
         if isinstance(event, ResultClaimed) and updated.changed and updated.after.job.claimed_result == event.result:
             updated = self.verifier.verify(updated.after) or updated
         self.announce(updated)
+        return updated
 
     def announce(self, updated: Updated) -> None:
         """Logs the end of the job and makes the first callback try, when this update ended the job."""
@@ -111,7 +112,7 @@ class Finisher:
                 code = JobErrorCode.INTERNAL
                 return self._failed(salad_job, JobError(code=code, message=message, stage="result", retryable=True))
             case Superseded():
-                return RunStopped(at=now, attempt=salad_job.attempt)
+                return RunStopped(at=now, attempt=salad_job.attempt, salad_job_id=salad_job.id)
 
     def _failed(self, salad_job: SaladJob, error: JobError) -> AttemptFailed:
         return AttemptFailed(at=self.clock(), attempt=salad_job.attempt, error=error, salad_job_id=salad_job.id)

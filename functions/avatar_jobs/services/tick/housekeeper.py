@@ -137,7 +137,10 @@ class Housekeeper:
         return "dispatched"
 
     def _deadline(self, timer: Timer, stored: StoredJob, now: datetime, context: TickContext) -> str:
-        """Asks Salad first: a job that is over there ended in time, even if its webhook was lost."""
+        """Asks Salad first: a job that is over there ended in time, even if its webhook was lost.
+
+        Whatever Salad says, the deadline then acts, unless the job has ended or a claimed output waits.
+        """
         claimed = self._apply(stored, TimerClaimed(at=now, timer=timer, until=now + ASK_AGAIN[timer]))
         if claimed is None or not claimed.changed:
             return "overtaken"
@@ -149,7 +152,7 @@ class Housekeeper:
                 if now < deadline_of(stored.job) + self.period * TICKS_PAST_DEADLINE:
                     raise
             else:
-                latest = seen.after if seen else None
+                latest = seen.stored if seen else None
         if latest:
             self._announce(self._apply(latest, DeadlinePassed(at=now, timer=timer)))
         return "deadline"

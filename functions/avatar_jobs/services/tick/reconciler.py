@@ -29,6 +29,14 @@ AFTER_SCAN = timedelta(seconds=60)  # when Salad refuses a scan, the next one is
 GONE = 404
 
 
+@dataclass(frozen=True)
+class Look:
+    """What a question to Salad showed. stored: our job afterwards; at_salad: its attempt still waits or runs there."""
+
+    stored: StoredJob
+    at_salad: bool
+
+
 @dataclass(frozen=True, kw_only=True)
 class Reconciler:
     """Compares our jobs with Salad's queue jobs and applies differences. Each request takes one call of the share."""
@@ -39,36 +47,33 @@ class Reconciler:
     clock: Clock
     log: EventLog
 
-    def reconcile(self, stored: StoredJob, share: CallShare) -> Updated | None:
+    def reconcile(self, stored: StoredJob, share: CallShare) -> Look | None:
         """Reads the newest attempt's queue job and applies its state; a finished one is handled as by its webhook.
 
-        Returns the updated job while Salad still has it waiting or running, else None. Raises SaladUnavailableError.
+        Returns what it showed; None when our own record is gone. Raises SaladUnavailableError.
         """
         job, attempt = stored.job, stored.job.attempt
         if attempt.salad_job_id is None:
-            return Updated(job, stored)
+            return Look(stored, at_salad=True)
         found = self._get(job, attempt, share)
         if found is None:
-            self._gone(stored, attempt)
-            return None
+            return _look(self._gone(stored, attempt), at_salad=False)
         if found.is_over:
-            self.finisher.apply_salad_result(found, known=stored)
-            return None
+            return _look(self.finisher.apply_salad_result(found, known=stored), at_salad=False)
         seen = AttemptObserved(at=self.clock(), attempt=attempt.number, running=found.status == "running")
         updated = self.store.update(job.id, lambda current: transition(current, seen), known=stored)
-        if updated is None:
-            return None
-        self.finisher.announce(updated)
-        return None if updated.after.job.status.is_terminal else updated
+        if updated:
+            self.finisher.announce(updated)
+        return _look(updated, at_salad=True)
 
     def cancel(self, stored: StoredJob, share: CallShare) -> None:
         """Ends a job whose cancellation was requested, as far as Salad allows. Raises SaladUnavailableError."""
-        updated = self.reconcile(stored, share)
-        if updated is None:
+        look = self.reconcile(stored, share)
+        if look is None or not look.at_salad or look.stored.job.status.is_terminal:
             return
-        attempt = updated.after.job.attempt
+        attempt = look.stored.job.attempt
         if attempt.salad_job_id and not attempt.runs:
-            self._delete_if_pending(updated.after.job, attempt, share)
+            self._delete_if_pending(look.stored.job, attempt, share)
 
     def clean_up(self, stored: StoredJob, share: CallShare) -> None:
         """Reads every superseded attempt: deletes those that still wait at Salad, and closes those that are over."""
@@ -158,7 +163,7 @@ class Reconciler:
             request_id=job.request_id,
         )
 
-    def _gone(self, stored: StoredJob, attempt: Attempt) -> None:
+    def _gone(self, stored: StoredJob, attempt: Attempt) -> Updated | None:
         now = self.clock()
         error = JobError(
             code=JobErrorCode.ATTEMPTS_EXHAUSTED, message=texts.SALAD_LOST_JOB, stage="queue", retryable=True
@@ -171,6 +176,7 @@ class Reconciler:
         self.log("salad_job_gone", level="warning", job_id=stored.job.id, attempt=attempt.number)
         if updated:
             self.finisher.announce(updated)
+        return updated
 
     def _delete_if_pending(self, job: Job, attempt: Attempt, share: CallShare) -> None:
         """Deletes a job that waits in Salad's queue; never a running one, because that can block a queue worker."""
@@ -183,3 +189,7 @@ class Reconciler:
             self.log("salad_delete_failed", level="warning", job_id=job.id, reason=str(error))
             return
         self.log("salad_job_deleted", job_id=job.id, attempt=attempt.number, salad_job_id=found.id)
+
+
+def _look(updated: Updated | None, *, at_salad: bool) -> Look | None:
+    return Look(updated.after, at_salad) if updated else None
