@@ -32,6 +32,21 @@ def test_a_lost_webhook_costs_a_minute(system: System) -> None:
     assert len(system.app.received) == 1
 
 
+def test_an_output_that_nests_too_deep_costs_its_own_attempt_and_no_other_job(system: System) -> None:
+    poisoned = running(system)
+    system.move_clock(58)
+    system.salad.answers.append(problem(429))
+    healthy = system.submit().json  # its timer is due after that of the other
+    del system.salad.jobs[SALAD_JOB_ID]
+    deep = b"[" * 50_000 + b"]" * 50_000
+    system.salad.looks = Answer(200, b'{"id": "x", "status": "succeeded", "output": ' + deep + b"}")
+
+    system.move_clock(20)
+    assert system.tick().status == 200
+    assert system.read(poisoned["id"]).json["attempt"] == 2
+    assert system.read(healthy["id"]).json["phase"] == "dispatched"
+
+
 def test_a_silent_run_that_salad_requeued_waits(system: System) -> None:
     job = running(system)
     system.salad.set_job("pending", job_id=job["id"], attempt=1)

@@ -1,6 +1,5 @@
 """Reads Salad's queue jobs, from a webhook or from an answer of its API."""
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -8,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from avatar_jobs.domain.job.model import JOB_ID_FORM
 from avatar_jobs.domain.salad import JobPage, QueueJob, SaladJob
+from avatar_jobs.protocol.outside_json import read_json
 
 
 class _Metadata(BaseModel):
@@ -42,8 +42,8 @@ def read_webhook(body: bytes) -> SaladJob | None:
     Never raises: the body contains a worker's answer, and an error would make Salad send the same webhook again.
     """
     try:
-        document = json.loads(body)
-    except (ValueError, RecursionError):
+        document = read_json(body)
+    except ValueError:  # not JSON, or over the limits of what is parsed
         return None
     return read_salad_job(document.get("data")) if isinstance(document, dict) else None
 

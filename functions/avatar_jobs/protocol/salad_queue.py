@@ -10,6 +10,7 @@ from typing import Any
 from avatar_jobs.domain.salad import INSTANCE_STATES, GpuClass, GroupCounts, GroupView, QueueView, Quotas, valid_count
 
 DEFAULT_PRIORITY = "high"
+MAX_DOLLARS = 1000.0  # an hour; a hundred times the price of the dearest GPU
 
 
 def read_queue(answer: Mapping[str, Any]) -> QueueView:
@@ -52,14 +53,12 @@ def _instances(groups: list[Mapping[str, Any]]) -> dict[str, int]:
     for group in groups:
         told = _object(_object(group.get("current_state")).get("instance_status_counts"))
         for name in INSTANCE_STATES:
-            count = told.get(f"{name}_count")
-            if isinstance(count, int) and not isinstance(count, bool) and count > 0:
-                counts[name] += count
+            counts[name] += valid_count(told.get(f"{name}_count")) or 0
     return {name: counts[name] for name in INSTANCE_STATES}
 
 
 def _prices(gpu_class: Mapping[str, Any]) -> dict[str, float]:
-    """Returns US dollars an hour by priority: the first price of each priority, 0 when it is not a number."""
+    """Returns US dollars an hour by priority: the first price of each priority, 0 when it is no plausible number."""
     prices: dict[str, float] = {}
     for entry in _objects(gpu_class.get("prices")):
         prices.setdefault(str(entry.get("priority")), _dollars(entry.get("price")))
@@ -68,9 +67,10 @@ def _prices(gpu_class: Mapping[str, Any]) -> dict[str, float]:
 
 def _dollars(price: Any) -> float:
     try:
-        return float(price)
+        dollars = float(price)
     except (TypeError, ValueError, OverflowError):
         return 0.0
+    return dollars if 0 <= dollars <= MAX_DOLLARS else 0.0  # also not for "nan" and "inf"
 
 
 def _object(value: Any) -> Mapping[str, Any]:

@@ -1,6 +1,5 @@
 """Reads the worker's answer in the output of a Salad job. The answer decides, not Salad's status of the job."""
 
-import json
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -9,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from avatar_jobs.domain import texts
 from avatar_jobs.domain.errors import PERMANENT_JOB_ERRORS, JobErrorCode
 from avatar_jobs.domain.job.model import JobError, Metrics, Output
+from avatar_jobs.protocol.outside_json import read_json
 
 # Apps see texts from workers: each is cut to one readable sentence, even if a hostile node sends it.
 MAX_MESSAGE_LENGTH = 500
@@ -92,8 +92,8 @@ def read_result(
     """
     if isinstance(output, str):
         try:
-            output = json.loads(output)
-        except ValueError:
+            output = read_json(output)
+        except ValueError:  # not JSON, or over the limits of what is parsed
             return MalformedResult(texts.ANSWER_NOT_JSON)
     try:
         result = WireResult.model_validate(output)

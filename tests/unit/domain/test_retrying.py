@@ -3,6 +3,8 @@
 from datetime import UTC, datetime
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from avatar_jobs.domain.retry_policy import CALLBACK_SCHEDULE_SEC, callback_delay, conflict_delay, dispatch_delay
 from avatar_jobs.protocol.http_answers import error_reason, retry_after_sec
@@ -61,10 +63,38 @@ def test_conflicts_back_off_with_full_jitter(tries: int, jitter: float, seconds:
         ("-5", None),
         ("", None),
         ("9" * 40, None),
+        ("999999999", 999_999_999.0),
+        ("inf", None),
+        ("nan", None),
+        ("1e9", None),
+        ("١٢", None),
+        ("²", None),
+        ("7, 9", None),
+        ("Sat, 01 Jan 0001 00:00:00 +2359", 0.0),  # no calendar holds it in UTC
+        ("Mon, 01 Jan 2026 00:00:00 +9999999999999", None),
+        ("Mon, 99 Foo 2026 99:99:99 GMT", None),
+        ("Thu, 01 Jan 2026 00:00:30 GMT" + " " * 100 + "x", None),
     ],
 )
 def test_retry_after_is_a_number_or_a_date_or_nothing(header: str | None, seconds: float | None) -> None:
     assert retry_after_sec(header, NOW) == seconds
+
+
+@given(
+    st.text(max_size=80)
+    | st.text(st.sampled_from("0123456789:,-+ GMTJanFriDec"), max_size=60)
+    | st.builds(
+        "{}, {} Dec {} {}:{}:59 {}{}".format,
+        *[st.sampled_from(["Fri", "Thu", ""]), st.integers(-1, 40), st.integers(-1, 10_001), st.integers(-1, 99)],
+        *[st.integers(-1, 99), st.sampled_from(["", "-", "+"]), st.integers(0, 10**12)],
+    )
+)
+@example("Fri, 31 Dec 9999 23:59:59 -2359")
+def test_no_retry_after_raises_and_each_pause_is_one_that_a_schedule_can_use(header: str) -> None:
+    pause = retry_after_sec(header, NOW)
+    assert pause is None or 0 <= pause < float("inf")
+    assert callback_delay(1, pause, 0.5)
+    assert dispatch_delay(1, pause, 0.5)
 
 
 @pytest.mark.parametrize(
@@ -77,6 +107,8 @@ def test_retry_after_is_a_number_or_a_date_or_nothing(header: str | None, second
         (b"  <html>", "application/json", "an HTML page"),
         (b"", "", "a body that is not JSON"),
         (b"[1]", "application/json", "a JSON body that is no problem document"),
+        (b"[" * 100_000, "application/json", "a JSON body over the limits"),
+        (b'{"detail": ' + b"9" * 5000 + b"}", "application/json", "no reason given"),
         (b'{"detail": "' + b"x" * 999 + b'"}', "application/json", "x" * 200),
     ],
 )

@@ -5,7 +5,12 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
-from avatar_jobs.adapters.salad_client.transport import DEFAULT_TIMEOUT_SEC, MERGE_PATCH, SaladTransport
+from avatar_jobs.adapters.salad_client.transport import (
+    DEFAULT_TIMEOUT_SEC,
+    MERGE_PATCH,
+    AnswerOverLimitError,
+    SaladTransport,
+)
 from avatar_jobs.domain.errors import ProviderError
 from avatar_jobs.domain.salad import GpuClass, JobPage, QueueJob, QueueView, Quotas
 from avatar_jobs.protocol.salad_job import read_job_page, read_queue_job
@@ -51,8 +56,14 @@ class SaladClient:
         return str(answer["id"])
 
     def get_queue_job(self, salad_job_id: str) -> QueueJob | None:
-        """Reads one queue job. Returns None when the answer is not a queue job."""
-        return read_queue_job(self._http.call_object("GET", self._job(salad_job_id), 200))
+        """Reads one queue job. Returns None when the answer is not a queue job.
+
+        Only the output of a finished job can be over the limits; its worker's answer is then taken as unusable.
+        """
+        try:
+            return read_queue_job(self._http.call_object("GET", self._job(salad_job_id), 200))
+        except AnswerOverLimitError:
+            return QueueJob(salad_job_id, "succeeded", None)
 
     def list_queue_jobs(self, page: int, page_size: int) -> JobPage:
         """Reads one page of the queue's whole history; Salad offers no filter and promises no order."""

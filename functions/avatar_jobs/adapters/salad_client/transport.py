@@ -4,7 +4,6 @@ Facts: Salad's public OpenAPI document and API usage page: header Salad-Api-Key,
 may be HTML pages also behind a JSON Accept, PATCH takes application/merge-patch+json.
 """
 
-import json
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from time import monotonic
@@ -14,12 +13,21 @@ import requests
 
 from avatar_jobs.domain.errors import ProviderError
 from avatar_jobs.protocol.http_answers import error_reason, retry_after_sec
+from avatar_jobs.protocol.outside_json import JsonOverLimitError, NotJsonError, read_json
 
 CONNECT_SEC = 2.0
 DEFAULT_TIMEOUT_SEC = 10.0
 MAX_BODY_BYTES = 34_000_000  # a job's output is at most 10 MB, three times as long when JSON escapes it
 READ_BYTES = 65_536
 MERGE_PATCH = "application/merge-patch+json"
+
+
+class AnswerOverLimitError(ProviderError):
+    """Salad's answer has the expected status, but nests too deep, holds too many values or is too long."""
+
+    def __init__(self, method: str, status: int) -> None:
+        text = f"Salad answered {method} with {status} and a body over the limits"
+        super().__init__(text, status=status, retryable=True, may_have_happened=True)
 
 
 class SaladTransport:
@@ -108,8 +116,10 @@ class SaladTransport:
         if not content:
             return None
         try:
-            return json.loads(content)
-        except ValueError as error:
+            return read_json(content)
+        except JsonOverLimitError as error:
+            raise AnswerOverLimitError(method, status) from error
+        except NotJsonError as error:
             raise ProviderError(
                 f"Salad answered {method} with {status} and {error_reason(content, content_type)}",
                 status=status,
