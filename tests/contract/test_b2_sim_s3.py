@@ -29,7 +29,7 @@ def refusal(answer: requests.Response) -> tuple[int, str]:
     return answer.status_code, answer.text.partition("<Code>")[2].partition("</Code>")[0]
 
 
-def test_head_tells_size_type_and_metadata(b2: RunningB2) -> None:
+def test_head_returns_size_type_and_metadata(b2: RunningB2) -> None:
     head = b2.s3().head_object(Bucket=BUCKET, Key=NAME)
     assert (head["ContentLength"], head["ContentType"]) == (len(CONTENT), "video/mp4")
     assert {name.lower(): text for name, text in head["Metadata"].items()} == {"job": "1"}

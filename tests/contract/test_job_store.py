@@ -73,7 +73,7 @@ def test_a_second_create_with_the_key_writes_nothing_and_gives_the_first_record(
 
 
 @pytest.mark.parametrize("key", [".", "..", "__x__", "~" * 128])
-def test_keys_are_scoped_to_the_client_and_may_look_like_anything(store: JobStore, key: str) -> None:
+def test_keys_are_scoped_to_the_client_and_may_have_any_characters(store: JobStore, key: str) -> None:
     for client in ("studio", "campaigns"):
         job = a_job(f"job-{client}", client=client)
         assert isinstance(store.create(job, a_record(job.id, key=key, client=client)), Created)
@@ -200,7 +200,7 @@ def test_open_jobs_are_counted_for_one_client_and_for_all(store: JobStore) -> No
     assert store.count_open(None) == 2
 
 
-def test_a_list_is_newest_first_and_goes_on_behind_a_position_also_among_equals(store: JobStore) -> None:
+def test_a_list_is_newest_first_and_continues_after_a_position_also_among_equal_times(store: JobStore) -> None:
     for number, wait in enumerate([0, 1, 1, 1, 2]):
         store.create(a_job(f"job-0000000{number}", now=later(wait)), None)
     store.create(a_job("job-another1", now=later(1), client="campaigns"), None)

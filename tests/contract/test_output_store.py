@@ -205,7 +205,7 @@ def broken() -> Iterator[ScriptedServer]:
     ],
     ids=["500", "503", "cut", "silent"],
 )
-def test_storage_that_is_down_is_a_fault_that_may_pass_told_in_time(
+def test_unavailable_storage_is_a_retryable_fault_within_its_time_limit(
     broken: ScriptedServer, answer: Answer, status: int | None, tries: int, call: str
 ) -> None:
     broken.default = answer
@@ -218,7 +218,7 @@ def test_storage_that_is_down_is_a_fault_that_may_pass_told_in_time(
     assert len(broken.received) == tries
 
 
-def test_storage_that_does_not_listen_is_a_fault_that_may_pass() -> None:
+def test_storage_that_refuses_connections_is_a_retryable_fault() -> None:
     with pytest.raises(ProviderError) as caught:
         b2_outputs("http://127.0.0.1:9").find("musetalk/outputs/x.mp4")
     assert (caught.value.status, caught.value.retryable) == (None, True)
@@ -233,7 +233,7 @@ def test_a_file_that_cannot_be_deleted_is_an_error_after_bounded_tries(broken: S
     assert [one.method for one in broken.received] == ["HEAD", "DELETE"] * MAX_VERSIONS
 
 
-def test_a_version_that_somebody_else_has_just_deleted_is_fine(broken: ScriptedServer) -> None:
+def test_a_version_that_was_deleted_in_the_meantime_is_no_error(broken: ScriptedServer) -> None:
     gone = Answer(404, b"<Error><Code>NoSuchVersion</Code></Error>", {"Content-Type": "application/xml"})
     broken.answers.extend([Answer(200, b"x", {"x-amz-version-id": "v"}), gone])
     broken.default = Answer(404, b"")

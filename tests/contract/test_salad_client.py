@@ -96,7 +96,7 @@ def test_a_refused_connection_certainly_did_nothing() -> None:
     assert (caught.value.may_have_happened, caught.value.retryable) == (False, True)
 
 
-def test_an_idle_connection_that_salad_closed_costs_no_job(client: SaladClient, salad: ScriptedServer) -> None:
+def test_a_job_is_sent_although_salad_closed_an_idle_connection(client: SaladClient, salad: ScriptedServer) -> None:
     salad.default = Answer(201, b'{"id": "s-1"}')
     assert [create(client), create(client)] == ["s-1", "s-1"]
     assert salad.received[0].headers["salad-api-key"] == API_KEY
@@ -122,7 +122,7 @@ def test_names_are_quoted_and_patch_is_a_merge_patch(client: SaladClient, salad:
     ],
     ids=range(6),
 )
-def test_an_html_page_with_status_200_is_an_error_that_may_pass(
+def test_an_html_page_with_status_200_is_a_retryable_error(
     client: SaladClient, salad: ScriptedServer, call: Callable[[SaladClient], Any]
 ) -> None:
     salad.default = Answer(200, b"<html>maintenance</html>", HTML)

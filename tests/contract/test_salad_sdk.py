@@ -213,7 +213,7 @@ def test_both_read_the_market_the_quota_and_the_webhook_key(
     assert salad.call("get_webhook_secret_key").json()["secret_key"] == rotated != before
 
 
-def test_what_is_not_there_is_a_404_with_the_same_words_for_both(salad: Simulator, sdk: SaladCloudSdk) -> None:
+def test_an_unknown_object_is_the_same_404_for_both_clients(salad: Simulator, sdk: SaladCloudSdk) -> None:
     with pytest.raises(ProblemDetails) as theirs:
         sdk.queues.get_queue(ORGANIZATION, PROJECT, "nowhere")
     client = our_client(salad, "nowhere")

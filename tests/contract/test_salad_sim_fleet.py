@@ -30,7 +30,7 @@ def counts(simulator: Simulator) -> dict[str, int]:
     return {name: n for name, n in state["instance_status_counts"].items() if n}
 
 
-def test_scaling_starts_and_ends_real_processes_and_spares_the_costly(started: Simulator) -> None:
+def test_scaling_starts_and_ends_real_processes_and_keeps_those_of_high_deletion_cost(started: Simulator) -> None:
     started.call("create_container_group", group_body(1))
     started.running(1)
     assert counts(started) == {"running_count": 1}

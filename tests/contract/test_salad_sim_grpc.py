@@ -113,7 +113,7 @@ def test_a_stream_that_comes_back_in_time_keeps_its_job(started: Simulator, fake
     assert (started.job(job_id)["output"], attempts(started, job_id)) == (1, 1)
 
 
-def test_a_stream_that_stays_away_loses_its_job(started: Simulator, fake: FakeQueueWorker) -> None:
+def test_a_stream_that_does_not_return_loses_its_job(started: Simulator, fake: FakeQueueWorker) -> None:
     job_id = started.submit({})
     stream = fake.accept()
     next_job(stream)

@@ -80,7 +80,7 @@ def test_a_stream_ends_with_the_code_that_was_asked_for(
     assert refusal(lambda: stream) is grpc.StatusCode[code]
 
 
-def test_an_instance_that_loses_its_job_is_not_known_for_it_any_more(
+def test_an_instance_that_lost_its_job_is_no_longer_named_by_it(
     started: Simulator, fake: FakeQueueWorker, instance_id: str
 ) -> None:
     job_id = started.submit({})
@@ -110,7 +110,7 @@ def test_an_end_that_the_simulator_does_not_know_is_400(started: Simulator, inst
     assert end_stream(started, instance_id, body)[0] == 400
 
 
-def test_the_state_tells_what_the_queue_worker_was_told_of_the_readiness(started: Simulator, instance_id: str) -> None:
+def test_the_state_shows_the_readiness_that_the_queue_worker_was_told(started: Simulator, instance_id: str) -> None:
     assert started.instances(id=instance_id)[0]["told_ready"] is None
     assert started.imds("GET", instance_id, "status").json()["ready"] is True
     assert started.instances(id=instance_id)[0]["told_ready"] is True

@@ -46,7 +46,7 @@ def test_the_packages_are_made() -> None:
     assert all((ROOT / "build" / f"{name}.zip").is_file() for name in FUNCTIONS)
 
 
-def test_the_fleet_goes_up_and_down_as_the_page_says() -> None:
+def test_the_commands_of_the_page_create_and_destroy_the_fleet() -> None:
     up, down = commands("fleet"), commands("down")
     assert (len(up), len(down)) == (4, 2)
     with simulator(SALAD_SIM_ORGANIZATION="acme", SALAD_SIM_PROJECT="avatar") as salad:

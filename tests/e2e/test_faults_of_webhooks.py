@@ -85,7 +85,7 @@ def test_a_stale_webhook_is_refused_although_its_signature_is_right(system: Faul
     system.check_outcome(job)
 
 
-def test_a_failure_that_is_told_after_the_success_changes_nothing(system: Faulty) -> None:
+def test_a_failure_that_arrives_after_the_success_changes_nothing(system: Faulty) -> None:
     job = system.submit()
     done = system.check_outcome(job)
     assert system.post_salad_webhook(job, "failed") == 204
@@ -94,7 +94,7 @@ def test_a_failure_that_is_told_after_the_success_changes_nothing(system: Faulty
     assert {**again, "output_url": ""} == {**done, "output_url": ""}, "the link alone is made afresh"
 
 
-def test_a_success_of_an_attempt_whose_failure_was_told_before_ends_the_job(system: Faulty) -> None:
+def test_a_success_of_an_attempt_whose_failure_arrived_before_ends_the_job(system: Faulty) -> None:
     with scripted_server(Answer(delay_sec=60)) as second_gate:
         job = system.submit(f"order1=hold&order2=hold&gate2={second_gate.url}")
         system.held(job["id"])
@@ -108,7 +108,7 @@ def test_a_success_of_an_attempt_whose_failure_was_told_before_ends_the_job(syst
     assert system.check_outcome(job, attempt=2)["finished_at"] == done["finished_at"]
 
 
-def test_a_webhook_signed_with_the_rotated_and_the_former_key_is_taken(system: Faulty) -> None:
+def test_a_webhook_signed_with_the_rotated_and_the_former_key_is_accepted(system: Faulty) -> None:
     """This must be the last test of the file: after a rotation the functions lack the new key."""
     former = "whsec_" + system.salad("GET", "/webhook-secret-key")["secret_key"]
     system.salad("POST", "/webhook-secret-key")

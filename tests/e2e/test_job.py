@@ -101,7 +101,7 @@ def test_the_same_job_through_salads_own_queue_worker(openapi: OpenApiValidator,
         check_whole_path(started.ready, App(started.ready, openapi))
 
 
-def test_bad_media_get_a_verdict_that_tells_what_to_change_at_the_first_attempt(running: Rehearsal, app: App) -> None:
+def test_bad_media_get_a_verdict_at_the_first_attempt_that_says_what_to_change(running: Rehearsal, app: App) -> None:
     media = running.ready["media"]
     garbage = Answer(200, b"\x00\x01garbage" * 5000, {"Content-Type": "video/mp4"})
     with scripted_server(garbage) as corrupt:
@@ -137,7 +137,7 @@ def test_a_submit_succeeds_while_salad_is_down(running: Rehearsal, app: App) -> 
     assert app.finished(job["id"])["status"] == "succeeded"
 
 
-def test_a_worker_that_is_killed_costs_a_retry_of_salads_and_no_attempt_of_ours(running: Rehearsal, app: App) -> None:
+def test_a_killed_worker_uses_up_a_retry_of_salads_and_no_attempt_of_ours(running: Rehearsal, app: App) -> None:
     with scripted_server(Answer(200, b"x", delay_sec=HELD_SEC)) as slow:
         job_id = app.submit(video_url=f"{slow.url}/face.mp4")["id"]
         held = eventually(

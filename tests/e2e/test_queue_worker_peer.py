@@ -141,7 +141,7 @@ def test_a_stream_that_ends_in_mid_job_comes_back_and_keeps_its_run(
     assert (running.attempts(salad_job_id), len(running.runs(job_id)), len(video.received)) == (1, 1, 1)
 
 
-def test_a_readiness_that_goes_and_comes_back_in_mid_job_costs_no_try(
+def test_losing_and_regaining_readiness_during_a_job_uses_up_no_try(
     running: Peers, video: ScriptedServer, job_id: str
 ) -> None:
     salad_job_id = running.submit(job_id, f"{video.url}/face.mp4")

@@ -55,7 +55,7 @@ def two_at_once(url: str) -> list[str]:
     return list(answers)
 
 
-def test_a_burst_comes_and_goes_while_salad_and_the_tick_fail_now_and_then(system: Faulty) -> None:
+def test_the_fleet_follows_a_burst_while_salad_and_the_tick_fail_now_and_then(system: Faulty) -> None:
     assert scaled_group(system)["replicas"] == 0
     media = {name: f"{system.running.ready['media']}/{name}" for name in ("face.mp4", "speech.wav")}
     faults = {

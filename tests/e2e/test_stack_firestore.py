@@ -22,7 +22,7 @@ def test_the_emulator_starts_answers_and_ends(emulator_command: list[str]) -> No
     assert not firestore_emulator.answers(port)
 
 
-def test_a_port_that_is_taken_is_an_error_and_no_wait(emulator_command: list[str]) -> None:
+def test_a_port_in_use_is_an_error_at_once(emulator_command: list[str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         process = firestore_emulator.start(emulator_command, port, {"PATH": os.environ["PATH"]})

@@ -18,7 +18,7 @@ def cancel(system: System, job: dict[str, Any], *, key: str = API_KEY) -> Reply:
     )
 
 
-def test_a_job_that_never_reached_salad_is_cancelled_at_once_and_the_app_is_told(system: System) -> None:
+def test_a_job_that_never_reached_salad_is_cancelled_at_once_and_the_app_gets_a_callback(system: System) -> None:
     system.salad.answers.append(Answer(429, b""))
     job = system.submit(system.body(webhook_url=f"{system.app.url}/done")).json
 

@@ -21,7 +21,7 @@ def running(system: System, **changes: Any) -> dict[str, Any]:
     return dict(job)
 
 
-def test_a_lost_webhook_costs_a_minute(system: System) -> None:
+def test_a_lost_webhook_delays_the_job_by_a_minute(system: System) -> None:
     job = running(system, webhook_url=f"{system.app.url}/done")
     file_stands(system)
     system.salad.set_job("succeeded", result(job), job_id=job["id"], attempt=1)
@@ -145,7 +145,7 @@ def test_at_the_start_deadline_a_waiting_job_fails_and_is_taken_out_of_the_queue
     assert system.salad.looked("DELETE") == [SALAD_JOB_ID]
 
 
-def test_a_run_that_never_got_a_report_through_is_found_at_the_start_deadline(system: System) -> None:
+def test_a_run_whose_reports_all_failed_is_found_at_the_start_deadline(system: System) -> None:
     job = system.submit(system.body(start_timeout_seconds=100)).json
     system.salad.set_job("running", job_id=job["id"], attempt=1)
     system.move_clock(101)

@@ -176,7 +176,7 @@ def test_a_dispatch_that_did_arrive_is_found_and_not_sent_again(
         ended(system, job)
 
 
-def test_a_lost_webhook_costs_a_minute(bridged: tuple[System, Bridge], salad: Simulator) -> None:
+def test_a_lost_webhook_delays_the_job_by_a_minute(bridged: tuple[System, Bridge], salad: Simulator) -> None:
     system, bridge = bridged
     ordered = salad.plan_fault("webhook", {"lose": True})
     scale(salad, 1)

@@ -41,7 +41,7 @@ def test_the_newest_run_goes_on_and_the_older_one_is_told_to_stop(system: System
     assert system.read(job["id"]).json["phase"] == "starting"
 
 
-def test_a_report_after_the_end_is_told_to_stop(system: System) -> None:
+def test_a_report_after_the_end_is_answered_with_cancel(system: System) -> None:
     job = system.submit().json
     file_stands(system)
     webhook(system, job, result(job))
@@ -59,7 +59,7 @@ def test_a_report_with_a_bad_token_is_a_401(system: System, authorization: str) 
 
 
 @pytest.mark.parametrize(("forwarded", "status"), [("rt1", 200), ("Bearer x", 401)])
-def test_behind_a_front_with_an_identity_of_its_own_the_token_comes_in_the_forwarded_header(
+def test_behind_a_proxy_with_its_own_identity_the_token_comes_in_the_forwarded_header(
     system: System, forwarded: str, status: int
 ) -> None:
     job = system.submit().json

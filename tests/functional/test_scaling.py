@@ -176,7 +176,7 @@ def test_what_was_seen_and_why_is_archived(scaled: System) -> None:
     assert record["scaling"]["changed"] == {"avatar-3080": 5}
 
 
-def test_a_store_that_cannot_count_costs_no_tick(scaled: System) -> None:
+def test_a_tick_goes_on_when_the_store_cannot_count(scaled: System) -> None:
     salad_has(scaled, 8, group("avatar-3060", 1), group("avatar-3080", 0))
     with scaled.watch.failing("open_jobs"):
         scaled.tick()

@@ -33,7 +33,7 @@ def test_an_accepted_job_is_sent_to_salad_once_with_our_ids_in_metadata_and_inpu
     }  # fmt: skip
 
 
-def test_a_missing_and_a_wrong_key_are_told_apart_and_write_nothing(system: System) -> None:
+def test_a_missing_key_and_a_wrong_key_get_different_answers_and_write_nothing(system: System) -> None:
     missing = system.function("submit_job").call("POST", "/v1/avatar/jobs", json_body=system.body())
     wrong = system.submit(key="not-a-key")
 

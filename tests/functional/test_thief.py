@@ -237,7 +237,7 @@ def test_a_thief_cannot_forge_salads_webhook(loot: Loot) -> None:
     assert post(WEBHOOK_SECRET) == 204, "the control"
 
 
-def test_a_node_knows_no_callback_secret_no_other_input_and_no_secret_of_ours(loot: Loot) -> None:
+def test_a_node_has_no_callback_secret_no_other_jobs_input_and_no_secret_of_ours(loot: Loot) -> None:
     settings = read_settings({})
     credentials = draw_credentials(settings.clients)
     node = worker_environment(Plan(settings, credentials, choose_ports(0), Path("state")))

@@ -12,7 +12,7 @@ def test_a_tick_with_nothing_to_do_does_nothing(system: System) -> None:
     assert system.tick().json == {"lease": "held", "done": {}}
 
 
-def test_a_second_tick_finds_the_lease_taken_and_says_so(system: System) -> None:
+def test_a_second_tick_finds_the_lease_held_and_reports_it(system: System) -> None:
     ticker = system.function("scale_tick")
     tick_state = system.stores().tick_state
     now = system.clock()
@@ -82,7 +82,7 @@ def test_a_salad_that_loses_every_answer_ends_no_job_before_its_deadline(system:
     }
 
 
-def test_a_run_past_its_deadline_fails_and_the_app_is_told(system: System) -> None:
+def test_a_run_past_its_deadline_fails_and_the_app_gets_a_callback(system: System) -> None:
     body = system.body(run_timeout_seconds=60, webhook_url=f"{system.app.url}/done")
     job = system.submit(body).json
     report(system, job)

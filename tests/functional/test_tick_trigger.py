@@ -63,7 +63,7 @@ def test_the_first_job_starts_the_tick_and_the_next_ones_do_not(
 
 
 @pytest.mark.parametrize("answer", [Answer(500), Answer(403), Answer(cut=True), Answer(200, b"<html>")])
-def test_a_scheduler_that_fails_costs_no_submission(
+def test_a_submission_succeeds_when_the_scheduler_fails(
     triggered: System, scheduler: ScriptedServer, answer: Answer, capfd: pytest.CaptureFixture[str]
 ) -> None:
     scheduler.default = answer

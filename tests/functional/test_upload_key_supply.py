@@ -61,7 +61,7 @@ def test_many_requests_wait_for_an_unavailable_storage_no_longer_than_one(b2: Ru
 
 
 @pytest.mark.parametrize("body", [b"<html>a proxy's page</html>", b"[]", b"{}", b'{"apiInfo": {}}'])
-def test_an_answer_that_is_not_b2s_is_a_failed_call_and_nothing_worse(b2: RunningB2, body: bytes) -> None:
+def test_an_answer_that_is_not_b2s_is_a_retryable_error(b2: RunningB2, body: bytes) -> None:
     now = datetime.now(UTC)
     with scripted_server(Answer(200, body)) as proxy, pytest.raises(ProviderError) as caught:
         key_maker(b2, origin=proxy.url).mint(JOB_ID, 1, now + timedelta(hours=1), now)
@@ -146,7 +146,7 @@ def test_a_key_that_cannot_be_deleted_at_once_is_deleted_at_the_end(keyed: Syste
     assert job_keys(b2) == []
 
 
-def test_a_tick_beside_a_submission_that_takes_its_time_makes_no_second_key(keyed: System, b2: RunningB2) -> None:
+def test_a_tick_during_a_slow_submission_makes_no_second_key(keyed: System, b2: RunningB2) -> None:
     gate = threading.Event()
     keyed.salad.answers.append(Answer(201, keyed.salad.default.body, gate=gate))
     keyed.function("scale_tick")  # loaded before, because loading swaps the environment of the whole process

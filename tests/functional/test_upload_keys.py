@@ -130,7 +130,7 @@ def test_an_unavailable_storage_at_the_end_is_asked_again(keyed: System, b2: Run
     assert job_keys(b2) == []
 
 
-def test_a_key_that_is_gone_already_is_fine(keyed: System, b2: RunningB2) -> None:
+def test_deleting_a_missing_key_is_no_error(keyed: System, b2: RunningB2) -> None:
     job = end_the_job(keyed)
     b2.native().delete_key_by_id(sent_input(keyed)["upload"]["key_id"])
     keyed.tick()

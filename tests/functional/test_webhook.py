@@ -82,7 +82,7 @@ def test_a_permanent_verdict_ends_the_job_at_once_with_the_workers_sentence(syst
     assert json.loads(system.app.received[0].body)["type"] == "avatar.job.failed"
 
 
-def test_three_attempts_that_nobody_explains_are_attempts_exhausted(system: System) -> None:
+def test_three_failed_attempts_without_a_reported_reason_are_attempts_exhausted(system: System) -> None:
     job = system.submit().json
     webhook(system, job, None, status="failed")
     system.salad.answers.extend(Answer(201, b'{"id": "salad-job-%d"}' % attempt) for attempt in (2, 3))
@@ -139,7 +139,7 @@ def test_a_result_that_names_another_job_or_file_is_malformed(system: System) ->
     assert system.bucket.received == []
 
 
-def test_broken_metrics_never_cost_a_video(system: System) -> None:
+def test_a_video_with_malformed_metrics_still_counts(system: System) -> None:
     job = system.submit().json
     file_stands(system)
 

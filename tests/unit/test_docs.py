@@ -39,7 +39,7 @@ def test_the_callback_body_is_the_job_and_two_fields() -> None:
     assert set(found["Job"]["required"]) == set(found["Job"]["properties"])
 
 
-def test_every_error_code_stands_in_the_architecture_page() -> None:
+def test_every_error_code_is_in_the_architecture_page() -> None:
     page = (DOCS / "architecture.md").read_text()
     missing = [code for code in (*ApiErrorCode, *JobErrorCode) if f"`{code}`" not in page]
     assert missing == []
@@ -50,7 +50,7 @@ def test_the_architecture_page_shows_the_callback_schedule() -> None:
     assert f"{', '.join(waits)} apart" in (DOCS / "architecture.md").read_text()
 
 
-def test_every_event_stands_in_the_architecture_page() -> None:
+def test_every_event_is_in_the_architecture_page() -> None:
     page = (DOCS / "architecture.md").read_text()
     names = {
         name

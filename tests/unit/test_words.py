@@ -37,7 +37,7 @@ def test_no_module_class_or_function_has_a_former_name() -> None:
     assert {(path, name) for path, name in names if name in former} == set()
 
 
-def test_no_text_uses_a_word_that_was_given_up() -> None:
+def test_no_text_uses_a_former_word() -> None:
     texts = [path for path in files(*ROOMS, "docs", "tests") if path.suffix in TEXTS] + list(ROOT.glob("*.md"))
     assert len(texts) > 400
     found = [

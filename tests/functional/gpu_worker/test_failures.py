@@ -85,7 +85,7 @@ def test_a_picture_too_long_for_its_short_side(rig: Rig, site: Site, clips: Clip
     assert_final(rig.run(resolution="1080p"), "unsupported_media", "video_url")
 
 
-def test_an_exact_length_at_the_limit_is_taken(rig: Rig, site: Site, clips: Clips) -> None:
+def test_an_exact_length_at_the_limit_is_accepted(rig: Rig, site: Site, clips: Clips) -> None:
     rig.limits = type(rig.limits)(2_000_000, 1_000_000, AudioLimits(2.0, 2.0), 5.0, 2.0)
     site.files["/voice.wav"] = clips.data("exact_44100.wav")
     assert rig.run().body["status"] == "ok"
@@ -200,7 +200,7 @@ def test_a_fourth_redirect_is_not_followed(rig: Rig, site: Site) -> None:
         "http://2852039166/",
     ],
 )
-def test_a_redirect_is_judged_like_the_url(rig: Rig, site: Site, location: str) -> None:
+def test_a_redirect_is_checked_like_the_url(rig: Rig, site: Site, location: str) -> None:
     site.files["/face.mp4"] = redirect(location)
     assert_final(rig.run(), "input_url_not_allowed", "video_url")
 

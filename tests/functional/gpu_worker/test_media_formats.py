@@ -52,7 +52,7 @@ def test_every_kind_of_picture_becomes_the_requested_video(
 
 
 @pytest.mark.parametrize(("resolution", "size"), [("720p", (1280, 720)), ("source", (3840, 2160))])
-def test_4k_is_taken_with_bounded_memory(
+def test_4k_is_accepted_with_bounded_memory(
     rig: Rig, site: Site, more: MoreClips, inspector: Inspector, resolution: str, size: tuple[int, int]
 ) -> None:
     site.files |= {"/face.mp4": more.data("4k.mp4"), "/voice.wav": more.data("one.wav")}

@@ -29,7 +29,7 @@ def test_every_row_has_a_code_of_the_closed_list_and_its_way_of_trying_again() -
         assert verdict.again == (ErrorCode(verdict.code) in ANOTHER_NODE_MAY_HELP)
 
 
-def test_dolby_vision_without_a_base() -> None:
+def test_dolby_vision_without_a_base_layer_is_refused() -> None:
     """Tested with ffprobe's description alone, because no free encoder makes such a file."""
     side_data = [{"dv_profile": 5, "dv_bl_signal_compatibility_id": 0}]
     stream = {"codec_type": "video", "codec_name": "hevc", "width": 64, "height": 64, "side_data_list": side_data}

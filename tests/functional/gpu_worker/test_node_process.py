@@ -186,7 +186,7 @@ def facts_of(pid: int, *places: Path) -> dict[str, int]:
     }
 
 
-def test_fifty_jobs_leave_no_more_behind_than_five(
+def test_fifty_jobs_leave_no_more_resources_in_use_than_five(
     start: Callable[..., Worker], b2: str, rig: Rig, tmp_path: Path, metadata: FakeMetadata
 ) -> None:
     temporary = tmp_path / "tmp"

@@ -103,7 +103,7 @@ def test_a_file_that_may_be_of_another_job_is_made_again(counting: Rig, spoil: s
     assert counting.engine.renders == 2
 
 
-def test_a_storage_that_fails_at_the_start_costs_no_video(
+def test_a_video_is_made_although_the_storage_fails_at_the_start(
     counting: Rig, storage_fault: Callable[..., StorageFault]
 ) -> None:
     answers = [storage_fault(is_final=False)]

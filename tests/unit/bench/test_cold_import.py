@@ -35,7 +35,7 @@ def test_an_import_that_opens_a_client_is_refused(tmp_path: Path, code: str, see
         import_once(subject(tmp_path, code))
 
 
-def test_an_import_that_fails_is_told_with_its_error(tmp_path: Path) -> None:
+def test_an_import_that_fails_is_reported_with_its_error(tmp_path: Path) -> None:
     with pytest.raises(ImportFailedError, match="no_such_module"):
         import_once(subject(tmp_path, "import no_such_module\n"))
 

@@ -112,7 +112,7 @@ def test_the_first_job_of_an_instance_is_cold_and_the_next_is_warm() -> None:
     assert outcome.busy_sec == 96 + 45 + 45
 
 
-def test_a_busy_instance_that_is_taken_gives_its_job_back_to_the_head() -> None:
+def test_the_job_of_an_interrupted_instance_returns_to_the_head_of_the_queue() -> None:
     scenario = replace(CALM, machines=(SCALED,))
     trace = Trace("kill", (1000.0, 1001.0), 2 * HOUR)
     run = Simulation(trace, scenario, asks((0, 1), (1020, 0), (1080, 1)), 0)
@@ -136,7 +136,7 @@ def test_a_job_that_fails_always_is_tried_twelve_times_and_then_lost() -> None:
     assert (outcome.lost, run.jobs[0].submissions, run.jobs[0].tries) == (1, 3, 4)
 
 
-def test_with_a_deletion_cost_idle_instances_go_first() -> None:
+def test_with_a_deletion_cost_idle_instances_stop_first() -> None:
     trace = Trace("some", tuple(1100.0 + number for number in range(4)), 2 * HOUR)
     shrinks = asks((0, 10), (1140, 4))
     kept = replace(CALM, machines=(SCALED,))

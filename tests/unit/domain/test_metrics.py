@@ -81,7 +81,7 @@ def test_the_fleets_metrics_are_jobs_waits_replicas_and_dollars() -> None:
     }  # fmt: skip
 
 
-def test_an_empty_queue_has_a_wait_of_nought_and_an_uncounted_one_has_none() -> None:
+def test_an_empty_queue_has_a_wait_of_0_and_an_unknown_one_has_none() -> None:
     assert fleet_metrics(seen(queued_jobs=0, oldest_wait_sec=None))["oldest_wait_seconds"] == 0.0
     assert "oldest_wait_seconds" not in fleet_metrics(seen(queued_jobs=None, oldest_wait_sec=None))
 

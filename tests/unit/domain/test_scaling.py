@@ -87,7 +87,7 @@ def test_a_queue_that_counts_running_jobs_is_not_counted_twice() -> None:
     assert target(seen(0, 9, None, scaled=4), config=counting) == 7
 
 
-def test_without_a_count_of_running_jobs_an_empty_queue_goes_down_in_steps() -> None:
+def test_without_a_count_of_running_jobs_the_fleet_shrinks_in_steps() -> None:
     quiet = [seen(age, 0, None, scaled=8) for age in (240, 180, 120, 60, 0)]
     assert target(*quiet) == 6
     assert target(*quiet[2:]) == 8, "not all of the hold was seen"
@@ -105,7 +105,7 @@ def test_a_group_that_gets_no_nodes_is_not_waited_for() -> None:
     assert patient.targets == {"rtx-3080": 10, "rtx-3090": 0}
 
 
-def test_a_running_instance_of_a_later_group_goes_only_when_earlier_ones_run_enough() -> None:
+def test_a_running_instance_of_a_later_group_stops_only_when_earlier_ones_run_enough() -> None:
     waiting = seen(0, 0, 7, scaled=6, running=2, spare=4, spare_running=4)
     assert decide(NOW, [waiting], TIERS).targets == {"rtx-3080": 6, "rtx-3090": 4}
     there = seen(0, 0, 7, scaled=6, running=6, spare=4, spare_running=4)

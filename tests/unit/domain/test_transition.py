@@ -134,7 +134,7 @@ def test_a_claim_postpones_deadlines_for_ten_minutes_and_not_longer() -> None:
 
 
 @pytest.mark.parametrize("timer", [Timer.START_DEADLINE, Timer.RUN_DEADLINE])
-def test_a_deadline_that_has_not_passed_or_does_not_stand_changes_nothing(timer: Timer) -> None:
+def test_a_deadline_that_has_not_passed_or_is_not_set_changes_nothing(timer: Timer) -> None:
     job = a_job(start_timeout_seconds=100)
     assert transition(job, ev.DeadlinePassed(at=later(99), timer=timer)) is job
 

@@ -10,7 +10,7 @@ from gpu_worker.domain.failures import MAX_MESSAGE
 FOLDER = Path(gpu_worker.__file__).parent
 
 
-def test_no_other_module_words_a_failure() -> None:
+def test_no_other_module_contains_a_failures_text() -> None:
     for path in FOLDER.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "JobError":

@@ -38,7 +38,7 @@ def test_a_busy_instance_costs_more_the_nearer_its_job_is_to_the_end(is_busy: bo
 
 
 @given(st.floats(-1, 2), st.floats(-1, 2))
-def test_the_cost_is_monotone_and_within_what_salad_takes(one: Any, other: Any) -> None:
+def test_the_cost_is_monotone_and_within_salads_limits(one: Any, other: Any) -> None:
     low, high = sorted((one, other))
     assert 0 < cost_of(True, low) <= cost_of(True, high) <= 100_000
 
@@ -66,7 +66,7 @@ def test_costs_are_set_in_order_once_each_and_again_after_a_fault() -> None:
     assert told in ([0, 150, 0], [0, 100, 150, 0])
 
 
-def test_an_idle_worker_is_cured_once_in_a_while_and_waits_for_the_queue_worker_to_see_it() -> None:
+def test_an_idle_worker_restarts_its_queue_worker_and_waits_until_it_has_noticed() -> None:
     state = step(Watching(0.0), seen(IDLE - 1), IDLE)
     assert state == Watching(0.0)
     state = step(state, seen(IDLE), IDLE)
@@ -87,7 +87,7 @@ def test_a_cure_that_the_metadata_service_never_confirms_ends_too() -> None:
     assert outcome(Curing(0.0), seen(UNSEEN_SEC)) == "unseen"
 
 
-def test_a_job_ends_a_cure_and_puts_the_next_one_off() -> None:
+def test_a_job_ends_a_cure_and_postpones_the_next_one() -> None:
     state = step(Curing(1000.0), seen(1003.0, last_job=1003.0), IDLE)
     assert state == Watching(1003.0)
     assert step(state, seen(1003.0 + IDLE - 1, last_job=1003.0), IDLE) == state

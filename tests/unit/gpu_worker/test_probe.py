@@ -40,13 +40,13 @@ def test_unknown_pixel_shape_counts_as_square(text: Any) -> None:
     assert judge_video(probed(VIDEO | {"sample_aspect_ratio": text})).pixel_aspect == 1
 
 
-def test_duration_may_stand_in_the_format_or_nowhere() -> None:
+def test_the_duration_may_be_in_the_format_or_missing() -> None:
     stream = {key: value for key, value in VIDEO.items() if key != "duration"}
     assert judge_video(probed(stream, duration="3.5")).duration_sec == 3.5
     assert judge_video(probed(stream, duration="N/A")).duration_sec is None
 
 
-def test_dolby_vision_with_a_base_for_others_is_taken() -> None:
+def test_dolby_vision_with_a_base_layer_is_accepted() -> None:
     side_data = [{"dv_profile": 8, "dv_bl_signal_compatibility_id": 4}]
     told = {"color_transfer": "arib-std-b67", "color_space": "bt2020nc", "side_data_list": side_data}
     assert judge_video(probed(VIDEO | told)).colours.is_hdr

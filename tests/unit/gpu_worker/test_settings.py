@@ -20,7 +20,7 @@ def test_an_empty_variable_counts_as_not_set() -> None:
     assert read_settings({"PORT": "", "B2_KEY_ID": ""}).port == 8000
 
 
-def test_all_faults_stand_in_one_message() -> None:
+def test_one_message_names_all_faults() -> None:
     environment = {
         "PORT": "70000",
         "ENGINE": "magic",

@@ -57,7 +57,7 @@ def test_the_wrapper_passes_its_commands_status_on() -> None:
     assert subprocess.run(command, check=False, timeout=20).returncode == 1
 
 
-def test_the_wrapper_does_not_start_a_command_for_a_parent_that_is_gone() -> None:
+def test_the_wrapper_starts_no_command_after_its_parent_has_ended() -> None:
     wrapper = Path(sys.modules["gpu_worker.adapters.media_tools"].WRAPPER)
     command = [sys.executable, "-I", "-S", str(wrapper), "1", shutil.which("true") or "/bin/true"]
     result = subprocess.run(command, check=False, timeout=20, capture_output=True)

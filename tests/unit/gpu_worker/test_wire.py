@@ -136,7 +136,7 @@ WIRE_NAMES = {
 OWN_FORMATS = {"wire.py", "transfer/sidecar.py", "adapters/imds.py"}
 
 
-def test_the_wires_field_names_stand_in_the_wire_module_alone() -> None:
+def test_the_wires_field_names_are_only_in_the_wire_module() -> None:
     folder = Path(gpu_worker.__file__).parent
     for path in folder.rglob("*.py"):
         place = path.relative_to(folder).as_posix()

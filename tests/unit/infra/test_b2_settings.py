@@ -26,7 +26,7 @@ def test_all_faults_are_named_at_once() -> None:
 
 
 @pytest.mark.parametrize("name", ["a", "a/b.mp4", "ä/ö", "x" * 250, "/".join(["x" * 250] * 4)])
-def test_usable_names_are_taken(name: str) -> None:
+def test_valid_names_are_accepted(name: str) -> None:
     assert checked_file_name(name) == name
 
 

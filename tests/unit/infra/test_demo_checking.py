@@ -25,7 +25,7 @@ def test_a_failed_job_is_reported_with_its_code_and_message() -> None:
     assert job_faults(failed) == ["the job ended as failed: media_corrupt (no frames)"]
 
 
-def test_the_record_tells_every_status_and_the_seconds_of_each_stage() -> None:
+def test_the_record_lists_every_status_and_the_seconds_of_each_stage() -> None:
     job = JOB | {
         "created_at": "2026-11-25T12:00:00.000Z", "started_at": "2026-11-25T12:00:00.500Z",
         "finished_at": "2026-11-25T12:00:02.000Z", "metrics": {"stages": {"downloading": 0.01, "generating": 1.2}},

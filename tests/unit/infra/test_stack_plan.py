@@ -101,7 +101,7 @@ def test_the_store_decides_its_variables() -> None:
     assert "SQLITE_PATH" not in found
 
 
-def test_every_variable_goes_somewhere_and_the_public_functions_hold_no_salad_key() -> None:
+def test_every_variable_has_a_receiver_and_the_public_functions_hold_no_salad_key() -> None:
     assert all(receivers <= set(FUNCTIONS) and receivers for receivers in RECEIVERS.values())
     assert RECEIVERS["SALAD_API_KEY"] == {"submit_job", "scale_tick"}
 

@@ -128,7 +128,7 @@ def test_a_fault_of_the_file_is_named(text: str, fault: str) -> None:
     assert faults_of(text) == [fault]
 
 
-def test_a_misspelt_reference_is_reported_with_the_right_word() -> None:
+def test_a_misspelt_reference_is_reported_with_the_right_spelling() -> None:
     faults = faults_of(text_of(document(group(environment={"X": {"secert": "env:X"}}))))
     assert faults[-1] == "groups[0].environment.X.secert: is not a known field; did you mean secret?"
 
