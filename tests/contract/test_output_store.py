@@ -147,7 +147,7 @@ def test_a_deleted_name_can_be_used_again(storage: Storage, key: str) -> None:
     assert found.size_bytes == 5
 
 
-def test_a_signed_link_gives_the_file_for_an_hour(storage: Storage, key: str) -> None:
+def test_a_signed_link_gives_the_file_for_its_lifetime(storage: Storage, key: str) -> None:
     storage.put(key, b"the video")
     url = storage.outputs().link(key, datetime.now(UTC))
     answer = requests.get(url, timeout=5)

@@ -7,12 +7,15 @@ from urllib.parse import quote
 
 from avatar_jobs.domain.errors import ProviderError
 from avatar_jobs.ports.storage import StoredObject
+from avatar_jobs.protocol.presigned_link import presigned_link
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_s3.type_defs import HeadObjectOutputTypeDef
 
-LINK_LIFETIME_SEC = 3600  # long enough to download, short enough that a leaked link soon ends (docs/architecture.md)
+# An hour to download in, which is what apps are promised; the ten minutes that a link may be old when it is given
+# (services/queries/job_view.py); and five for clocks that differ. A leaked link soon ends.
+LINK_LIFETIME_SEC = 3600 + 600 + 300
 TIMEOUT_SEC = 4.0  # for one request; Salad gives the webhook that waits for it 10 s
 MAX_VERSIONS = 16  # three attempts with up to four runs at Salad each upload 12 versions at most; the rest is spare
 
@@ -91,12 +94,19 @@ class B2Outputs:
             may_have_happened=True,
         )
 
-    def link(self, key: str, now: datetime) -> str:
-        """See OutputStore.link. botocore signs with its own clock, so `now` is not used."""
+    def link(self, key: str, signed_at: datetime) -> str:
+        """See OutputStore.link."""
         if self._public:
             return f"{self._download_url}/file/{quote(self._bucket)}/{quote(key)}"
-        return self._client.generate_presigned_url(
-            "get_object", Params={"Bucket": self._bucket, "Key": key}, ExpiresIn=LINK_LIFETIME_SEC
+        return presigned_link(
+            endpoint=self._endpoint,
+            region=self._region,
+            bucket=self._bucket,
+            name=key,
+            key_id=self._key_id,
+            app_key=self._app_key,
+            signed_at=signed_at,
+            seconds=LINK_LIFETIME_SEC,
         )
 
     def _head(self, key: str) -> "HeadObjectOutputTypeDef | None":

@@ -33,8 +33,11 @@ class OutputStore(Protocol):
         """Returns one file, or None when the storage says that it does not exist. Raises ProviderError."""
         ...
 
-    def link(self, key: str, now: datetime) -> str:
-        """Returns a link to a file, without a network call. A presigned link is valid for one hour from now."""
+    def link(self, key: str, signed_at: datetime) -> str:
+        """Returns a link to a file, without a network call. The same arguments give the same text.
+
+        A presigned link is valid for 75 minutes from signed_at.
+        """
         ...
 
     def delete(self, key: str) -> None:
