@@ -25,7 +25,7 @@ def read_json(text: bytes | str) -> Any:
     """
     try:
         written = text if isinstance(text, str) else text.decode("utf-8-sig")
-        # Cheap, before anything is built: a comma or a bracket stands for each value but the first.
+        # Counted before anything is built: every value but the first follows a comma or a bracket.
         if sum(map(written.count, ",[{")) > MAX_VALUES:
             raise JsonOverLimitError("too many values")
         value = json.loads(written, parse_int=_number, parse_float=_finite, parse_constant=lambda _: None)
