@@ -148,7 +148,7 @@ def prepared(plan: Plan, functions: Path, directory: Path, threads: int) -> tupl
     ours = {**function_environment("submit_job", plan, WEBHOOK_SECRET), "SUBMIT_MAX_INSTANCES": "1"}
     place = serving.unpacked(functions, "submit_job", directory)
     bare_place = Path(shutil.copytree(BARE, directory / "bare", ignore=shutil.ignore_patterns("__pycache__")))
-    port = plan.ports.functions["submit_job"]  # they run one after the other, so they can share a port
+    port = plan.ports.functions["submit_job"][0]  # they run one after the other, so they can share a port
     bare = {**common, **_bare_environment(plan, ours)}
     return (
         Side(Server("submit_job", place, port, {**common, **ours}, directory / "submit_job.log")),

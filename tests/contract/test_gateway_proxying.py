@@ -7,6 +7,8 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -193,6 +195,34 @@ def test_a_function_that_is_not_there_is_a_502(gateway: int) -> None:
             response, body = ask(port, "GET", "/v1/avatar/jobs/1")
     assert (response.status, response.headers["Content-Type"]) == (502, "application/problem+json")
     assert (json.loads(body)["code"], response.headers["Retry-After"]) == ("upstream_unavailable", "1")
+
+
+def test_the_instances_of_a_function_take_turns_and_one_that_is_gone_gets_nothing() -> None:
+    with fake_function("one") as one, fake_function("two") as two, socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        gone = f"http://127.0.0.1:{free.getsockname()[1]}"
+        urls = {f"{name}_URL": f"{one},{gone},{two}" for name in ("SUBMIT_JOB", "JOB_STATUS", "SALAD_WEBHOOK")}
+        with running_gateway(**urls) as port:
+            asked = [json.loads(ask(port, "GET", "/v1/avatar/jobs/1")[1])["function"] for _ in range(6)]
+    assert set(asked) == {"one", "two"}
+
+
+def test_a_request_waits_for_an_instance_that_starts_as_for_a_cold_start() -> None:
+    with socket.socket() as reserved:
+        reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        reserved.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{reserved.getsockname()[1]}"
+        urls = {f"{name}_URL": url for name in ("SUBMIT_JOB", "JOB_STATUS", "SALAD_WEBHOOK")}
+        with running_gateway(**urls, UPSTREAM_START_SEC="20") as port, ThreadPoolExecutor(1) as thread:
+            asked = thread.submit(ask, port, "GET", "/v1/avatar/jobs/1")
+            with pytest.raises(FutureTimeoutError):
+                asked.result(timeout=0.5)
+            reserved.listen(1)
+            connection, _ = reserved.accept()
+            with connection:
+                connection.recv(65536)
+                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nlate")
+                assert asked.result(timeout=20)[1] == b"late"
 
 
 def test_a_function_that_does_not_answer_is_a_504() -> None:

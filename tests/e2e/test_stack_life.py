@@ -1,4 +1,4 @@
-"""Checks by process ids that a rehearsal starts and ends with all its processes, and ends when one of them dies."""
+"""Checks by process ids that a rehearsal starts and ends with all its processes, and starts anew what is killed."""
 
 import os
 import signal
@@ -10,12 +10,20 @@ from pathlib import Path
 import pytest
 import requests
 
+from infra.local.stack.children import answers
+from tests.e2e.api import App
 from tests.e2e.rehearsals import LAUNCHER, ROOT, rehearsal
+from tests.support import fake_worker
 from tests.support.events import events
+from tests.support.openapi import OpenApiValidator
 from tests.support.processes import await_end, command_of, descendants
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.e2e
 GONE_SEC = 10.0  # what `make local` promises after a signal
+# parts of command lines
+FUNCTIONS = ("target=submit_job", "target=job_status", "target=scale_tick")
+KILLED = ("b2_sim", "salad_sim", "media_server", "gateway", *FUNCTIONS)
 # the parts that must be among the descendants before their end means anything
 PARTS = ("b2_sim", "salad_sim", "media_server", "gateway", "functions-framework", "gpu_worker")
 
@@ -61,12 +69,36 @@ def test_the_state_directory_is_removed_at_the_end(tmp_path: Path) -> None:
     assert not list(tmp_path.glob("avatar-rehearsal-*"))
 
 
-@pytest.mark.parametrize("part", ["infra.local.b2_sim", "--target=scale_tick"])
-def test_a_part_that_dies_ends_the_rehearsal_with_a_failure(tmp_path: Path, part: str) -> None:
-    with rehearsal(tmp_path) as running:
-        pids = all_pids(running.process.pid)
-        victim = next(pid for pid in pids if part in command_of(pid))
-        os.kill(victim, signal.SIGKILL)
+def victim(launcher: int, part: str) -> int:
+    return next(pid for pid in descendants(launcher) if part in command_of(pid))
+
+
+def test_every_part_that_is_killed_starts_again_and_has_lost_nothing(tmp_path: Path, openapi: OpenApiValidator) -> None:
+    with rehearsal(tmp_path, INSTANCES="2", TICK_SEC="1", WORKER_COMMAND=fake_worker.COMMAND) as running:
+        app = App(running.ready, openapi)
+        before = app.finished(app.submit()["id"])
+        for part in KILLED:
+            os.kill(victim(running.process.pid, part), signal.SIGKILL)
+        ended = eventually(
+            lambda: found if len(found := events(running.log.read_text(), "child_ended")) >= len(KILLED) else None,
+            what="the end of every victim",
+        )
+        assert {event["exit_code"] for event in ended} == {-signal.SIGKILL}
+        for event in ended:
+            eventually(lambda: len(events(running.log.read_text(), "child_started", child=event["child"])) > 1)  # noqa: B023
+        for url in (running.ready["api"], f"{running.ready['b2']}/_sim/state", f"{running.ready['salad']}/_sim/state"):
+            eventually(lambda: answers(url), what=url)  # noqa: B023
+        assert requests.get(app.read(before["id"])["output_url"], timeout=10).content == fake_worker.VIDEO
+        assert app.finished(app.submit()["id"])["status"] == "succeeded"
+        assert running.process.poll() is None
+
+
+@pytest.mark.emulator
+@pytest.mark.usefixtures("emulator_command")
+def test_a_store_that_dies_ends_the_rehearsal_for_it_would_come_back_empty(tmp_path: Path) -> None:
+    with rehearsal(tmp_path, STORE="firestore", REPLICAS="0") as running:
+        pids = [running.process.pid, *descendants(running.process.pid)]
+        os.kill(victim(running.process.pid, "CloudFirestore"), signal.SIGKILL)
         assert running.process.wait(timeout=GONE_SEC) == 1
         await_end(pids, GONE_SEC)
         assert events(running.log.read_text(), "child_died")

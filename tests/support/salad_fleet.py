@@ -67,7 +67,7 @@ class PlainSalad:
     def __init__(self, quota: int = 500) -> None:
         ids = map(str, itertools.count(1))
         self._quota = quota
-        self.world = World(webhook_keys=[], on_finished=lambda job: None, new_id=lambda: next(ids))
+        self.world = World(webhook_keys={}, on_finished=lambda job: None, new_id=lambda: next(ids))
 
     def create_queue(self, body: dict[str, Any]) -> None:
         """Creates a queue."""

@@ -32,7 +32,7 @@ def _add_native_routes(app: Flask, simulator: Simulator) -> None:
     @app.route("/b2api/<version>/b2_authorize_account", methods=["GET", "POST"])
     def authorize_account(version: str) -> Response:
         _check_version(version)
-        simulator.calls["b2_authorize_account"] += 1
+        simulator.count("b2_authorize_account")
         basic = request.authorization
         if basic is None or basic.type != "basic":
             raise NativeError(401, "unauthorized", "basic authorization is required")
@@ -45,7 +45,7 @@ def _add_native_routes(app: Flask, simulator: Simulator) -> None:
         _check_version(version)
         if operation not in native.OPERATIONS:
             raise NativeError(404, "not_found", f"the simulator has no {operation}")
-        simulator.calls[operation] += 1
+        simulator.count(operation)
         key = simulator.keys.key_of_account_token(request.headers.get("Authorization", ""), simulator.clock())
         body = request.get_json(force=True, silent=True)
         if not isinstance(body, dict):

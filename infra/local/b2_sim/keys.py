@@ -3,9 +3,11 @@
 import hmac
 import secrets
 import threading
+from collections.abc import MutableMapping
 from dataclasses import dataclass, field
 
 from infra.local.b2_sim.errors import NativeError
+from infra.local.kept import KeptFile
 
 # B2 gives these to no key that is limited to a bucket
 ACCOUNT_CAPABILITIES = frozenset({"listKeys", "writeKeys", "deleteKeys"})
@@ -44,12 +46,13 @@ class UploadToken:
 class KeyRing:
     """All keys and tokens of the account; safe for threads. Times are seconds since the epoch."""
 
-    def __init__(self, master: Key, token_sec: float) -> None:
+    def __init__(self, master: Key, token_sec: float, kept: KeptFile) -> None:
         self._token_sec = token_sec
         self._lock = threading.Lock()
-        self._keys = {master.key_id: master}
-        self._accounts: dict[str, tuple[str, float]] = {}
-        self._uploads: dict[str, UploadToken] = {}
+        self._keys: MutableMapping[str, Key] = kept.table("keys")
+        self._accounts: MutableMapping[str, tuple[str, float]] = kept.table("account_tokens")
+        self._uploads: MutableMapping[str, UploadToken] = kept.table("upload_tokens")
+        self._keys[master.key_id] = master
 
     def add(self, key: Key) -> None:
         """Stores a new key."""

@@ -1,13 +1,15 @@
 """The state that all routes of the simulated account share: settings, keys, files and clock."""
 
-from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, MutableMapping
+from dataclasses import dataclass
 from uuid import uuid4
 
 from infra.local.b2_sim.keys import CAPABILITIES, Key, KeyRing
 from infra.local.b2_sim.settings import Settings
 from infra.local.b2_sim.storage import Storage
+from infra.local.kept import KeptFile
+
+INDEX = "index.sqlite3"  # beside the files' contents
 
 
 @dataclass(frozen=True)
@@ -20,12 +22,16 @@ class Simulator:
     clock: Callable[[], float]
     account_id: str
     bucket_id: str
-    calls: Counter[str] = field(default_factory=Counter)
+    calls: MutableMapping[str, int]
 
     @property
     def downloads_are_public(self) -> bool:
         """Returns whether the bucket's files are served without a token."""
         return self.settings.bucket_type == "allPublic"
+
+    def count(self, call: str) -> None:
+        """Counts a native call."""
+        self.calls[call] = self.calls.get(call, 0) + 1
 
     def now_ms(self) -> int:
         """Returns the time in milliseconds, B2's unit for timestamps."""
@@ -37,13 +43,16 @@ class Simulator:
 
 
 def build_simulator(settings: Settings, clock: Callable[[], float]) -> Simulator:
-    """Returns an account with the settings' master key and an empty bucket."""
+    """Returns an account with the settings' master key, and with what an earlier process left in its directory."""
+    kept = KeptFile(settings.directory / INDEX)
+    ids: MutableMapping[str, str] = kept.table("ids")
     master = Key(settings.key_id, settings.app_key, "master", CAPABILITIES)
     return Simulator(
         settings=settings,
-        keys=KeyRing(master, settings.token_sec),
-        storage=Storage(settings.directory),
+        keys=KeyRing(master, settings.token_sec, kept),
+        storage=Storage(settings.directory, kept),
         clock=clock,
-        account_id=uuid4().hex[:12],  # B2's account ids are 12 hex digits, its bucket ids 24
-        bucket_id=uuid4().hex[:24],
+        account_id=ids.setdefault("account", uuid4().hex[:12]),  # B2's account ids are 12 hex digits, bucket ids 24
+        bucket_id=ids.setdefault("bucket", uuid4().hex[:24]),
+        calls=kept.table("calls"),
     )

@@ -1,14 +1,15 @@
-"""Stores the bucket's file versions: contents in a directory, the index in memory."""
+"""Stores the bucket's file versions: contents in a directory, the index in a file beside them."""
 
 import hashlib
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, MutableMapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 from uuid import uuid4
 
 from infra.local.b2_sim.errors import NativeError
+from infra.local.kept import KeptFile
 
 CHUNK_BYTES = 256 * 1024  # large enough to be fast on loopback, small enough to hold one for each upload
 
@@ -57,12 +58,15 @@ class LargeFile:
 class Storage:
     """The files of one bucket; safe for threads."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, kept: KeptFile) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         self._directory = directory
         self._lock = threading.RLock()
-        self._versions: dict[str, list[FileVersion]] = {}  # newest first
-        self._large: dict[str, LargeFile] = {}
+        self._kept: MutableMapping[str, FileVersion] = kept.table("versions")  # by file id, oldest first
+        self._versions: dict[str, list[FileVersion]] = {}  # by name, newest first
+        for version in self._kept.values():
+            self._versions.setdefault(version.name, []).insert(0, version)
+        self._large: MutableMapping[str, LargeFile] = kept.table("large_files")
 
     def receive(self, stream: IO[bytes], length: int) -> Content:
         """Writes `length` bytes of the stream to a new file and hashes them. Raises NativeError 400 when short."""
@@ -83,6 +87,7 @@ class Storage:
     def add(self, version: FileVersion) -> FileVersion:
         """Adds the version as the newest of its name, and returns it."""
         with self._lock:
+            self._kept[version.file_id] = version
             self._versions.setdefault(version.name, []).insert(0, version)
         return version
 
@@ -108,6 +113,7 @@ class Storage:
             version = self.version(file_id)
             if version is None:
                 return None
+            del self._kept[file_id]
             self._versions[version.name].remove(version)
             if not self._versions[version.name]:
                 del self._versions[version.name]
@@ -135,8 +141,10 @@ class Storage:
     def add_part(self, file_id: str, number: int, content: Content) -> None:
         """Stores a part, replacing an earlier one of the same number."""
         with self._lock:
-            replaced = self.large(file_id).parts.get(number)
-            self.large(file_id).parts[number] = content
+            large = self.large(file_id)
+            replaced = large.parts.get(number)
+            large.parts[number] = content
+            self._large[file_id] = large
         if replaced:
             replaced.path.unlink()
 
@@ -150,12 +158,13 @@ class Storage:
             if [part.sha1 for part in parts] != part_sha1s:
                 raise NativeError(400, "part_sha1_mismatch", "a part's SHA1 differs from the one that was uploaded")
             content = self._join(parts)
-            self._discard_large(file_id)
-            return self.add(
+            version = self.add(
                 FileVersion(
                     file_id, large.name, "upload", content, large.content_type, large.info, large.started_at_ms, None
                 )
             )
+            self._discard_large(file_id)
+            return version
 
     def cancel_large(self, file_id: str) -> LargeFile:
         """Removes an unfinished large file and its parts, and returns it."""

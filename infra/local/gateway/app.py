@@ -5,15 +5,19 @@ comes with functions-framework, serves it.
 """
 
 import asyncio
+import itertools
 import json
+import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 
 from infra.local.gateway.forwarding import (
     Answer,
     Headers,
     Message,
+    UpstreamRefusedError,
     UpstreamTimeoutError,
     UpstreamUnreachableError,
     forward,
@@ -22,6 +26,7 @@ from infra.local.gateway.settings import Settings, Upstream
 from infra.local.json_logs import log_event
 
 MAX_BODY_BYTES = 32 * 1024 * 1024  # Cloud Run's limit for an HTTP/1 request
+START_POLL_SEC = 0.1  # between two looks whether an instance listens now
 THREADS = 128  # one for each request in flight: at least as many as the functions can serve at once
 
 Scope = dict[str, Any]
@@ -43,6 +48,7 @@ class Gateway:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="upstream")
+        self._turns = itertools.count()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one request."""
@@ -75,11 +81,8 @@ class Gateway:
         target = scope["raw_path"] + (b"?" + query if query else b"")
         function = function_for(scope["raw_path"].decode("latin-1"))
         message = Message(scope["method"], target, headers, body)
-        address, timeout_sec = self._settings.upstreams[function], self._settings.timeout_sec
         try:
-            return await asyncio.get_running_loop().run_in_executor(
-                self._threads, forward, message, address, timeout_sec
-            )
+            return await asyncio.get_running_loop().run_in_executor(self._threads, self._forward, message, function)
         except UpstreamTimeoutError:
             return problem(
                 504,
@@ -93,6 +96,23 @@ class Gateway:
             return problem(
                 502, "Bad Gateway", "upstream_unavailable", "The function cannot be reached; try again.", request_id
             )
+
+    def _forward(self, message: Message, function: Upstream) -> Answer:
+        """Sends the request to one instance of the function, to each in its turn.
+
+        One that refuses the connection has got nothing, so the next is asked; while none listens, the request waits up
+        to start_sec, as in the cloud for a cold start. Raises UpstreamUnreachableError and UpstreamTimeoutError.
+        """
+        instances = self._settings.upstreams[function]
+        until = time.monotonic() + self._settings.start_sec
+        first = next(self._turns)
+        while True:
+            for number in range(len(instances)):
+                with suppress(UpstreamRefusedError):
+                    return forward(message, instances[(first + number) % len(instances)], self._settings.timeout_sec)
+            if time.monotonic() >= until:
+                raise UpstreamRefusedError(f"no instance of {function} listens")
+            time.sleep(START_POLL_SEC)
 
 
 def function_for(raw_path: str) -> Upstream:

@@ -20,6 +20,10 @@ class UpstreamUnreachableError(Exception):
     """The function could not be reached, or the connection broke before the answer was complete."""
 
 
+class UpstreamRefusedError(UpstreamUnreachableError):
+    """Nothing listens at the address, so nothing was sent."""
+
+
 class UpstreamTimeoutError(Exception):
     """The function did not answer in time."""
 
@@ -50,6 +54,14 @@ def forward(message: Message, address: Address, timeout_sec: float) -> Answer:
     UpstreamUnreachableError and UpstreamTimeoutError.
     """
     connection = http.client.HTTPConnection(address.host, address.port, timeout=timeout_sec)
+    try:
+        connection.connect()
+    except ConnectionRefusedError as error:
+        raise UpstreamRefusedError(repr(error)) from error
+    except TimeoutError as error:
+        raise UpstreamTimeoutError(str(error)) from error
+    except OSError as error:
+        raise UpstreamUnreachableError(repr(error)) from error
     try:
         connection.putrequest(
             message.method, message.target.decode("latin-1"), skip_host=True, skip_accept_encoding=True

@@ -24,37 +24,43 @@ class Address:
 
 @dataclass(frozen=True)
 class Settings:
-    """The gateway's settings. port: 0 takes a free one; timeout_sec: longest wait for a function's bytes."""
+    """The gateway's settings. port: 0 takes a free one; upstreams: each function's instances.
+
+    timeout_sec: longest wait for a function's bytes; start_sec: longest wait for an instance while none listens.
+    """
 
     port: int
-    upstreams: Mapping[Upstream, Address]
+    upstreams: Mapping[Upstream, tuple[Address, ...]]
     timeout_sec: float
+    start_sec: float
 
 
 def read_settings(environment: Mapping[str, str]) -> Settings:
     """Returns the settings. Raises SettingsError that names all faults.
 
-    Required: SUBMIT_JOB_URL, JOB_STATUS_URL, SALAD_WEBHOOK_URL (`http://host:port`). Optional: PORT (0),
-    UPSTREAM_TIMEOUT_SEC (60).
+    Required: SUBMIT_JOB_URL, JOB_STATUS_URL, SALAD_WEBHOOK_URL (`http://host:port`, several with commas between).
+    Optional: PORT (0), UPSTREAM_TIMEOUT_SEC (60), UPSTREAM_START_SEC (0).
     """
     faults: list[str] = []
-    upstreams: dict[Upstream, Address] = {}
+    upstreams: dict[Upstream, tuple[Address, ...]] = {}
     for upstream in UPSTREAMS:
         name = f"{upstream.upper()}_URL"
-        address = _address(environment.get(name, ""))
-        if address is None:
+        addresses = [_address(url) for url in environment.get(name, "").split(",")]
+        if None in addresses:
             faults.append(f"{name} must be http://host:port, not {environment.get(name)!r}")
-        else:
-            upstreams[upstream] = address
+        upstreams[upstream] = tuple(address for address in addresses if address is not None)
     port = environment.get("PORT", "0")
     if not port.isascii() or not port.isdigit() or int(port) > 65535:
         faults.append(f"PORT must be 0-65535, not {port!r}")
     timeout = environment.get("UPSTREAM_TIMEOUT_SEC", "60")  # Google's functions answer within 60 s by default
+    start = environment.get("UPSTREAM_START_SEC", "0")
+    if not start.replace(".", "", 1).isdecimal():
+        faults.append(f"UPSTREAM_START_SEC must be a number of seconds, not {start!r}")
     if not timeout.replace(".", "", 1).isdecimal() or float(timeout) <= 0:
         faults.append(f"UPSTREAM_TIMEOUT_SEC must be a number of seconds, not {timeout!r}")
     if faults:
         raise SettingsError("\n".join(faults))
-    return Settings(int(port), upstreams, float(timeout))
+    return Settings(int(port), upstreams, float(timeout), float(start))
 
 
 def _address(url: str) -> Address | None:

@@ -5,16 +5,19 @@ import sys
 import threading
 import traceback
 import uuid
+from collections.abc import MutableMapping
 
 import waitress
 from flask import Flask, Response
 from werkzeug.exceptions import HTTPException
 
 from infra.local.json_logs import log_event, send_library_logs_to_json
+from infra.local.kept import KeptFile
 from infra.local.salad_sim import (
     deliveries,
     grpc_service,
     imds,
+    queue_actions,
     rest,
     routes_control,
     routes_groups,
@@ -73,23 +76,28 @@ def main() -> None:
 def run(chosen: settings.Settings, stop: threading.Event) -> None:
     """Connects the parts, serves until stop is set, and ends every process."""
     outbox = deliveries.Outbox()
-    key = SecretKey(text=chosen.webhook_secret_key) if chosen.webhook_secret_key else webhook_keys.drawn()
+    kept = KeptFile(chosen.state_dir / "salad.sqlite3" if chosen.state_dir else None)
     world = World(
-        webhook_keys=[key],
+        webhook_keys=kept.table("webhook_keys"),
+        queues=kept.table("queues"),
+        jobs=kept.table("jobs"),
+        groups=kept.table("groups"),
         new_id=lambda: str(uuid.uuid4()),
         on_finished=lambda job: outbox.put(deliveries.delivery_of(job), 0.0) if job.webhook else None,
     )
     registry = rest.Registry()
     for routes in (routes_queues, routes_groups, routes_organization):
         routes.register(registry, world, chosen)
-    faults = FaultBook(frozenset({*registry.handlers, WEBHOOK}))
+    faults = FaultBook(frozenset({*registry.handlers, WEBHOOK}), kept.table("faults"), kept.table("calls"))
+    settled = kept.table("settled")
+    _go_on(world, chosen, outbox, settled)
     gates = rest.Gates(
         spec=spec.load(), settings=chosen, faults=faults, rate_limit=RateLimit(chosen.rate_limit), closing=stop
     )
     app = build_app(world, faults, gates, registry)
     server = waitress.create_server(app, host="127.0.0.1", port=chosen.port, threads=HTTP_THREADS)
     grpc_server, grpc_port = grpc_service.serve(world, chosen)
-    deliveries.Senders(world, outbox, faults, chosen).start()
+    deliveries.Senders(world, outbox, faults, chosen, settled).start()
     port = int(server.effective_port)
     supervisor = Supervisor(world, chosen, f"http://127.0.0.1:{port}", f"127.0.0.1:{grpc_port}")
     supervisor.start()
@@ -103,6 +111,19 @@ def run(chosen: settings.Settings, stop: threading.Event) -> None:
     supervisor.join()
     grpc_server.stop(GRPC_STOP_SEC).wait()
     log_event("salad_sim_stopped")
+
+
+def _go_on(
+    world: World, chosen: settings.Settings, outbox: deliveries.Outbox, settled: MutableMapping[str, bool]
+) -> None:
+    """Takes up what an earlier process left: its waiting jobs, and the webhooks that it still owed."""
+    if not world.webhook_keys:
+        key = SecretKey(text=chosen.webhook_secret_key) if chosen.webhook_secret_key else webhook_keys.drawn()
+        world.webhook_keys["1"] = key
+    queue_actions.resume(world)
+    for job in world.jobs.values():
+        if job.status.is_terminal and job.webhook and job.id not in settled:
+            outbox.put(deliveries.delivery_of(job), 0.0)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,12 @@
 """Delivers webhooks from background threads: signs them, retries them, and spoils them where a fault was planned."""
 
+import hashlib
 import heapq
 import itertools
 import json
 import secrets
 import threading
+from collections.abc import MutableMapping
 from dataclasses import dataclass, replace
 
 import urllib3
@@ -75,11 +77,20 @@ class Outbox:
 class Senders:
     """The threads that empty the outbox."""
 
-    def __init__(self, world: World, outbox: Outbox, faults: FaultBook, settings: Settings) -> None:
+    def __init__(
+        self,
+        world: World,
+        outbox: Outbox,
+        faults: FaultBook,
+        settings: Settings,
+        settled: MutableMapping[str, bool],
+    ) -> None:
+        """settled: ids of the jobs whose webhook is not sent again, which a later start must know."""
         self._world = world
         self._outbox = outbox
         self._faults = faults
         self._settings = settings
+        self._settled = settled
         timeout = urllib3.Timeout(total=settings.webhook_timeout_sec)
         self._http = urllib3.PoolManager(retries=False, timeout=timeout, maxsize=SENDERS)
 
@@ -122,7 +133,8 @@ class Senders:
             self._try(delivery, send=value == "after", pretend=0)
         elif fault.kind == "status":
             self._try(delivery, send=False, pretend=value)
-        # "lose": nothing is sent, and nothing tries again
+        else:  # "lose": nothing is sent, and nothing tries again
+            self._settled[delivery.job.id] = True
 
     def _try(self, delivery: Delivery, *, send: bool, pretend: int | None = None) -> None:
         """Sends once and plans the next try if one is needed. pretend: replaces the status (0: no answer)."""
@@ -131,7 +143,11 @@ class Senders:
         log_event("salad_sim_webhook", job_id=delivery.job.id, webhook_id=delivery.webhook_id, status=status)
         pauses = self._settings.webhook_retry_sec
         failed = status == 0 or status >= 500
-        if failed and not delivery.is_forged and delivery.tries < len(pauses):
+        if delivery.is_forged:
+            return
+        if not failed or delivery.tries >= len(pauses):
+            self._settled[delivery.job.id] = True
+        else:
             again = replace(delivery, tries=delivery.tries + 1, is_spoilt=False)
             self._outbox.put(again, self._now() + pauses[delivery.tries])
 
@@ -161,7 +177,8 @@ class Senders:
 
 def delivery_of(job: QueueJob) -> Delivery:
     """Returns the delivery for a finished job's webhook."""
-    return Delivery(job=job, webhook_id=f"msg_{secrets.token_hex(16)}")
+    # of the job, so that a simulator that was killed repeats it under the same id
+    return Delivery(job=job, webhook_id=f"msg_{hashlib.sha256(job.id.encode()).hexdigest()[:32]}")
 
 
 def forged(job: QueueJob) -> Delivery:

@@ -1,6 +1,7 @@
 """The planned faults: which answers go wrong, how, and how often each fault has happened."""
 
 import threading
+from collections.abc import MutableMapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -87,12 +88,15 @@ def _refuse_unknown(what: str, given: dict[str, Any], known: set[str]) -> None:
 class FaultBook:
     """The planned faults and the counters of calls; safe for threads."""
 
-    def __init__(self, operations: frozenset[str]) -> None:
-        """operations: the names that a fault may be planned for, `webhook` among them."""
+    def __init__(
+        self, operations: frozenset[str], faults: MutableMapping[str, Fault], calls: MutableMapping[str, int]
+    ) -> None:
+        """operations: the names that a fault may be planned for, `webhook` among them; faults, calls: where to keep
+        them, by id and by operation."""
         self._operations = operations
         self._lock = threading.Lock()
-        self._faults: dict[str, Fault] = {}
-        self._calls: dict[str, int] = {}
+        self._faults = faults
+        self._calls = calls
 
     def add(self, fault_id: str, body: Any) -> Fault:
         """Plans a fault; raises FaultRefusedError."""

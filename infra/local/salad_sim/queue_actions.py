@@ -107,6 +107,21 @@ def cancel_job(world: World, queue_name: str, job_id: str) -> None:
             _store(world, jobs.cancelled(job, world.clock.utc()))
 
 
+def resume(world: World) -> None:
+    """Restores order after a start with jobs of an earlier process: its instances are gone, and so are their attempts.
+
+    Webhooks are the caller's: a job that ends here is not reported to on_finished.
+    """
+    with world.changed:
+        world.waiting.update({name: [] for name in world.queues})
+        for job in sorted(world.jobs.values(), key=lambda one: one.created_at):
+            after = jobs.attempt_failed(job, world.clock.utc()) if job.status is JobStatus.RUNNING else job
+            if after is not job:
+                world.jobs[job.id] = after
+            if after.status is JobStatus.PENDING:
+                world.waiting[job.queue_name].append(job.id)
+
+
 def open_stream(world: World, instance_id: str, current_job_id: str) -> str:
     """Records a stream that an instance opens. Returns the stream's id; the instance's older stream is superseded.
 

@@ -39,6 +39,7 @@ class Settings:
     queue_worker_poll_sec: float  # for the stand-in only
     queue_worker_log_level: str
     base_environment: Mapping[str, str]
+    state_dir: Path | None  # where the state is kept; None: in memory alone
 
 
 def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
@@ -68,6 +69,7 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
         queue_worker_poll_sec=reader.read("SALAD_SIM_QUEUE_WORKER_POLL_SEC", _seconds, "0.5"),
         queue_worker_log_level=reader.read("SALAD_SIM_QUEUE_WORKER_LOG_LEVEL", _text, "error"),
         base_environment=_base_environment(environment),
+        state_dir=reader.read("SALAD_SIM_STATE_DIR", _folder, ""),
     )
     if reader.faults:
         raise SettingsError("; ".join(reader.faults))
@@ -138,6 +140,10 @@ def _queue_worker(path: str) -> tuple[str, ...]:
     if not os.access(path, os.X_OK):
         raise ValueError("there is no executable file at this path")
     return (path,)
+
+
+def _folder(text: str) -> Path | None:
+    return Path(text).resolve() if text else None
 
 
 def _base_environment(environment: Mapping[str, str]) -> dict[str, str]:

@@ -27,6 +27,7 @@ class Supervisor:
         self._origin = origin
         self._grpc_endpoint = grpc_endpoint
         self._containers: dict[str, Container] = {}
+        self._disks_dir = _emptied(settings.state_dir / "disks") if settings.state_dir else None
         self._disks: dict[str, Path] = {}  # instance id -> folder that is its container's file system
         self._terminated_at: dict[str, float] = {}  # instance id -> monotonic seconds of its SIGTERM
         self._thread = threading.Thread(target=self._run, name="supervisor")
@@ -72,7 +73,7 @@ class Supervisor:
         with self._world.changed:
             group = self._world.groups.get(instance.group_name)
             body = group.body if group is not None else {}
-        disk = self._disks[instance.id] = Path(tempfile.mkdtemp(prefix="salad-sim-"))
+        disk = self._disks[instance.id] = Path(tempfile.mkdtemp(prefix="salad-sim-", dir=self._disks_dir))
         own = _environment(self._settings, body, port, imds.metadata_uri(self._origin, instance.id))
         own |= {"TMPDIR": str(disk)}  # removed when the container ends
         queue_worker_own = own | _queue_worker_environment(self._settings, self._grpc_endpoint)
@@ -130,6 +131,13 @@ class Supervisor:
         if disk is not None:
             # a killed process may still be writing; what cannot be removed stays in the temporary directory
             shutil.rmtree(disk, ignore_errors=True)
+
+
+def _emptied(directory: Path) -> Path:
+    """Returns the folder without what an earlier process left there."""
+    shutil.rmtree(directory, ignore_errors=True)
+    directory.mkdir(parents=True)
+    return directory
 
 
 def _environment(settings: Settings, body: Mapping[str, object], port: int, metadata_uri: str) -> dict[str, str]:

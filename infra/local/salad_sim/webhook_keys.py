@@ -18,24 +18,27 @@ def drawn() -> SecretKey:
 def current(world: World) -> str:
     """Returns the current key, base64."""
     with world.changed:
-        return world.webhook_keys[-1].text
+        return _current(world)[1].text
 
 
 def rotate(world: World, rotation_sec: float) -> str:
     """Draws a new current key; the former one also signs for rotation_sec seconds. Returns the new key, base64."""
     with world.changed:
         until = world.clock.monotonic() + rotation_sec
-        world.webhook_keys[-1] = SecretKey(text=world.webhook_keys[-1].text, expires_at=until)
-        world.webhook_keys.append(drawn())
-        return world.webhook_keys[-1].text
+        number, key = _current(world)
+        world.webhook_keys[number] = SecretKey(text=key.text, expires_at=until)
+        world.webhook_keys[str(int(number) + 1)] = drawn()
+        return current(world)
 
 
 def in_force(world: World) -> list[str]:
     """Returns all keys that sign now, the current one first."""
     with world.changed:
         now = world.clock.monotonic()
-        world.webhook_keys[:] = [key for key in world.webhook_keys if key.expires_at is None or key.expires_at > now]
-        return [key.text for key in reversed(world.webhook_keys)]
+        for number, key in list(world.webhook_keys.items()):
+            if key.expires_at is not None and key.expires_at <= now:
+                del world.webhook_keys[number]
+        return [key.text for key in reversed(list(world.webhook_keys.values()))]
 
 
 def signature(key: str, webhook_id: str, timestamp: int, body: bytes) -> str:
@@ -43,3 +46,7 @@ def signature(key: str, webhook_id: str, timestamp: int, body: bytes) -> str:
     signed = f"{webhook_id}.{timestamp}.".encode() + body
     digest = hmac.new(base64.b64decode(key), signed, hashlib.sha256).digest()
     return "v1," + base64.b64encode(digest).decode()
+
+
+def _current(world: World) -> tuple[str, SecretKey]:
+    return list(world.webhook_keys.items())[-1]

@@ -2,7 +2,7 @@
 
 import secrets
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from time import monotonic
@@ -66,15 +66,15 @@ class Clock:
 class World:
     """The simulator's state. Hold `changed` to read or write more than one field, and notify it after a write."""
 
-    webhook_keys: list[SecretKey]
+    webhook_keys: MutableMapping[str, SecretKey]  # by number, the current one last
     on_finished: Callable[[QueueJob], None]  # called under the lock for each job that ends: must not block
     clock: Clock = field(default_factory=Clock)
     new_id: Callable[[], str]
     changed: threading.Condition = field(default_factory=threading.Condition)
-    queues: dict[str, Queue] = field(default_factory=dict)  # by name
-    jobs: dict[str, QueueJob] = field(default_factory=dict)
+    queues: MutableMapping[str, Queue] = field(default_factory=dict)  # by name
+    jobs: MutableMapping[str, QueueJob] = field(default_factory=dict)
     waiting: dict[str, list[str]] = field(default_factory=dict)  # queue name -> ids of pending jobs, next first
-    groups: dict[str, ContainerGroup] = field(default_factory=dict)  # by name
+    groups: MutableMapping[str, ContainerGroup] = field(default_factory=dict)  # by name
     instances: dict[str, Instance] = field(default_factory=dict)
     in_flight: dict[str, str] = field(default_factory=dict)  # instance id -> job id
     streams: dict[str, Stream] = field(default_factory=dict)  # by instance id

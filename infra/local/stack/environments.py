@@ -20,6 +20,7 @@ from infra.local.stack.plan import (
 from infra.local.stack.scheduler import JOB
 from infra.tools.package import FUNCTIONS
 
+COLD_START_SEC = 15.0  # a request for a function of which no instance runs waits for one, as in the cloud
 WARM_SEC = 2.0  # how long the preview engine takes for the sample
 
 MACHINE_VARIABLES = ("PATH", "HOME", "LANG", "TMPDIR")  # what any program needs to run here
@@ -114,14 +115,15 @@ def salad_environment(plan: Plan) -> dict[str, str]:
         "SALAD_SIM_PROJECT": PROJECT,
         "SALAD_SIM_NODES": str(max(plan.settings.replicas + plan.settings.scaled_max, 16)),  # 16: room to scale by hand
         "SALAD_QUEUE_WORKER": plan.settings.queue_worker,
+        "SALAD_SIM_STATE_DIR": str(plan.state / "salad"),
     }
 
 
 def gateway_environment(plan: Plan) -> dict[str, str]:
     """Returns the gateway's settings."""
     functions = ("submit_job", "job_status", "salad_webhook")
-    urls = {f"{name.upper()}_URL": origin(plan.ports.functions[name]) for name in functions}
-    return {"PORT": str(plan.ports.gateway), **urls}
+    urls = {f"{name.upper()}_URL": ",".join(map(origin, plan.ports.functions[name])) for name in functions}
+    return {"PORT": str(plan.ports.gateway), "UPSTREAM_START_SEC": str(COLD_START_SEC), **urls}
 
 
 def machine_environment(environment: Mapping[str, str]) -> dict[str, str]:
@@ -158,7 +160,7 @@ def _function_values(plan: Plan, webhook_secret: str) -> dict[str, str]:
         "B2_MINT_KEY_ID": credentials.b2_key_id,
         "B2_MINT_APP_KEY": credentials.b2_app_key,
         "B2_API_URL": plan.b2,
-        "SUBMIT_MAX_INSTANCES": "1",  # one process stands for all instances
+        "SUBMIT_MAX_INSTANCES": str(settings.instances),
         "TICK_PERIOD_SEC": str(settings.tick_sec),
         "WAKE_JOB": JOB,
         "WAKE_API_URL": origin(plan.ports.scheduler),

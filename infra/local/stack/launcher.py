@@ -48,7 +48,7 @@ def run(environment: Mapping[str, str]) -> int:
 
 
 def _run_in(state: Path, settings: Settings, environment: Mapping[str, str], stopping: threading.Event) -> int:
-    plan = Plan(settings, draw_credentials(settings.clients), choose_ports(settings.port), state)
+    plan = Plan(settings, draw_credentials(settings.clients), choose_ports(settings.port, settings.instances), state)
     children = Children()
     system = System(plan, environment, children, stopping.is_set)
     try:
@@ -67,8 +67,8 @@ def _run_in(state: Path, settings: Settings, environment: Mapping[str, str], sto
 
 def _watch(children: Children, stopping: threading.Event) -> int:
     while not stopping.wait(WATCH_SEC):
-        if children.ended() and not stopping.wait(SIGNAL_RACE_SEC):
-            log_event("child_died", exit_codes=children.ended())
+        if (lost := children.tend()) and not stopping.wait(SIGNAL_RACE_SEC):
+            log_event("child_died", exit_codes=lost)
             return EXIT_FAILED
     return 0
 
@@ -100,7 +100,7 @@ class System:
         self._machine = environments.machine_environment(environment)
         self._children = children
         self._readiness = Readiness(children, should_stop)
-        self._scheduler = Scheduler(origin(plan.ports.functions["scale_tick"]), plan.settings.tick_sec)
+        self._scheduler = Scheduler(origin(plan.ports.functions["scale_tick"][0]), plan.settings.tick_sec)
         self._scheduler_api = SchedulerApi(plan.ports.scheduler, self._scheduler)
 
     def start(self) -> None:
@@ -137,7 +137,8 @@ class System:
             command = firestore_emulator.arguments(
                 firestore_emulator.find_command(self._own_environment), plan.ports.firestore
             )
-            self._children.start("firestore", command, self._machine, plan.state)
+            # it keeps everything in memory: started anew it would be an empty store
+            self._children.start("firestore", command, self._machine, plan.state, starts_again=False)
         self._start_module("b2_sim", "infra.local.b2_sim", environments.b2_environment(plan))
         self._start_module("salad_sim", "infra.local.salad_sim", environments.salad_environment(plan))
         self._start_module("media", "infra.local.media_server", {"PORT": str(plan.ports.media)})
@@ -153,21 +154,23 @@ class System:
         self._children.start(name, [sys.executable, "-m", module], {**self._machine, **settings}, ROOT)
 
     def _start_function(self, function: str, package: Path, webhook_secret: str) -> None:
-        """Starts a function as the cloud does: from its unpacked zip, with the functions-framework program."""
+        """Starts a function's instances as the cloud does: from its unpacked zip, by functions-framework."""
         directory = self._plan.state / "functions" / function
         with zipfile.ZipFile(package) as archive:
             archive.extractall(directory)  # a zip that this process has just written
         framework = Path(sys.executable).with_name("functions-framework")
-        port = self._plan.ports.functions[function]
-        command = [str(framework), f"--target={function}", "--source=main.py", "--host=127.0.0.1", f"--port={port}"]
         settings = environments.function_environment(function, self._plan, webhook_secret)
-        self._children.start(
-            function, command, {**self._machine, **environments.FRAMEWORK_VARIABLES, **settings}, directory
-        )
+        for number, port in enumerate(self._plan.ports.functions[function], 1):
+            name = function if number == 1 else f"{function}-{number}"
+            command = [str(framework), f"--target={function}", "--source=main.py", "--host=127.0.0.1", f"--port={port}"]
+            self._children.start(
+                name, command, {**self._machine, **environments.FRAMEWORK_VARIABLES, **settings}, directory
+            )
 
     def _wait_for_api(self) -> None:
         for function in FUNCTIONS:
-            self._wait_for(function, f"{origin(self._plan.ports.functions[function])}/")
+            for port in self._plan.ports.functions[function]:
+                self._wait_for(function, f"{origin(port)}/")
         self._wait_for("gateway", f"{self._plan.api}/")
 
     def _wait_for(self, name: str, url: str) -> None:

@@ -32,7 +32,7 @@ class Credentials:
 
 @dataclass(frozen=True)
 class Ports:
-    """The port on 127.0.0.1 of each server. functions: by name."""
+    """The port on 127.0.0.1 of each server. functions: by name, one port for each instance."""
 
     gateway: int
     salad: int
@@ -40,7 +40,7 @@ class Ports:
     media: int
     firestore: int
     scheduler: int
-    functions: dict[str, int]
+    functions: dict[str, tuple[int, ...]]
 
 
 @dataclass(frozen=True)
@@ -96,16 +96,19 @@ def webhook_secret(raw: bytes) -> str:
     return "whsec_" + base64.b64encode(raw).decode()
 
 
-def choose_ports(gateway_port: int) -> Ports:
-    """Returns a port for each server. gateway_port: the API's, 0 for a free one.
+def choose_ports(gateway_port: int, instances: int = 1) -> Ports:
+    """Returns a port for each server. gateway_port: the API's, 0 for a free one; instances: of each function but the
+    tick, of which there is one, as in the cloud.
 
     All are reserved, so no two are the same. If a server still finds its port taken, it ends, and then the launcher
     ends, too.
     """
-    free = [reserved_port() for _ in range(OTHER_SERVERS + len(FUNCTIONS))]
-    gateway, salad, b2, media, firestore, scheduler, *functions = (port for port in free if port != gateway_port)
+    free = [reserved_port() for _ in range(OTHER_SERVERS + instances * len(FUNCTIONS))]
+    gateway, salad, b2, media, firestore, scheduler, *left = (port for port in free if port != gateway_port)
     others = (salad, b2, media, firestore, scheduler)
-    return Ports(gateway_port or gateway, *others, dict(zip(FUNCTIONS, functions, strict=False)))
+    counts = {name: 1 if name == "scale_tick" else instances for name in FUNCTIONS}
+    functions = {name: tuple(left.pop() for _ in range(count)) for name, count in counts.items()}
+    return Ports(gateway_port or gateway, *others, functions)
 
 
 def ready_line(plan: Plan) -> dict[str, object]:

@@ -13,6 +13,7 @@ UPLOAD_KEYS = ("per_job", "node")
 STORES: tuple[Store, ...] = ("sqlite", "firestore")
 CLIENT_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")  # what the functions take as a client
 MAX_REPLICAS = 64  # each is a process of its own on this machine
+MAX_INSTANCES = 8  # of a function: each takes about 100 MB
 MAX_TICK_SEC = 3600  # the functions take whole seconds up to an hour
 
 
@@ -27,7 +28,8 @@ class Settings:
     port: the API's, 0 for a free one; tick_sec: seconds between two ticks; clients: at least two names;
     queue_worker: path of a queue worker program, empty for the stand-in; worker_command: the command that runs in the
     containers, empty for the GPU worker; upload_keys: per_job (each job has a storage key for its own outputs) or node
-    (each worker has the bucket's key); scaled_max: replicas that the tick may add to the fixed ones, 0 for none.
+    (each worker has the bucket's key); scaled_max: replicas that the tick may add to the fixed ones, 0 for none;
+    instances: of each function that the gateway serves.
     """
 
     port: int
@@ -39,6 +41,7 @@ class Settings:
     worker_command: str
     upload_keys: str
     scaled_max: int
+    instances: int
 
 
 def read_settings(environment: Mapping[str, str]) -> Settings:
@@ -46,7 +49,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
 
     PORT (0), STORE (sqlite), REPLICAS (2), TICK_SEC (5), CLIENTS (studio,campaigns), SALAD_QUEUE_WORKER (the stand-in),
     WORKER_COMMAND (the GPU worker; it gets the container group's environment and PORT, and serves /hc and /generate),
-    UPLOAD_KEYS (per_job), SCALED_MAX (0).
+    UPLOAD_KEYS (per_job), SCALED_MAX (0), INSTANCES (1).
     """
     found = {name: environment.get(name) or default for name, (default, _, _) in _RULES.items()}
     faults = [
@@ -66,6 +69,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         worker_command=found["WORKER_COMMAND"],
         upload_keys=found["UPLOAD_KEYS"],
         scaled_max=int(found["SCALED_MAX"]),
+        instances=int(found["INSTANCES"]),
     )
 
 
@@ -108,5 +112,6 @@ _RULES: dict[str, tuple[str, str, Callable[[str], bool]]] = {
     "SALAD_QUEUE_WORKER": ("", "the path of a program", _is_program),
     "UPLOAD_KEYS": ("per_job", " or ".join(UPLOAD_KEYS), lambda text: text in UPLOAD_KEYS),
     "SCALED_MAX": ("0", f"0-{MAX_REPLICAS}", lambda text: _is_whole(text, MAX_REPLICAS)),
+    "INSTANCES": ("1", f"1-{MAX_INSTANCES}", lambda text: _is_whole(text, MAX_INSTANCES) and int(text) > 0),
     "WORKER_COMMAND": ("", "a command whose program can be found", _is_command),
 }

@@ -52,4 +52,4 @@ def test_settings_read_addresses() -> None:
         for name, port in (("SUBMIT_JOB", 1), ("JOB_STATUS", 2), ("SALAD_WEBHOOK", 3))
     }
     settings = read_settings(urls)
-    assert (settings.port, settings.upstreams["job_status"]) == (0, Address("127.0.0.1", 2))
+    assert (settings.port, settings.upstreams["job_status"]) == (0, (Address("127.0.0.1", 2),))

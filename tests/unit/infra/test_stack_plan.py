@@ -114,13 +114,15 @@ def test_children_inherit_nothing_of_our_environment() -> None:
 def test_scale_tick_is_not_behind_the_gateway() -> None:
     plan = make_plan()
     urls = set(gateway_environment(plan).values())
-    assert not any(url.endswith(f":{plan.ports.functions['scale_tick']}") for url in urls)
+    assert not any(url.endswith(f":{plan.ports.functions['scale_tick'][0]}") for url in urls)
 
 
 def test_ports_are_all_different_and_the_gateways_is_the_one_asked_for() -> None:
-    ports = choose_ports(0)
-    used = [ports.gateway, ports.salad, ports.b2, ports.media, ports.firestore, *ports.functions.values()]
-    assert len(set(used)) == len(used) == 9
+    ports = choose_ports(0, instances=2)
+    functions = [port for several in ports.functions.values() for port in several]
+    used = [ports.gateway, ports.salad, ports.b2, ports.media, ports.firestore, *functions]
+    assert len(set(used)) == len(used) == 12
+    assert len(ports.functions["scale_tick"]) == 1
     assert choose_ports(used[0]).gateway == used[0]
 
 

@@ -17,7 +17,7 @@ from infra.local.salad_sim.world import World, merged
 
 
 def world() -> World:
-    return World(webhook_keys=[drawn()], new_id=lambda: "id", on_finished=lambda job: None)
+    return World(webhook_keys={"1": drawn()}, new_id=lambda: "id", on_finished=lambda job: None)
 
 
 def chosen(**environment: str) -> settings.Settings:
