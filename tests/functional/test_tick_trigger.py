@@ -15,23 +15,21 @@ from infra.local.ports import reserved_port
 from tests.support.events import events
 from tests.support.scripted_server import Answer, ScriptedServer, scripted_server
 from tests.support.system import System
-from tests.support.waiting import eventually
 
 JOB = "projects/p/locations/l/jobs/tick"
+WAIT_SEC = 30.0
 
 
 def said(capfd: pytest.CaptureFixture[str], event: str) -> None:
-    """Waits until the event was logged: the call is made beside the request."""
-    written = []
+    """Waits for the call to the scheduler, which runs in its own thread, and checks that the event was logged.
 
-    def is_logged() -> bool:
-        written.append(capfd.readouterr().out)
-        return bool(events("".join(written), event))
-
-    eventually(is_logged, what=event)
+    The output is read once, after the thread: reading it while the thread writes can lose the line.
+    """
     for thread in threading.enumerate():
         if thread.name == "tick-trigger":
-            thread.join(10)  # its line is seen before it is flushed, and the test's output ends with the test
+            thread.join(WAIT_SEC)
+            assert not thread.is_alive(), "the call to the scheduler did not end"
+    assert events(capfd.readouterr().out, event)
 
 
 @pytest.fixture
