@@ -73,9 +73,10 @@ def ask_everything(client: firestore.Client) -> None:
         jitter=lambda: 0.0,
         draw_id=lambda: "",
         on_conflict=lambda: None,
-        on_unreadable=lambda _: None,
+        on_unreadable=lambda error, *, put_aside: None,
     )
     jobs.due(NOW, 10)
+    jobs.unreadable(10)
     for name in (None, "app"):
         jobs.count_open(name)
     for status in (None, JobStatus.FAILED):

@@ -26,7 +26,7 @@ def commands() -> list[list[str]]:
 def test_the_page_uses_every_command() -> None:
     used = Counter(arguments[0] for arguments in commands())
     assert set(used) == {
-        "show", "timeline", "list", "find", "overdue", "health", "requeue", "cancel", "redeliver",
+        "show", "timeline", "list", "find", "overdue", "unreadable", "health", "requeue", "cancel", "redeliver",
     }  # fmt: skip
 
 

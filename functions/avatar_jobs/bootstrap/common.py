@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from avatar_jobs.adapters.b2_outputs import B2Outputs
+from avatar_jobs.domain.errors import RecordUnreadableError
 from avatar_jobs.logs import JsonLog
 from avatar_jobs.ports.archive import SnapshotArchive
 from avatar_jobs.ports.jobs import JobStore
@@ -43,8 +44,11 @@ def open_stores(settings: StoreSettings, log: JsonLog) -> Stores:
     def on_conflict() -> None:
         log("store_conflict")
 
-    def on_unreadable(job_id: str) -> None:
-        log("due_job_unreadable", level="error", job_id=job_id)
+    def on_unreadable(error: RecordUnreadableError, *, put_aside: bool) -> None:
+        if put_aside:
+            log("record_unreadable", level="alarm", job_id=error.job_id, reason=error.reason)
+        else:
+            log("record_left_out", level="warning", job_id=error.job_id, reason=error.reason)
 
     if settings.sqlite_path:
         from avatar_jobs.adapters.sqlite_store import SqliteFile, SqliteJobStore, SqliteSnapshotArchive, SqliteTickState

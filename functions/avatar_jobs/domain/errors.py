@@ -118,6 +118,20 @@ class StorageUnavailableError(AvatarError):
     """The job store is unavailable. A change is stored completely or not at all."""
 
 
+class RecordUnreadableError(StorageUnavailableError):
+    """One stored record cannot be read by this release; the store itself works, and so does every other record.
+
+    job_id: of the record, or of the job that an idempotency record names; client: whose record it is, "" when unknown;
+    reason: what is wrong with it, without any stored value.
+    """
+
+    def __init__(self, job_id: str, client: str, reason: str) -> None:
+        super().__init__(f"the record {job_id!r} cannot be read: {reason}")
+        self.job_id = job_id
+        self.client = client
+        self.reason = reason
+
+
 class UrlNotAllowedError(AvatarError):
     """A URL from outside that the URL guard refuses. The message names the broken rule and never repeats the URL."""
 

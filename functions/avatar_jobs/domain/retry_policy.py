@@ -12,6 +12,10 @@ DISPATCH_CAP_SEC = 300.0  # five minutes: after an outage of Salad jobs are sent
 
 CONFLICT_BASE_SEC = 0.01  # a conflict means that another writer was faster: the next try comes soon, at a random moment
 CONFLICT_CAP_SEC = 0.5
+# A record that cannot be read: the first pause is about the length of a deploy, after which it usually can be. The cap
+# keeps an alarm a day, and 500 damaged records cost a tick nothing.
+PUT_ASIDE_BASE_SEC = 60.0
+PUT_ASIDE_CAP_SEC = 86_400.0
 
 
 def with_jitter(wait_sec: float, jitter: float) -> timedelta:
@@ -38,6 +42,14 @@ def dispatch_delay(tries: int, retry_after_sec: float | None, jitter: float) -> 
     if retry_after_sec is not None:
         wait = max(wait, min(retry_after_sec, DISPATCH_CAP_SEC))
     return with_jitter(wait, jitter)
+
+
+def put_aside_delay(times: int) -> timedelta:
+    """Returns for how long a record that cannot be read is put aside; the pause doubles with each time, up to a cap.
+
+    times: how often it was put aside before.
+    """
+    return timedelta(seconds=min(PUT_ASIDE_BASE_SEC * 2 ** min(max(times, 0), 16), PUT_ASIDE_CAP_SEC))
 
 
 def conflict_delay(tries: int, jitter: float) -> float:

@@ -12,7 +12,14 @@ from typing import Any
 from flask import Request, Response
 
 from avatar_jobs.domain import texts
-from avatar_jobs.domain.errors import ApiError, ApiErrorCode, BadSignatureError, ProviderError, StorageUnavailableError
+from avatar_jobs.domain.errors import (
+    ApiError,
+    ApiErrorCode,
+    BadSignatureError,
+    ProviderError,
+    RecordUnreadableError,
+    StorageUnavailableError,
+)
 from avatar_jobs.ports.outside import EventLog
 from avatar_jobs.protocol.problem import CONTENT_TYPE, render, service_failure
 from avatar_jobs.protocol.requests import TOKEN_FORM
@@ -119,6 +126,11 @@ class Endpoint:
         except ProviderError as error:
             self._log("upstream_unavailable", level="error", request_id=request_id, reason=str(error))
             response = _failure(ApiErrorCode.UPSTREAM_UNAVAILABLE, texts.UPSTREAM_UNAVAILABLE, request_id)
+        except RecordUnreadableError as error:  # before its base class: trying again at once does not help
+            self._log(
+                "record_not_served", level="error", request_id=request_id, job_id=error.job_id, reason=error.reason
+            )
+            response = _failure(ApiErrorCode.INTERNAL, texts.INTERNAL, request_id)
         except StorageUnavailableError as error:
             self._log("storage_unavailable", level="error", request_id=request_id, reason=str(error))
             response = _failure(ApiErrorCode.STORAGE_UNAVAILABLE, texts.STORE_UNAVAILABLE, request_id)

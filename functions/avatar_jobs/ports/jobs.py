@@ -5,8 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from avatar_jobs.domain.errors import RecordUnreadableError
 from avatar_jobs.domain.idempotency import IdempotencyRecord
 from avatar_jobs.domain.job.model import Job, JobStatus
+
+DUE_ROUNDS = 3  # queries of one tick for due jobs; each but the last has put up to 500 records aside
+# Queries of one list, which skip records that cannot be read: up to 4,000, within the 5 s of a call.
+LIST_ROUNDS, LIST_ROUND_SIZE = 9, 500
 
 
 @dataclass(frozen=True)
@@ -21,8 +26,8 @@ class StoredJob:
 class JobFilter:
     """Which of a client's jobs to list.
 
-    status: None for every status; created_after, created_before: exclusive bounds; position: created_at and id of the
-    last job of the page before; the list continues after it.
+    status: None for every status; created_after: inclusive, created_before: exclusive; position: created_at and id of
+    the last job of the page before; the list continues after it.
     """
 
     client: str
@@ -79,10 +84,36 @@ class Updated:
         return self.after.job is not self.before
 
 
+@dataclass(frozen=True)
+class PutAside:
+    """A record that this release cannot read and that a tick has put aside.
+
+    client, status: as the record's columns have them; since: when it was first put aside; times: how often;
+    next_try_at: when a tick reads it again; reason: what is wrong with it, without any stored value.
+    """
+
+    id: str
+    client: str
+    status: str
+    since: datetime | None
+    times: int
+    reason: str
+    next_try_at: datetime | None
+
+
+class OnUnreadable(Protocol):
+    """What a store calls for each record that it leaves out because this release cannot read it."""
+
+    def __call__(self, error: RecordUnreadableError, *, put_aside: bool) -> None:
+        """Takes note of one record. put_aside: True when a tick met it and moves it on."""
+        ...
+
+
 class JobStore(Protocol):
     """The store of jobs and their idempotency records.
 
-    Every method raises StorageUnavailableError, after 5 s at most.
+    Every method raises StorageUnavailableError, after 5 s at most; those that read one record raise its kind
+    RecordUnreadableError when this release cannot read it. Those that read several leave such a record out.
     """
 
     def create(self, job: Job, record: IdempotencyRecord | None) -> Created | AlreadyCreated:
@@ -105,8 +136,16 @@ class JobStore(Protocol):
         """
         ...
 
-    def due(self, now: datetime, limit: int) -> Sequence[StoredJob]:
-        """Returns the jobs whose next_action_at is at or before now, earliest first."""
+    def due(self, now: datetime, limit: int, *, put_aside: bool = False) -> Sequence[StoredJob]:
+        """Returns the jobs whose next_action_at is at or before now, earliest first.
+
+        put_aside: True moves records that cannot be read on, with a pause that grows each time, so that they do not
+        stand before the others; a write by a release that can read them ends that.
+        """
+        ...
+
+    def unreadable(self, limit: int) -> Sequence[PutAside]:
+        """Returns the records that were put aside and that this release cannot read either, longest first."""
         ...
 
     def count_open(self, client: str | None) -> int:

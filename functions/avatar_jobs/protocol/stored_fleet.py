@@ -1,6 +1,7 @@
 """The stored form of the fleet as JSON values: what a tick stores for the next one, and what it archives. Pure."""
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -113,6 +114,20 @@ def fleet_record(
         "quota": quota,
         "snapshots": snapshots_to_keep(history),
     }
+
+
+def read_fleet(text: Any) -> dict[str, Any]:
+    """Returns the fleet state that was stored as JSON text; none when it cannot be read, as if no tick had run yet."""
+    try:
+        fleet = json.loads(text) if isinstance(text, str) else {}
+    except (ValueError, RecursionError):
+        return {}
+    return fleet if isinstance(fleet, dict) else {}
+
+
+def read_snapshots(texts: Iterable[Any]) -> list[dict[str, Any]]:
+    """Returns archived snapshots that were stored as JSON texts, without those that cannot be read."""
+    return [snapshot for text in texts if (snapshot := read_fleet(text))]
 
 
 def read_memory(fleet: Mapping[str, Any]) -> FleetMemory:

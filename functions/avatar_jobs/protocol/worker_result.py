@@ -49,7 +49,7 @@ class WireResult(Lenient):
     def usable_metrics(self) -> Metrics:
         """Returns the metrics, all unknown when they are malformed: a video counts even without them."""
         try:
-            return Metrics.model_validate(self.metrics or {})
+            return Metrics.model_validate(self.metrics or {}, extra="ignore")
         except ValidationError:
             return Metrics()
 
@@ -96,7 +96,7 @@ def read_result(
         except ValueError:  # not JSON, or over the limits of what is parsed
             return MalformedResult(texts.ANSWER_NOT_JSON)
     try:
-        result = WireResult.model_validate(output)
+        result = WireResult.model_validate(output, extra="ignore")  # in all parts: what is not known is not stored
     except ValidationError as error:
         where = ".".join(str(part) for part in error.errors()[0]["loc"])
         return MalformedResult(texts.answer_malformed(where))

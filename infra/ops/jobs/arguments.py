@@ -34,6 +34,10 @@ def parser() -> CommandParser:
     overdue = command("overdue", "list jobs whose next action is overdue, the longest overdue first", "--seconds 300")
     _add_number(overdue, "--seconds", OVERDUE_SEC, 30 * 86_400, "overdue by more than N seconds")
     _add_number(overdue, "--limit", 50, MAX_LISTED, "list at most N jobs")
+    unreadable = command(
+        "unreadable", "list the records that a tick has put aside because no job can be read in them", ""
+    )
+    _add_number(unreadable, "--limit", 50, MAX_LISTED, "list at most N records")
     _add_searches(command)
     for name, summary in (
         ("show", "show everything that is stored about one job, except metadata values and the queries of URLs"),
@@ -54,7 +58,9 @@ def parser() -> CommandParser:
 def _add_searches(command: Callable[[str, str, str], argparse.ArgumentParser]) -> None:
     listed = command("list", "list jobs, the newest first", "--client shop --status queued --limit 50")
     listed.add_argument("--status", choices=STATUSES, help="only jobs of this status")
-    listed.add_argument("--after", type=moment, metavar="TIME", help="created after, such as 2026-01-31T03:00:00Z")
+    listed.add_argument(
+        "--after", type=moment, metavar="TIME", help="created at or after, such as 2026-01-31T03:00:00Z"
+    )
     listed.add_argument("--before", type=moment, metavar="TIME", help="created before")
     _add_number(listed, "--limit", 20, MAX_LISTED, "list at most N jobs")
     found = command("find", "find jobs by idempotency key or by request id", "--client shop --key order-7")

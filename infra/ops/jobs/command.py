@@ -54,6 +54,8 @@ def _answer(
             return _found(asked, reader, _clients(asked, environment))
         case "overdue":
             return reader.overdue(asked.seconds, asked.limit)
+        case "unreadable":
+            return reader.unreadable(asked.limit)
         case "health":
             return reader.health(stores.tick_state)
         case _:

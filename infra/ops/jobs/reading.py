@@ -83,6 +83,10 @@ class Reader:
         due = self._store.due(self._now - timedelta(seconds=seconds), limit)
         return views.several([views.overdue_line(stored.job, self._now) for stored in due])
 
+    def unreadable(self, limit: int) -> View:
+        """Returns the records that were put aside and that this release cannot read."""
+        return views.several([views.unreadable_line(record) for record in self._store.unreadable(limit)])
+
     def health(self, tick_state: TickState) -> View:
         """Returns what `GET /v1/avatar/health` shows, and how many jobs have been overdue for over two ticks."""
         overdue = self._store.due(self._now - timedelta(seconds=OVERDUE_SEC), MAX_LISTED)

@@ -46,6 +46,13 @@ def overdue_text(view: View) -> str:
     return table(view["jobs"], ("id", "client", "status", "overdue_sec", "timers"))
 
 
+def unreadable_text(view: View) -> str:
+    """Returns the text of `unreadable`."""
+    if not view["jobs"]:
+        return "every record that was put aside can be read"
+    return table(view["jobs"], ("id", "client", "status", "put_aside_at", "times", "next_try_at", "reason"))
+
+
 def changes_text(view: View) -> str:
     """Returns the text of `requeue`, `cancel` and `redeliver`."""
     return table(view["changes"], ("id", "done", "detail"))
@@ -57,6 +64,7 @@ TEXTS = {
     "list": jobs_text,
     "find": jobs_text,
     "overdue": overdue_text,
+    "unreadable": unreadable_text,
     "health": pairs,
     "requeue": changes_text,
     "cancel": changes_text,

@@ -8,6 +8,7 @@ from typing import Any
 
 from avatar_jobs.domain.job.changes import deadline_of
 from avatar_jobs.domain.job.model import Job
+from avatar_jobs.ports.jobs import PutAside
 from avatar_jobs.protocol.times import to_optional_text, to_text
 
 # The secret of a signed link is in its query. Error texts may hold URLs with user names and fragments; no accepted
@@ -89,6 +90,19 @@ def overdue_line(job: Job, now: datetime) -> View:
         "status": job.status.value,
         "overdue_sec": seconds_since(job.next_action_at, now),
         "timers": over,
+    }
+
+
+def unreadable_line(record: PutAside) -> View:
+    """Returns a record that was put aside as a line of a list; only what stands outside of its body is known."""
+    return {
+        "id": record.id,
+        "client": record.client,
+        "status": record.status,
+        "put_aside_at": to_optional_text(record.since),
+        "times": record.times,
+        "next_try_at": to_optional_text(record.next_try_at),
+        "reason": record.reason,
     }
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from google.cloud import firestore
 
 from avatar_jobs.adapters.firestore_store.connection import FirestoreConnection, unavailable
+from avatar_jobs.protocol.stored_fleet import read_snapshots
 
 COLLECTION = "snapshots"
 
@@ -33,4 +34,5 @@ class FirestoreSnapshotArchive:
             .order_by("at")
         )
         with unavailable():
-            return [json.loads(found.get("body")) for found in query.stream(**self._connection.limits())]
+            found = list(query.stream(**self._connection.limits()))
+        return read_snapshots((snapshot.to_dict() or {}).get("body") for snapshot in found)

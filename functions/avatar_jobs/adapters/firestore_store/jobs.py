@@ -6,7 +6,8 @@ of every query that needs one.
 
 import hashlib
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 from google.api_core import exceptions as google_errors
@@ -15,14 +16,29 @@ from google.cloud import firestore
 from google.cloud.firestore_v1.aggregation import AggregationQuery
 
 from avatar_jobs.adapters.firestore_store.connection import FirestoreConnection, unavailable
-from avatar_jobs.domain.errors import StorageUnavailableError
+from avatar_jobs.domain.errors import RecordUnreadableError, StorageUnavailableError
 from avatar_jobs.domain.idempotency import IdempotencyRecord
 from avatar_jobs.domain.job.model import Job, JobStatus
+from avatar_jobs.domain.retry_policy import put_aside_delay
 from avatar_jobs.optimistic import update_optimistically
-from avatar_jobs.ports.jobs import AlreadyCreated, Created, JobFilter, OpenJobs, Overview, StoredJob, Updated
-from avatar_jobs.protocol.stored_job import from_body, readable, to_columns
+from avatar_jobs.ports.jobs import (
+    DUE_ROUNDS,
+    LIST_ROUND_SIZE,
+    LIST_ROUNDS,
+    AlreadyCreated,
+    Created,
+    JobFilter,
+    OnUnreadable,
+    OpenJobs,
+    Overview,
+    PutAside,
+    StoredJob,
+    Updated,
+)
+from avatar_jobs.protocol.stored_job import read_idempotency_record, read_job, to_columns
 
 JOBS, IDEMPOTENCY = "jobs", "idempotency"  # the two collections
+PUT_ASIDE_BATCH = 100  # documents in one commit: 500 of them take five, well within a second
 OPEN = [JobStatus.QUEUED.value, JobStatus.RUNNING.value]
 # (field, descending). Firestore indexes single fields by itself; Terraform exempts `body` and `write_id` from that.
 COMPOSITE_INDEXES: tuple[tuple[tuple[str, bool], ...], ...] = (
@@ -42,16 +58,48 @@ def _version(snapshot: Any) -> str:
     return str(snapshot.update_time.rfc3339())
 
 
+def _fields(snapshot: Any) -> dict[str, Any]:
+    """Returns a document's fields; a field that is missing is no error here."""
+    return snapshot.to_dict() or {}
+
+
 def _stored(snapshot: Any) -> StoredJob:
-    """Returns the job in a document with its version. Raises StorageUnavailableError for a newer release's record."""
-    return StoredJob(from_body(snapshot.get("body")), _version(snapshot))
+    """Returns the job in a document with its version. Raises RecordUnreadableError."""
+    fields = _fields(snapshot)
+    job = read_job(snapshot.id, str(fields.get("client") or ""), fields.get("body"))
+    return StoredJob(job, _version(snapshot))
+
+
+def _readable(snapshot: Any) -> StoredJob | RecordUnreadableError:
+    """Returns the job in a document with its version, or why this release cannot read it."""
+    try:
+        return _stored(snapshot)
+    except RecordUnreadableError as error:
+        return error
+
+
+def _mark(snapshot: Any) -> dict[str, Any]:
+    """Returns what a document says about when it was put aside; empty when it was not."""
+    mark = _fields(snapshot).get("put_aside")
+    return mark if isinstance(mark, dict) else {}
+
+
+def _times(snapshot: Any) -> int:
+    """Returns how often a document was put aside."""
+    times = _mark(snapshot).get("times")
+    return times if isinstance(times, int) else 0
+
+
+def _moment(value: Any) -> datetime | None:
+    """Returns a stored time, None for anything else."""
+    return value if isinstance(value, datetime) else None
 
 
 class FirestoreJobStore:
     """The JobStore port on Firestore.
 
     pause, jitter, on_conflict: see optimistic.py; draw_id: returns 128 random bits as text, with which a repeated write
-    recognises its own first try; on_unreadable: is called with the id of a due job that this release cannot read.
+    recognises its own first try; on_unreadable: see OnUnreadable.
     """
 
     def __init__(
@@ -62,7 +110,7 @@ class FirestoreJobStore:
         jitter: Callable[[], float],
         draw_id: Callable[[], str],
         on_conflict: Callable[[], None],
-        on_unreadable: Callable[[str], None],
+        on_unreadable: OnUnreadable,
     ) -> None:
         self._connection = connection
         self._pause = pause
@@ -110,7 +158,7 @@ class FirestoreJobStore:
         """See JobStore.find_record."""
         with unavailable():
             snapshot = self._idempotency_document(client, key).get(**self._connection.limits())
-        return IdempotencyRecord.model_validate_json(snapshot.get("body")) if snapshot.exists else None
+        return read_idempotency_record(client, _fields(snapshot).get("body")) if snapshot.exists else None
 
     def get(self, job_id: str) -> StoredJob | None:
         """See JobStore.get."""
@@ -136,7 +184,8 @@ class FirestoreJobStore:
         read_at = DatetimeWithNanoseconds.from_rfc3339(version)  # type: ignore[no-untyped-call]
         expected = self._connection.client.write_option(last_update_time=read_at)
         batch = self._connection.client.batch()
-        batch.update(reference, {**to_columns(job), "write_id": write_id}, option=expected)
+        fields = {**to_columns(job), "write_id": write_id, "put_aside": firestore.DELETE_FIELD}
+        batch.update(reference, fields, option=expected)
         with unavailable():
             try:
                 results = batch.commit(**self._connection.limits())
@@ -147,7 +196,7 @@ class FirestoreJobStore:
     def _own_write(self, job_id: str, write_id: str) -> StoredJob | None:
         """Returns the stored job when this write's own first try wrote it, or None when another writer was first."""
         snapshot = self._jobs.document(job_id).get(**self._connection.limits())
-        own = snapshot.exists and (snapshot.to_dict() or {}).get("write_id") == write_id
+        own = snapshot.exists and _fields(snapshot).get("write_id") == write_id
         return _stored(snapshot) if own else None
 
     def purge(self, job: Job) -> None:
@@ -159,18 +208,74 @@ class FirestoreJobStore:
         with unavailable():
             batch.commit(**self._connection.limits())
 
-    def due(self, now: datetime, limit: int) -> Sequence[StoredJob]:
+    def due(self, now: datetime, limit: int, *, put_aside: bool = False) -> Sequence[StoredJob]:
         """See JobStore.due."""
         query = _where(self._jobs, "next_action_at", "<=", now).order_by("next_action_at").limit(limit)
-        with unavailable():
-            snapshots = list(query.stream(**self._connection.limits()))
-        due = []
-        for snapshot in snapshots:
-            if job := readable(snapshot.get("body")):
-                due.append(StoredJob(job, _version(snapshot)))
-            else:
-                self._on_unreadable(snapshot.id)
+        due: list[StoredJob] = []
+        for _ in range(DUE_ROUNDS):
+            with unavailable():
+                snapshots = list(query.stream(**self._connection.limits()))
+            due, unreadable = [], []
+            for snapshot in snapshots:
+                read = _readable(snapshot)
+                if isinstance(read, StoredJob):
+                    due.append(read)
+                else:
+                    self._on_unreadable(read, put_aside=put_aside)
+                    unreadable.append((snapshot, read.reason))
+            if not put_aside or not unreadable or not self._put_aside(unreadable, now):
+                break
+            if len(snapshots) < limit:  # else they may have hidden others
+                break
         return due
+
+    def _put_aside(self, unreadable: Sequence[tuple[Any, str]], now: datetime) -> bool:
+        """Moves records on, each unless it was written in the meantime. Returns False when the store refuses."""
+        try:
+            for start in range(0, len(unreadable), PUT_ASIDE_BATCH):
+                batched = unreadable[start : start + PUT_ASIDE_BATCH]
+                if not self._move_on(batched, now):  # one of them was written in the meantime
+                    for one in batched:
+                        self._move_on([one], now)
+        except StorageUnavailableError:
+            return False
+        return True
+
+    def _move_on(self, unreadable: Sequence[tuple[Any, str]], now: datetime) -> bool:
+        """Moves records on in one batch. Returns False, with nothing written, when one of them has changed."""
+        batch = self._connection.client.batch()
+        for snapshot, reason in unreadable:
+            times = _times(snapshot)
+            since = _moment(_mark(snapshot).get("since")) or now
+            fields = {
+                "next_action_at": now + put_aside_delay(times),
+                "put_aside": {"since": since, "times": times + 1, "reason": reason},
+            }
+            unchanged = self._connection.client.write_option(last_update_time=snapshot.update_time)
+            batch.update(snapshot.reference, fields, option=unchanged)
+        with unavailable():
+            try:
+                batch.commit(**self._connection.limits())
+            except (google_errors.FailedPrecondition, google_errors.Aborted, google_errors.NotFound):
+                return False
+        return True
+
+    def unreadable(self, limit: int) -> Sequence[PutAside]:
+        """See JobStore.unreadable."""
+        marked = _where(self._jobs, "put_aside.since", ">", datetime.fromtimestamp(0, UTC))
+        with unavailable():
+            snapshots = list(marked.order_by("put_aside.since").limit(limit).stream(**self._connection.limits()))
+        found = []
+        for snapshot in snapshots:
+            read = _readable(snapshot)
+            if isinstance(read, RecordUnreadableError):
+                status = str(_fields(snapshot).get("status") or "")
+                next_try_at = _moment(_fields(snapshot).get("next_action_at"))
+                since = _moment(_mark(snapshot).get("since"))
+                found.append(
+                    PutAside(read.job_id, read.client, status, since, _times(snapshot), read.reason, next_try_at)
+                )
+        return found
 
     def count_open(self, client: str | None) -> int:
         """See JobStore.count_open."""
@@ -184,11 +289,29 @@ class FirestoreJobStore:
 
     def list_jobs(self, wanted: JobFilter, limit: int) -> Sequence[Job]:
         """See JobStore.list_jobs."""
+        jobs: list[Job] = []
+        asked = limit
+        for _ in range(LIST_ROUNDS):
+            snapshots = self._snapshots(wanted, asked)
+            for snapshot in snapshots:
+                read = _readable(snapshot)
+                if isinstance(read, StoredJob):
+                    jobs.append(read.job)
+                else:
+                    self._on_unreadable(read, put_aside=False)
+            last_at = _moment(_fields(snapshots[-1]).get("created_at")) if snapshots else None
+            if len(jobs) >= limit or len(snapshots) < asked or last_at is None:
+                return jobs[:limit]
+            wanted, asked = replace(wanted, position=(last_at, snapshots[-1].id)), LIST_ROUND_SIZE
+        raise StorageUnavailableError("too many records of this list cannot be read")
+
+    def _snapshots(self, wanted: JobFilter, limit: int) -> list[Any]:
+        """Returns the documents that match a filter, newest first."""
         query = _where(self._jobs, "client", "==", wanted.client)
         if wanted.status:
             query = _where(query, "status", "==", wanted.status.value)
         if wanted.created_after:
-            query = _where(query, "created_at", ">", wanted.created_after)
+            query = _where(query, "created_at", ">=", wanted.created_after)
         if wanted.created_before:
             query = _where(query, "created_at", "<", wanted.created_before)
         descending = firestore.Query.DESCENDING
@@ -197,8 +320,7 @@ class FirestoreJobStore:
             created_at, job_id = wanted.position
             query = query.start_after({"created_at": created_at, "__name__": self._jobs.document(job_id)})
         with unavailable():
-            snapshots = query.limit(limit).stream(**self._connection.limits())
-            return [from_body(snapshot.get("body")) for snapshot in snapshots]
+            return list(query.limit(limit).stream(**self._connection.limits()))
 
     def open_jobs(self) -> OpenJobs:
         """See JobStore.open_jobs."""
@@ -218,5 +340,5 @@ class FirestoreJobStore:
     def _oldest_queued_at(self) -> datetime | None:
         oldest = _where(self._jobs, "status", "==", JobStatus.QUEUED.value).order_by("created_at").limit(1)
         with unavailable():
-            found = [snapshot.get("created_at") for snapshot in oldest.stream(**self._connection.limits())]
-        return found[0] if found else None
+            found = [_fields(snapshot).get("created_at") for snapshot in oldest.stream(**self._connection.limits())]
+        return _moment(found[0]) if found else None

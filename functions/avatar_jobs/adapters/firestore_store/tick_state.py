@@ -9,6 +9,7 @@ from google.api_core import exceptions as google_errors
 
 from avatar_jobs.adapters.firestore_store.connection import FirestoreConnection, unavailable
 from avatar_jobs.ports.tick_state import FleetState
+from avatar_jobs.protocol.stored_fleet import read_fleet
 
 DOCUMENT = "fleet/state"
 
@@ -16,6 +17,11 @@ DOCUMENT = "fleet/state"
 def _fields(snapshot: Any) -> dict[str, Any]:
     """Returns a document's fields; none when the document does not exist yet."""
     return (snapshot.to_dict() or {}) if snapshot.exists else {}
+
+
+def _moment(value: Any) -> datetime | None:
+    """Returns a stored time, None for anything else."""
+    return value if isinstance(value, datetime) else None
 
 
 class FirestoreTickState:
@@ -30,7 +36,7 @@ class FirestoreTickState:
         with unavailable():
             snapshot = reference.get(**self._connection.limits())
             lease = _fields(snapshot)
-            taken_until = lease.get("lease_until")
+            taken_until = _moment(lease.get("lease_until"))
             if taken_until and taken_until > now and lease.get("lease_holder") != holder:
                 return False
             batch = self._connection.client.batch()
@@ -71,4 +77,4 @@ class FirestoreTickState:
         with unavailable():
             snapshot = self._connection.client.document(DOCUMENT).get(**self._connection.limits())
         fields = _fields(snapshot)
-        return FleetState(fields.get("last_tick_at"), json.loads(fields.get("fleet") or "{}"))
+        return FleetState(_moment(fields.get("last_tick_at")), read_fleet(fields.get("fleet")))

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from avatar_jobs.adapters.sqlite_store.file import SqliteFile, to_text
+from avatar_jobs.protocol.stored_fleet import read_snapshots
 
 
 class SqliteSnapshotArchive:
@@ -29,4 +30,4 @@ class SqliteSnapshotArchive:
             rows = connection.execute(
                 "SELECT body FROM snapshots WHERE at >= ? AND at < ? ORDER BY at", (to_text(since), to_text(until))
             ).fetchall()
-        return [json.loads(body) for (body,) in rows]
+        return read_snapshots(body for (body,) in rows)

@@ -20,6 +20,20 @@ def to_text(moment: datetime | None) -> str | None:
     return moment.astimezone(UTC).isoformat(timespec="microseconds") if moment else None
 
 
+def from_text(text: str | None) -> datetime | None:
+    """Returns the time that to_text wrote, None for any other text."""
+    try:
+        moment = datetime.fromisoformat(text) if text else None
+    except ValueError:
+        return None
+    return moment if moment and moment.tzinfo else None
+
+
+def _decoded(stored: bytes) -> str:
+    """Returns stored bytes as text; damaged ones too, because one of them would end the reading of all rows."""
+    return stored.decode("utf-8", "replace")
+
+
 class SqliteFile:
     """An SQLite file, which several processes may share.
 
@@ -43,6 +57,7 @@ class SqliteFile:
             connection = sqlite3.connect(self._path, timeout=BUSY_SEC, isolation_level=None)
         except sqlite3.Error as error:
             raise StorageUnavailableError(f"the store's file cannot be opened: {error}") from error
+        connection.text_factory = _decoded
         try:
             self._prepare(connection)
             connection.execute("BEGIN IMMEDIATE" if write else "BEGIN")

@@ -2,27 +2,42 @@
 
 import sqlite3
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
 
-from avatar_jobs.adapters.sqlite_store.file import SqliteFile, to_text
+from avatar_jobs.adapters.sqlite_store.file import SqliteFile, from_text, to_text
+from avatar_jobs.domain.errors import RecordUnreadableError, StorageUnavailableError
 from avatar_jobs.domain.idempotency import IdempotencyRecord
 from avatar_jobs.domain.job.model import Job, JobStatus
+from avatar_jobs.domain.retry_policy import put_aside_delay
 from avatar_jobs.optimistic import update_optimistically
-from avatar_jobs.ports.jobs import AlreadyCreated, Created, JobFilter, OpenJobs, Overview, StoredJob, Updated
-from avatar_jobs.protocol.stored_job import from_body, readable, to_columns
+from avatar_jobs.ports.jobs import (
+    DUE_ROUNDS,
+    LIST_ROUND_SIZE,
+    LIST_ROUNDS,
+    AlreadyCreated,
+    Created,
+    JobFilter,
+    OnUnreadable,
+    OpenJobs,
+    Overview,
+    PutAside,
+    StoredJob,
+    Updated,
+)
+from avatar_jobs.protocol.stored_job import read_idempotency_record, read_job, readable, to_columns
 
 
 def _record(connection: sqlite3.Connection, client: str, key: str) -> IdempotencyRecord | None:
     query = "SELECT body FROM idempotency WHERE client = ? AND key = ?"
     row = connection.execute(query, (client, key)).fetchone()
-    return IdempotencyRecord.model_validate_json(row[0]) if row else None
+    return read_idempotency_record(client, row[0]) if row else None
 
 
 class SqliteJobStore:
     """The JobStore port on SQLite.
 
-    pause, jitter, on_conflict: see optimistic.py; on_unreadable: is called with the id of a due job that this release
-    cannot read.
+    pause, jitter, on_conflict: see optimistic.py; on_unreadable: see OnUnreadable.
     """
 
     def __init__(
@@ -32,7 +47,7 @@ class SqliteJobStore:
         pause: Callable[[float], None],
         jitter: Callable[[], float],
         on_conflict: Callable[[], None],
-        on_unreadable: Callable[[str], None],
+        on_unreadable: OnUnreadable,
     ) -> None:
         self._file = file
         self._pause = pause
@@ -76,8 +91,8 @@ class SqliteJobStore:
     def get(self, job_id: str) -> StoredJob | None:
         """See JobStore.get."""
         with self._file.transaction() as connection:
-            row = connection.execute("SELECT body, version FROM jobs WHERE id = ?", (job_id,)).fetchone()
-        return StoredJob(from_body(row[0]), str(row[1])) if row else None
+            row = connection.execute("SELECT client, body, version FROM jobs WHERE id = ?", (job_id,)).fetchone()
+        return StoredJob(read_job(job_id, row[0], row[1]), str(row[2])) if row else None
 
     def update(self, job_id: str, change: Callable[[Job], Job], known: StoredJob | None = None) -> Updated | None:
         """See JobStore.update."""
@@ -106,22 +121,72 @@ class SqliteJobStore:
                     int(version),
                 ),
             ).rowcount
+            connection.execute("DELETE FROM put_aside WHERE id = ?", (job.id,))
         return StoredJob(job, str(int(version) + 1)) if written else None
 
-    def due(self, now: datetime, limit: int) -> Sequence[StoredJob]:
+    def due(self, now: datetime, limit: int, *, put_aside: bool = False) -> Sequence[StoredJob]:
         """See JobStore.due."""
+        due: list[StoredJob] = []
+        for _ in range(DUE_ROUNDS):
+            due, unreadable = self._due(now, limit)
+            for error, _version in unreadable:
+                self._on_unreadable(error, put_aside=put_aside)
+            if not put_aside or not unreadable or not self._put_aside(unreadable, now):
+                break
+            if len(due) + len(unreadable) < limit:  # else they may have hidden others
+                break
+        return due
+
+    def _due(self, now: datetime, limit: int) -> tuple[list[StoredJob], list[tuple[RecordUnreadableError, int]]]:
+        """Returns the due jobs that can be read, and the due records that cannot, with their versions."""
         with self._file.transaction() as connection:
             rows = connection.execute(
-                "SELECT id, body, version FROM jobs WHERE next_action_at <= ? ORDER BY next_action_at LIMIT ?",
+                "SELECT id, client, body, version FROM jobs WHERE next_action_at <= ? ORDER BY next_action_at LIMIT ?",
                 (to_text(now), limit),
             ).fetchall()
-        due = []
-        for job_id, body, version in rows:
-            if job := readable(body):
+        due, unreadable = [], []
+        for job_id, client, body, version in rows:
+            job = readable(job_id, client, body)
+            if isinstance(job, Job):
                 due.append(StoredJob(job, str(version)))
             else:
-                self._on_unreadable(job_id)
-        return due
+                unreadable.append((job, version))
+        return due, unreadable
+
+    def _put_aside(self, unreadable: Sequence[tuple[RecordUnreadableError, int]], now: datetime) -> bool:
+        """Moves records on, each unless it was written in the meantime. Returns False when the store refuses."""
+        try:
+            with self._file.transaction(write=True) as connection:
+                for error, version in unreadable:
+                    row = connection.execute("SELECT times FROM put_aside WHERE id = ?", (error.job_id,)).fetchone()
+                    times = row[0] if row else 0
+                    moved = connection.execute(
+                        "UPDATE jobs SET next_action_at = ? WHERE id = ? AND version = ?",
+                        (to_text(now + put_aside_delay(times)), error.job_id, version),
+                    ).rowcount
+                    if moved:
+                        connection.execute(
+                            "INSERT INTO put_aside (id, since, times, reason) VALUES (?, ?, 1, ?)"
+                            " ON CONFLICT (id) DO UPDATE SET times = times + 1, reason = excluded.reason",
+                            (error.job_id, to_text(now), error.reason),
+                        )
+        except StorageUnavailableError:
+            return False
+        return True
+
+    def unreadable(self, limit: int) -> Sequence[PutAside]:
+        """See JobStore.unreadable."""
+        with self._file.transaction() as connection:
+            rows = connection.execute(
+                "SELECT id, client, status, body, since, times, next_action_at FROM put_aside JOIN jobs USING (id)"
+                " ORDER BY since LIMIT ?",
+                (limit,),
+            ).fetchall()
+        return [
+            PutAside(job_id, client, status, from_text(since), times, read.reason, from_text(next_try_at))
+            for job_id, client, status, body, since, times, next_try_at in rows
+            if isinstance(read := readable(job_id, client, body), RecordUnreadableError)
+        ]
 
     def count_open(self, client: str | None) -> int:
         """See JobStore.count_open."""
@@ -136,11 +201,29 @@ class SqliteJobStore:
 
     def list_jobs(self, wanted: JobFilter, limit: int) -> Sequence[Job]:
         """See JobStore.list_jobs."""
+        jobs: list[Job] = []
+        asked = limit
+        for _ in range(LIST_ROUNDS):
+            rows = self._rows(wanted, asked)
+            for job_id, client, body, _created_at in rows:
+                job = readable(job_id, client, body)
+                if isinstance(job, Job):
+                    jobs.append(job)
+                else:
+                    self._on_unreadable(job, put_aside=False)
+            last_at = from_text(rows[-1][3]) if rows else None
+            if len(jobs) >= limit or len(rows) < asked or last_at is None:
+                return jobs[:limit]
+            wanted, asked = replace(wanted, position=(last_at, rows[-1][0])), LIST_ROUND_SIZE
+        raise StorageUnavailableError("too many records of this list cannot be read")
+
+    def _rows(self, wanted: JobFilter, limit: int) -> list[tuple[str, str, str, str]]:
+        """Returns id, client, body and created_at of the records that match a filter, newest first."""
         clauses: list[tuple[str, tuple[str | None, ...]]] = [("client = ?", (wanted.client,))]
         if wanted.status:
             clauses.append(("status = ?", (wanted.status.value,)))
         if wanted.created_after:
-            clauses.append(("created_at > ?", (to_text(wanted.created_after),)))
+            clauses.append(("created_at >= ?", (to_text(wanted.created_after),)))
         if wanted.created_before:
             clauses.append(("created_at < ?", (to_text(wanted.created_before),)))
         if wanted.position:
@@ -148,11 +231,11 @@ class SqliteJobStore:
         where = " AND ".join(clause for clause, _ in clauses)
         parameters = [value for _, values in clauses for value in values]
         with self._file.transaction() as connection:
-            rows = connection.execute(
-                f"SELECT body FROM jobs WHERE {where} ORDER BY created_at DESC, id DESC LIMIT ?",  # noqa: S608  no input in it
+            return connection.execute(
+                f"SELECT id, client, body, created_at FROM jobs WHERE {where}"  # noqa: S608  no input in it
+                " ORDER BY created_at DESC, id DESC LIMIT ?",
                 (*parameters, limit),
             ).fetchall()
-        return [from_body(body) for (body,) in rows]
 
     def overview(self, finished_since: datetime) -> Overview:
         """See JobStore.overview."""
@@ -163,10 +246,8 @@ class SqliteJobStore:
                 (to_text(finished_since),),
             ).fetchall()
             oldest = connection.execute("SELECT min(created_at) FROM jobs WHERE status = 'queued'").fetchone()[0]
-        counts = {JobStatus(status): int(count) for status, count in rows}
-        return Overview(
-            {status: counts.get(status, 0) for status in JobStatus}, datetime.fromisoformat(oldest) if oldest else None
-        )
+        counts = {status: int(count) for status, count in rows}
+        return Overview({status: counts.get(status.value, 0) for status in JobStatus}, from_text(oldest))
 
     def open_jobs(self) -> OpenJobs:
         """See JobStore.open_jobs."""
@@ -177,14 +258,13 @@ class SqliteJobStore:
             ).fetchall()
         counts = {status: int(count) for status, count, _ in rows}
         oldest = next((created for status, _, created in rows if status == JobStatus.QUEUED.value), None)
-        return OpenJobs(
-            counts.get("queued", 0), counts.get("running", 0), datetime.fromisoformat(oldest) if oldest else None
-        )
+        return OpenJobs(counts.get("queued", 0), counts.get("running", 0), from_text(oldest))
 
     def purge(self, job: Job) -> None:
         """See JobStore.purge."""
         with self._file.transaction(write=True) as connection:
             connection.execute("DELETE FROM jobs WHERE id = ?", (job.id,))
+            connection.execute("DELETE FROM put_aside WHERE id = ?", (job.id,))
             connection.execute(
                 "DELETE FROM idempotency WHERE client = ? AND key = ?", (job.client, job.idempotency_key)
             )

@@ -11,6 +11,9 @@ CREATE INDEX IF NOT EXISTS jobs_by_status ON jobs (status, created_at);
 CREATE TABLE IF NOT EXISTS idempotency (
     client TEXT NOT NULL, key TEXT NOT NULL, body TEXT NOT NULL, PRIMARY KEY (client, key)
 ) STRICT;
+CREATE TABLE IF NOT EXISTS put_aside (
+    id TEXT PRIMARY KEY, since TEXT NOT NULL, times INTEGER NOT NULL, reason TEXT NOT NULL
+) STRICT;
 CREATE TABLE IF NOT EXISTS fleet (
     id TEXT PRIMARY KEY, lease_holder TEXT, lease_until TEXT, last_tick_at TEXT, body TEXT
 ) STRICT;

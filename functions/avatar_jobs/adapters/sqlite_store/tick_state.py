@@ -5,8 +5,9 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from avatar_jobs.adapters.sqlite_store.file import SqliteFile, to_text
+from avatar_jobs.adapters.sqlite_store.file import SqliteFile, from_text, to_text
 from avatar_jobs.ports.tick_state import FleetState
+from avatar_jobs.protocol.stored_fleet import read_fleet
 
 
 class SqliteTickState:
@@ -21,8 +22,7 @@ class SqliteTickState:
             last_tick_at, body = connection.execute(
                 "SELECT last_tick_at, body FROM fleet WHERE id = 'state'"
             ).fetchone()
-        ended = datetime.fromisoformat(last_tick_at) if last_tick_at else None
-        return FleetState(ended, json.loads(body) if body else {})
+        return FleetState(from_text(last_tick_at), read_fleet(body))
 
     def take_tick_lease(self, holder: str, now: datetime, until: datetime) -> bool:
         """See TickState.take_tick_lease."""

@@ -90,9 +90,12 @@ class CallbackState(StrEnum):
 
 
 class Frozen(BaseModel):
-    """An immutable value that refuses fields it does not know."""
+    """An immutable value that keeps fields it does not know: a newer release may have stored them.
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    A default never changes, because stored records leave it out (protocol/stored_job.py); a new field has one.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="allow", allow_inf_nan=False)
 
 
 class JobInput(Frozen):
@@ -119,10 +122,6 @@ class JobError(Frozen):
 class Metrics(Frozen):
     """The measurements of a run, in seconds, MiB (2^20 bytes), kB and US dollars; None: not measured."""
 
-    model_config = ConfigDict(
-        frozen=True, extra="ignore", allow_inf_nan=False
-    )  # a newer worker may measure more than we know
-
     generation_time_sec: float | None = None
     script_wall_time_sec: float | None = None
     peak_vram_mib: float | None = None
@@ -136,10 +135,6 @@ class Metrics(Frozen):
 
 class Output(Frozen):
     """The finished file as the worker measured it, in bytes, seconds, pixels and frames per second."""
-
-    model_config = ConfigDict(
-        frozen=True, extra="ignore", allow_inf_nan=False
-    )  # a newer worker may tell more than we know
 
     bucket: str
     key: str

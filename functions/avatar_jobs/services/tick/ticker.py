@@ -109,7 +109,7 @@ class Ticker:
     def _work_off(self, began: datetime, context: TickContext) -> Sequence[StoredJob]:
         """Serves the jobs whose timers are due until the tick's time is over. Returns all that were due."""
         stop_at = began + min(self._period * WORK_SHARE, WORK_LIMIT)
-        due = self._store.due(began, DUE_LIMIT)
+        due = self._store.due(began, DUE_LIMIT, put_aside=True)
         for stored in due:
             if self._clock() >= stop_at:
                 context.done["left_for_the_next_tick"] += 1
