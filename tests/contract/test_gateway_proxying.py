@@ -232,3 +232,15 @@ def test_a_function_that_does_not_answer_is_a_504() -> None:
         with running_gateway(**settings, UPSTREAM_TIMEOUT_SEC="0.3") as port:
             response, body = ask(port, "POST", "/v1/webhooks/salad", b"{}")
     assert (response.status, json.loads(body)["code"]) == (504, "upstream_unavailable")
+
+
+@pytest.mark.parametrize("odd", [b"GARBAGE\r\n\r\n", b"GET / HTTP/1.1\r\nHost: a\r\nBad Name: a\r\n\r\n"])
+def test_what_is_not_http_is_a_problem_document(gateway: int, odd: bytes) -> None:
+    with socket.create_connection(("127.0.0.1", gateway), timeout=10) as connection:
+        connection.sendall(odd)
+        response = http.client.HTTPResponse(connection)
+        response.begin()
+        problem = json.loads(response.read())
+    assert (response.status, response.headers["Content-Type"]) == (400, "application/problem+json")
+    assert (problem["code"], problem["status"]) == ("invalid_json", 400)
+    assert problem["request_id"] == response.headers["X-Request-Id"]

@@ -127,22 +127,9 @@ def test_a_body_that_is_not_called_json_or_is_too_large_is_refused(system: Syste
     assert (large.status, large.json["detail"]) == (413, "The body must have at most 65536 bytes.")
 
 
-def test_a_malformed_request_id_or_key_is_refused_and_the_answer_carries_a_drawn_id(system: System) -> None:
-    bad_id = system.submit(headers={"X-Request-Id": "has space"})
+def test_a_malformed_key_is_refused(system: System) -> None:
     bad_key = system.submit(headers={"Idempotency-Key": "k" * 129})
-
-    assert (bad_id.status, bad_id.json["code"]) == (400, "invalid_request_id")
-    assert bad_id.headers["X-Request-Id"] == bad_id.json["request_id"] != "has space"
     assert (bad_key.status, bad_key.json["code"]) == (400, "invalid_idempotency_key")
-
-
-def test_unknown_paths_and_methods_are_problem_documents(system: System) -> None:
-    submit = system.function("submit_job")
-
-    assert submit.call("GET", "/").json["code"] == "not_found"
-    refused = submit.call("PUT", "/v1/avatar/jobs")
-    assert (refused.status, refused.headers["Allow"]) == (405, "GET, POST")
-    assert system.function("job_status").call("POST", "/v1/avatar/jobs/abc").headers["Allow"] == "DELETE, GET"
 
 
 def test_the_same_key_and_body_give_the_same_job_in_any_order_of_fields(system: System) -> None:

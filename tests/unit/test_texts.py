@@ -71,7 +71,9 @@ def test_the_openapi_documents_examples_are_answers_of_the_api() -> None:
         "Unauthenticated": ApiError(ApiErrorCode.UNAUTHENTICATED, texts.api_key_missing("X-Internal-API-Key")),
         "JobNotFound": ApiError(ApiErrorCode.JOB_NOT_FOUND, texts.JOB_NOT_FOUND),
         "NotFound": ApiError(ApiErrorCode.NOT_FOUND, texts.PATH_NOT_FOUND),
-        "MethodNotAllowed": ApiError(ApiErrorCode.METHOD_NOT_ALLOWED, texts.method_not_allowed(["GET", "POST"])),
+        "MethodNotAllowed": ApiError(
+            ApiErrorCode.METHOD_NOT_ALLOWED, texts.method_not_allowed(["GET", "HEAD", "POST"])
+        ),
         "AlreadyFinished": ApiError(ApiErrorCode.JOB_ALREADY_FINISHED, texts.job_already_finished("succeeded")),
         "QueueFull": ApiError(ApiErrorCode.QUEUE_FULL, texts.client_queue_full(2000)),
         "TooLarge": ApiError(ApiErrorCode.PAYLOAD_TOO_LARGE, texts.body_too_large(65_536)),

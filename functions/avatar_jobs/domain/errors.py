@@ -60,7 +60,6 @@ class ApiErrorCode(StrEnum):
 
     INVALID_JSON = "invalid_json"
     INVALID_IDEMPOTENCY_KEY = "invalid_idempotency_key"
-    INVALID_REQUEST_ID = "invalid_request_id"
     UNAUTHENTICATED = "unauthenticated"
     JOB_NOT_FOUND = "job_not_found"
     NOT_FOUND = "not_found"

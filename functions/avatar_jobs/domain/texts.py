@@ -19,7 +19,10 @@ def with_retry(what_happened: str, seconds: int) -> str:
 
 # Path, method and headers.
 PATH_NOT_FOUND = "There is nothing under this path; check the URL."
+REQUEST_MALFORMED = "The request is not valid HTTP; check its first line, its headers and its length."
+REQUEST_TOO_LARGE = "The request is too large: its URL, one of its headers, their number or its body."
 BODY_NOT_JSON_TYPE = "The body must be sent as Content-Type: application/json."
+BODY_ENCODED = "The body must be sent as it is, without a Content-Encoding such as gzip."
 JOB_NOT_FOUND = "Your client has no job with this id; check the id."
 REPORTED_JOB_NOT_FOUND = "There is no job with this id; stop the run."
 TICK_WITH_BODY = "The tick takes no body; send none."

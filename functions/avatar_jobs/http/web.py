@@ -6,10 +6,13 @@ import json
 import re
 import traceback
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from io import BytesIO
 from typing import Any
 
 from flask import Request, Response
+from werkzeug.exceptions import RequestEntityTooLarge
 
 from avatar_jobs.domain import texts
 from avatar_jobs.domain.errors import (
@@ -21,11 +24,15 @@ from avatar_jobs.domain.errors import (
     StorageUnavailableError,
 )
 from avatar_jobs.ports.outside import EventLog
-from avatar_jobs.protocol.problem import CONTENT_TYPE, render, service_failure
+from avatar_jobs.protocol.problem import CONTENT_TYPE, Problem, not_served, render, service_failure
 from avatar_jobs.protocol.requests import TOKEN_FORM
 
 API_KEY_HEADER = "X-Internal-API-Key"
 REQUEST_ID_HEADER = "X-Request-Id"
+# What a 401 asks for, in WWW-Authenticate. RFC 9110 wants one, though of the three schemes only Bearer is registered.
+API_KEY_CHALLENGE = f'ApiKey realm="avatar-jobs", header="{API_KEY_HEADER}"'
+TOKEN_CHALLENGE = 'Bearer realm="avatar-jobs"'  # noqa: S105  a scheme, not a secret
+SIGNATURE_CHALLENGE = 'StandardWebhooks realm="avatar-jobs"'
 JSON_BODY_LIMIT = 64 * 1024  # for the bodies of apps and workers
 # A refused body is read to its end, so that the client gets the answer instead of a reset connection. Cloud Run lets at
 # most 32 MiB through.
@@ -62,8 +69,8 @@ class Reply:
 class Route:
     """One method on one path and its handler.
 
-    path: with {name} for a parameter; client_only: needs an API key; json_body: needs the content type
-    application/json; body_limit: in bytes.
+    path: with {name} for a parameter; HEAD is accepted where GET is; client_only: needs an API key; json_body: needs
+    the content type application/json; body_limit: in bytes; challenge: the WWW-Authenticate of a 401.
     """
 
     method: str
@@ -72,6 +79,12 @@ class Route:
     client_only: bool = False
     json_body: bool = False
     body_limit: int = JSON_BODY_LIMIT
+    challenge: str = API_KEY_CHALLENGE
+
+    @property
+    def methods(self) -> Sequence[str]:
+        """Returns the methods that the handler answers; the server leaves the body out of the answer to a HEAD."""
+        return ("GET", "HEAD") if self.method == "GET" else (self.method,)
 
     def match(self, path: str) -> Mapping[str, str] | None:
         """Returns the path parameters, or None when this is another path."""
@@ -112,11 +125,9 @@ class Endpoint:
 
     def __call__(self, request: Request) -> Response:
         """Answers one request. Never raises: every error becomes a problem document."""
-        given = request.headers.get(REQUEST_ID_HEADER)
-        request_id = given if given is not None and TOKEN_FORM.fullmatch(given) else self._draw_id()
+        given = request.headers.get(REQUEST_ID_HEADER, "")
+        request_id = given if TOKEN_FORM.fullmatch(given) else self._draw_id()  # proxies set ids of their own form
         try:
-            if given is not None and given != request_id:
-                raise ApiError(ApiErrorCode.INVALID_REQUEST_ID, texts.bad_token(REQUEST_ID_HEADER))
             response = _response(self._answer(request, request_id))
         except ApiError as error:
             response = _problem(error, request_id)
@@ -138,9 +149,17 @@ class Endpoint:
             self._log("internal_error", level="error", request_id=request_id, traceback=traceback.format_exc())
             response = _failure(ApiErrorCode.INTERNAL, texts.INTERNAL, request_id)
         _drain(request)
-        response.headers[REQUEST_ID_HEADER] = request_id
-        response.headers["Cache-Control"] = "no-store"  # answers contain signed links and the jobs of one client
-        return response
+        if response.status_code == 401:
+            response.headers["WWW-Authenticate"] = self._on_path(request)[0][0].challenge
+        return _finished(response, request_id)
+
+    def refusal(self, status: int) -> Response:
+        """Returns the answer to a request that the framework or the server refuses, before it is a request of ours."""
+        request_id = self._draw_id()
+        return _finished(_rendered(not_served(status, request_id)), request_id)
+
+    def _on_path(self, request: Request) -> Sequence[tuple[Route, Mapping[str, str]]]:
+        return [(route, params) for route in self._routes if (params := route.match(request.path)) is not None]
 
     def _answer(self, request: Request, request_id: str) -> Reply:
         route, params = self._find(request)
@@ -153,13 +172,13 @@ class Endpoint:
         )
 
     def _find(self, request: Request) -> tuple[Route, Mapping[str, str]]:
-        on_path = [(route, params) for route in self._routes if (params := route.match(request.path)) is not None]
+        on_path = self._on_path(request)
         if not on_path:
             raise ApiError(ApiErrorCode.NOT_FOUND, texts.PATH_NOT_FOUND)
         for route, params in on_path:
-            if route.method == request.method:
+            if request.method in route.methods:
                 return route, params
-        allow = sorted(route.method for route, _ in on_path)
+        allow = sorted(method for route, _ in on_path for method in route.methods)
         raise ApiError(ApiErrorCode.METHOD_NOT_ALLOWED, texts.method_not_allowed(allow), allow=allow)
 
     def _authenticate(self, request: Request) -> str:
@@ -173,25 +192,37 @@ class Endpoint:
 
 def _read_body(request: Request, route: Route) -> bytes:
     """Reads the whole body within the route's limit. Raises ApiError unsupported_media_type, payload_too_large."""
+    if request.headers.get("Content-Encoding", "").strip().lower() not in ("", "identity"):
+        raise ApiError(ApiErrorCode.UNSUPPORTED_MEDIA_TYPE, texts.BODY_ENCODED)
     if route.json_body and request.mimetype != "application/json":
         raise ApiError(ApiErrorCode.UNSUPPORTED_MEDIA_TYPE, texts.BODY_NOT_JSON_TYPE)
     request.max_content_length = DRAIN_LIMIT  # the framework's own limit answers with HTML
     body = bytearray()
-    while len(body) <= route.body_limit and (chunk := request.stream.read(READ_BYTES)):
+    while len(body) <= route.body_limit and (chunk := _read_some(request)):
         body += chunk
     if len(body) > route.body_limit:
         raise ApiError(ApiErrorCode.PAYLOAD_TOO_LARGE, texts.body_too_large(route.body_limit))
     return bytes(body)
 
 
+def _read_some(request: Request) -> bytes:
+    """Returns the next bytes of the body, none at its end. Raises ApiError when the body cannot be read to its end."""
+    try:
+        return request.stream.read(READ_BYTES)
+    except RequestEntityTooLarge as error:
+        raise ApiError(ApiErrorCode.PAYLOAD_TOO_LARGE, texts.REQUEST_TOO_LARGE) from error
+    except Exception as error:  # a wrong chunk, a client that has gone: each server has its own exceptions
+        raise ApiError(ApiErrorCode.INVALID_JSON, texts.REQUEST_MALFORMED) from error
+
+
 def _drain(request: Request) -> None:
-    """Reads the rest of a refused body, up to DRAIN_LIMIT bytes."""
-    if request.content_length is not None and request.content_length > DRAIN_LIMIT:
-        return
+    """Reads the rest of a refused body, up to DRAIN_LIMIT bytes; a longer or a broken one is left."""
     request.max_content_length = DRAIN_LIMIT
     left = DRAIN_LIMIT
-    while left > 0 and (chunk := request.stream.read(READ_BYTES)):
-        left -= len(chunk)
+    with suppress(ApiError):
+        while left > 0 and (chunk := _read_some(request)):
+            left -= len(chunk)
+    request.stream = BytesIO()  # the framework reads once more, and its error would replace our answer
 
 
 def _response(reply: Reply) -> Response:
@@ -208,7 +239,17 @@ def _failure(code: ApiErrorCode, what_happened: str, request_id: str) -> Respons
 
 
 def _problem(error: ApiError, request_id: str) -> Response:
-    problem = render(error, request_id)
+    return _rendered(render(error, request_id))
+
+
+def _rendered(problem: Problem) -> Response:
     response = Response(json.dumps(problem.document), status=problem.status, content_type=CONTENT_TYPE)
     response.headers.extend(dict(problem.headers))
+    return response
+
+
+def _finished(response: Response, request_id: str) -> Response:
+    """Adds the headers that every answer has."""
+    response.headers[REQUEST_ID_HEADER] = request_id
+    response.headers["Cache-Control"] = "no-store"  # answers contain signed links and the jobs of one client
     return response

@@ -19,7 +19,6 @@ HTTP_STATUS: Mapping[ApiErrorCode, int] = MappingProxyType(
     {
         ApiErrorCode.INVALID_JSON: 400,
         ApiErrorCode.INVALID_IDEMPOTENCY_KEY: 400,
-        ApiErrorCode.INVALID_REQUEST_ID: 400,
         ApiErrorCode.UNAUTHENTICATED: 401,
         ApiErrorCode.JOB_NOT_FOUND: 404,
         ApiErrorCode.NOT_FOUND: 404,
@@ -71,6 +70,21 @@ def render(error: ApiError, request_id: str) -> Problem:
     if error.allow:
         headers["Allow"] = ", ".join(error.allow)
     return Problem(status, document, headers)
+
+
+def not_served(status: int, request_id: str) -> Problem:
+    """Returns the problem document for a request that the server refuses by itself with this HTTP status."""
+    match status:
+        case 404:
+            error = ApiError(ApiErrorCode.NOT_FOUND, texts.PATH_NOT_FOUND)
+        case 413 | 414 | 431:
+            error = ApiError(ApiErrorCode.PAYLOAD_TOO_LARGE, texts.REQUEST_TOO_LARGE)
+        case _ if status >= 500:
+            error = service_failure(ApiErrorCode.INTERNAL, texts.INTERNAL)
+        case _:
+            error = ApiError(ApiErrorCode.INVALID_JSON, texts.REQUEST_MALFORMED)
+    problem = render(error, request_id)
+    return Problem(status, {**problem.document, "status": status}, problem.headers)
 
 
 def service_failure(code: ApiErrorCode, what_happened: str) -> ApiError:

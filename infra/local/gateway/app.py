@@ -7,11 +7,13 @@ comes with functions-framework, serves it.
 import asyncio
 import itertools
 import json
+import re
 import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
+from uuid import uuid4
 
 from infra.local.gateway.forwarding import (
     Answer,
@@ -130,8 +132,11 @@ def function_for(raw_path: str) -> Upstream:
 def problem(status: int, title: str, code: str, detail: str, request_id: str | None) -> Answer:
     """Returns an error answer in the API's form (RFC 9457), for a request that no function answered.
 
-    From status 500 on it has a Retry-After.
+    From status 500 on it has a Retry-After. request_id: as the client sent it; a missing one is replaced, and so is one
+    of another form than the API's.
     """
+    if not re.fullmatch(r"[A-Za-z0-9._~-]{1,128}", request_id or ""):
+        request_id = uuid4().hex
     body = {
         "type": "about:blank",
         "title": title,
@@ -141,7 +146,12 @@ def problem(status: int, title: str, code: str, detail: str, request_id: str | N
         "request_id": request_id,
     }
     encoded = json.dumps(body).encode()
-    headers = [(b"content-type", b"application/problem+json"), (b"content-length", str(len(encoded)).encode())]
+    headers = [
+        (b"content-type", b"application/problem+json"),
+        (b"content-length", str(len(encoded)).encode()),
+        (b"x-request-id", str(request_id).encode()),
+        (b"cache-control", b"no-store"),
+    ]
     if status >= 500:
         headers.append((b"retry-after", b"1"))
     return Answer(status, headers, encoded)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from avatar_jobs.domain import texts
 from avatar_jobs.domain.errors import BadSignatureError
-from avatar_jobs.http.web import Call, Reply, Route
+from avatar_jobs.http.web import SIGNATURE_CHALLENGE, TOKEN_CHALLENGE, Call, Reply, Route
 from avatar_jobs.ports.outside import Clock, EventLog
 from avatar_jobs.protocol.salad_job import read_webhook
 from avatar_jobs.protocol.signatures import attempt_of_token, verify_webhook
@@ -50,6 +50,6 @@ def webhook_routes(
         return Reply(200, {"cancel": answer.cancel, "remaining_seconds": answer.remaining_seconds})
 
     return [
-        Route("POST", "/v1/webhooks/salad", salad, body_limit=WEBHOOK_BODY_LIMIT),
-        Route("POST", "/v1/worker/jobs/{id}/reports", report),
+        Route("POST", "/v1/webhooks/salad", salad, body_limit=WEBHOOK_BODY_LIMIT, challenge=SIGNATURE_CHALLENGE),
+        Route("POST", "/v1/worker/jobs/{id}/reports", report, challenge=TOKEN_CHALLENGE),
     ]
