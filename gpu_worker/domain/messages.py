@@ -100,14 +100,34 @@ def too_many_redirects(field: str, most: int) -> str:
     return f"{field} redirects more than {most} times. Send a link that leads to the file directly."
 
 
+def redirect_refused(field: str, reason: str) -> str:
+    """Text for a link that redirects to a URL that breaks a rule for URLs."""
+    return f"{field} cannot be used, for it redirects to another URL: {reason}."
+
+
 def bad_certificate(field: str) -> str:
     """Text for a media server without a valid TLS certificate."""
     return f"The server of {field} has no valid certificate. Renew it, or send a link to another server."
 
 
+def no_encryption(field: str) -> str:
+    """Text for a media server with which no way to encrypt is found."""
+    return f"No encrypted connection to the server of {field} is possible. Check that it offers TLS 1.2 or later."
+
+
+def not_http(field: str) -> str:
+    """Text for a media server whose answers cannot be read."""
+    return f"The answer of the server of {field} is not valid HTTP. Check the link, or send one to another server."
+
+
 def server_failed(field: str, status: int) -> str:
     """Text for a media server that answers 5xx."""
     return f"{_answered(field, status)} Check that it is up."
+
+
+def server_busy(field: str, status: int) -> str:
+    """Text for a media server that asks to come again later."""
+    return f"{_answered(field, status)} It takes no more requests now: submit the job again later."
 
 
 def link_refused(field: str, status: int, advice: str) -> str:
@@ -118,6 +138,11 @@ def link_refused(field: str, status: int, advice: str) -> str:
 def empty_file(field: str) -> str:
     """Text for an empty file."""
     return f"The server of {field} sent an empty file."
+
+
+def badly_compressed(field: str) -> str:
+    """Text for a file that its server compresses in a way that cannot be undone."""
+    return f"The server of {field} compresses the file in a way that cannot be read. Send a link to the plain file."
 
 
 def download_late(field: str, limit_sec: str) -> str:

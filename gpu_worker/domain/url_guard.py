@@ -4,12 +4,14 @@ import ipaddress
 import re
 import unicodedata
 from dataclasses import dataclass
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, urljoin, urlsplit
 
-MAX_URL = 2048  # characters, the API's limit
+MAX_URL = 8192  # characters, the API's limit, also for the target of a redirect: presigned links are long
+MAX_LOGGED = 2048  # characters of a path in a log line
 HTTPS_PORT, HTTP_PORT = 443, 80
 REFUSED_SUFFIXES = ("internal", "local", "localhost")
-HOST_NAME = re.compile(r"(?!.*\.\.)[a-z0-9_]([a-z0-9_.-]{0,251}[a-z0-9_])?")
+HOST_NAME = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,62})(\.[a-z0-9_]([a-z0-9_-]{0,62}))*")
+MAX_HOST = 253  # characters of a name
 FULL_STOPS = str.maketrans("\u3002\uff0e\uff61", "...")  # RFC 3490 section 3.1: these count as dots in a name
 NUMBER = re.compile(r"0x[0-9a-f]*|[0-9]+")
 
@@ -126,10 +128,41 @@ def judge_address(ip: str, *, rehearsal: bool) -> None:
         raise UrlNotAllowed("the host's address is not a public one")
 
 
+def resolve_redirect(base: JudgedUrl, location: str) -> str:
+    """Returns the URL that a redirect leads to, still to be judged; raises UrlNotAllowed when it cannot be read.
+
+    location: the header's value, a character for each byte. Many servers write raw UTF-8 and spaces into it, which RFC
+    3986 forbids and browsers follow.
+    """
+    text = _read_utf8(location).strip(" ")
+    if len(text) > MAX_URL:
+        raise UrlNotAllowed(f"the URL must have 1-{MAX_URL} characters")
+    if any(ord(character) < 32 for character in text):
+        raise UrlNotAllowed("the URL contains a backslash, a space or a control character")
+    try:
+        parts = urlsplit(urljoin(base.text, text))
+    except ValueError as error:
+        raise UrlNotAllowed("the URL cannot be parsed") from error
+    return parts._replace(path=_without_spaces(parts.path), query=_without_spaces(parts.query), fragment="").geturl()
+
+
+def _without_spaces(text: str) -> str:
+    """Returns a part of a URL with its spaces, also the invisible ones of Unicode, percent-encoded."""
+    return "".join(char if char.isprintable() and char != " " else quote(char) for char in text)
+
+
+def _read_utf8(location: str) -> str:
+    """Returns a header's value read as UTF-8; where it is none, the bytes that are not ASCII percent-encoded."""
+    try:
+        return location.encode("latin-1").decode()
+    except UnicodeError:
+        return "".join(char if char.isascii() else f"%{ord(char):02X}" for char in location)
+
+
 def redact_url(url: str) -> str:
     """Returns scheme, host and path of a URL for a log line, without user, query and fragment."""
     bare = re.split(r"[?#]", url, maxsplit=1)[0]
-    return re.sub(r"//[^/@]*@", "//", bare)[:MAX_URL]
+    return re.sub(r"//[^/@]*@", "//", bare)[:MAX_LOGGED]
 
 
 def _judge_host(raw: str, *, rehearsal: bool) -> tuple[str, bool]:
@@ -149,7 +182,7 @@ def _judge_host(raw: str, *, rehearsal: bool) -> tuple[str, bool]:
         host = host if host.isascii() else host.encode("idna").decode("ascii")
     except UnicodeError as error:
         raise UrlNotAllowed("the host is not a valid name") from error
-    if not HOST_NAME.fullmatch(host):
+    if len(host) > MAX_HOST or not HOST_NAME.fullmatch(host):
         raise UrlNotAllowed("the host is not a valid name")
     return host, False
 

@@ -24,7 +24,8 @@ from gpu_worker.media.verify import Expected, Output, verify_output
 from gpu_worker.ports import OutputStorage
 from gpu_worker.run.reporter import NoReporter, Reporter
 from gpu_worker.transfer import sidecar
-from gpu_worker.transfer.download import Downloader, Source
+from gpu_worker.transfer.download import Downloader
+from gpu_worker.transfer.partial_file import Source
 from gpu_worker.transfer.reuse import find_finished
 from gpu_worker.transfer.sidecar import Finished
 from gpu_worker.transfer.upload import Uploader
@@ -52,7 +53,8 @@ class Equipment:
     """The tools that all runs share.
 
     own_key: the storage key of the environment, None when there is none; new_storage: opens a bucket, given its key
-    and a function that says whether to stop; versions: of the programs that make a video, by name.
+    and a function that says whether to stop; versions: of the programs that make a video, by name;
+    now: returns the seconds since 1970.
     """
 
     client: HttpClient
@@ -62,6 +64,7 @@ class Equipment:
     own_key: UploadKey | None
     new_storage: Callable[[UploadKey, Callable[[], bool]], OutputStorage]
     versions: Mapping[str, str]
+    now: Callable[[], float]
 
 
 @dataclass(frozen=True)
@@ -136,7 +139,7 @@ class Pipeline:
     def _download(self) -> _Sources:
         self._enter(Phase.DOWNLOADING)
         limits = self.equipment.limits
-        downloader = Downloader(self.equipment.client, self.control, limits.download_sec)
+        downloader = Downloader(self.equipment.client, self.control, limits.download_sec, self.equipment.now)
         video = Source(messages.VIDEO, self.job.video_url, self.directory / "video_source", limits.max_video_bytes)
         audio = Source(messages.AUDIO, self.job.audio_url, self.directory / "audio_source", limits.max_audio_bytes)
 

@@ -1,150 +1,132 @@
 """Stage 1: downloads one media file, limited in size and time, with every redirect checked."""
 
-import hashlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
-from urllib.parse import urljoin
 
 from urllib3.response import BaseHTTPResponse
 
-from gpu_worker.adapters.http_client import HttpClient, HttpFault, read_chunks
+from gpu_worker.adapters.http_client import FaultKind, HttpClient, HttpFault
 from gpu_worker.domain import messages
 from gpu_worker.domain.control import RunControl
 from gpu_worker.domain.failures import ErrorCode, JobError
-from gpu_worker.domain.url_guard import JudgedUrl, UrlNotAllowed, judge_url
+from gpu_worker.domain.url_guard import JudgedUrl, UrlNotAllowed, judge_url, resolve_redirect
 from gpu_worker.media.probe import Downloaded
+from gpu_worker.transfer.cookies import Cookies
+from gpu_worker.transfer.partial_file import AnotherFileError, OnBytes, PartialFile, Source
 from gpu_worker.transfer.refusals import explain_refusal
+from gpu_worker.transfer.tries import Passing, Tries, asked_wait_sec
 
 SOCKET_SEC = 20.0  # for the connection and each wait; home lines stall for seconds, dead servers for ever
-TRIES = 3  # inside one run: a short interruption costs far less here than on another node
-PAUSES_SEC = (0.5, 2.0)  # between the tries
-MAX_REDIRECTS = 3  # shorteners and signed links need one or two
+MAX_REDIRECTS = 10  # shorteners and signed links need one or two, file hosts with logins of their own up to seven
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
-TRY_AGAIN = frozenset({408, 425, 429})  # 4xx that may pass by themselves; one that stays is reported as a 4xx
-MEGABYTE = 1_000_000
-
-
-@dataclass(frozen=True)
-class Source:
-    """A file to fetch. field: the request's field, for messages; max_bytes: the largest size that is accepted."""
-
-    field: str
-    url: str
-    target: Path
-    max_bytes: int
-
-
-class _Passing(Exception):  # noqa: N818  becomes a JobError when the tries are used up
-    """A failure that may pass by itself, so that another try is worth while."""
-
-    def __init__(self, failure: JobError) -> None:
-        super().__init__(failure.message)
-        self.failure = failure
+BUSY = frozenset({408, 425, 429})  # 4xx that may pass by themselves
 
 
 @dataclass(frozen=True)
 class Downloader:
-    """Downloads the media of one run. limit_sec: for one file, all tries together."""
+    """Downloads the media of one run.
+
+    limit_sec: for one file, all tries and waits together; now: returns the seconds since 1970.
+    """
 
     client: HttpClient
     control: RunControl
     limit_sec: float
+    now: Callable[[], float]
 
-    def fetch(self, source: Source, on_bytes: Callable[[int, int | None], None]) -> Downloaded:
+    def fetch(self, source: Source, on_bytes: OnBytes) -> Downloaded:
         """Fetches a source; on_bytes is called with (bytes so far, bytes in all or None).
 
-        Raises JobError: input_url_not_allowed, input_download_failed (4xx and other lasting faults),
-        input_too_large, input_download_timeout (time-outs, 5xx, broken connections, after TRIES tries).
+        Raises JobError: input_url_not_allowed, input_download_failed (4xx and other lasting faults), input_too_large,
+        input_download_timeout (time-outs, 5xx, 429, cut transfers, after several tries). It says that another node may
+        do better only when the fault may lie in this node's network.
         """
         give_up = time.monotonic() + self.limit_sec
-        for pause in (*PAUSES_SEC, None):
+        file, tries = PartialFile(source), Tries()
+        while True:
             try:
-                return self._follow(source, give_up, on_bytes)
-            except _Passing as passing:
-                if pause is None or time.monotonic() + pause > give_up:
-                    raise passing.failure from passing
+                return self._follow(source, file, give_up, on_bytes)
+            except Passing as passing:
+                pause = tries.pause_after(passing, file.kept)
+                left = min(give_up - time.monotonic(), self.control.remaining_sec())
+                if pause is None or pause > left:
+                    raise tries.verdict(passing) from passing
             self.control.pause(pause)
-        raise AssertionError("the last try returns or raises")
 
-    def _follow(self, source: Source, give_up: float, on_bytes: Callable[[int, int | None], None]) -> Downloaded:
-        text = source.url
+    def _follow(self, source: Source, file: PartialFile, give_up: float, on_bytes: OnBytes) -> Downloaded:
+        text, cookies = source.url, Cookies()
+        refused = messages.url_refused
         for _ in range(MAX_REDIRECTS + 1):
             try:
                 url = judge_url(text, rehearsal=self.client.rehearsal)
-                outcome = self._exchange(source, url, give_up, on_bytes)
+                outcome = self._exchange(source, url, cookies, file, give_up, on_bytes)
+                if isinstance(outcome, Downloaded):
+                    return outcome
+                refused = messages.redirect_refused
+                text = resolve_redirect(url, outcome)
             except UrlNotAllowed as error:
-                message = messages.url_refused(source.field, error.reason)
-                raise JobError(ErrorCode.INPUT_URL_NOT_ALLOWED, message) from error
+                raise JobError(ErrorCode.INPUT_URL_NOT_ALLOWED, refused(source.field, error.reason)) from error
             except HttpFault as fault:
-                raise self._translate(source, fault, give_up) from fault
-            if isinstance(outcome, Downloaded):
-                return outcome
-            text = urljoin(url.text, outcome)
+                raise self._translate(source, file, fault, give_up) from fault
         raise JobError(ErrorCode.INPUT_DOWNLOAD_FAILED, messages.too_many_redirects(source.field, MAX_REDIRECTS))
 
     def _exchange(
-        self, source: Source, url: JudgedUrl, give_up: float, on_bytes: Callable[[int, int | None], None]
+        self,
+        source: Source,
+        url: JudgedUrl,
+        cookies: Cookies,
+        file: PartialFile,
+        give_up: float,
+        on_bytes: OnBytes,
     ) -> Downloaded | str:
         """Makes one request; returns the file, or the target of a redirect."""
 
         def stop() -> bool:
             return self.control.stop_reason() is not None or time.monotonic() > give_up
 
-        headers = {"Accept": "*/*", "User-Agent": "avatar-video-worker"}
+        asked = file.request_headers()
+        headers = {"Accept": "*/*", "User-Agent": "avatar-video-worker", **asked, **cookies.headers_for(url)}
         with self.client.exchange("GET", url, headers=headers, socket_sec=SOCKET_SEC, stop=stop) as response:
-            location = response.headers.get("Location")
+            location = next((text for text in response.headers.getlist("Location") if text.strip()), None)
             if response.status in REDIRECTS and location:
+                cookies.keep(url, response.headers.getlist("Set-Cookie"))
                 return location
-            _check_status(source, response)
-            return _save(source, response, on_bytes)
+            try:
+                if asked and response.status == 206:
+                    return file.receive_rest(response, on_bytes)
+                if asked and response.status in (412, 416):
+                    raise AnotherFileError
+            except AnotherFileError as error:
+                file.forget()
+                cut = JobError(ErrorCode.INPUT_DOWNLOAD_TIMEOUT, messages.download_cut(source.field))
+                raise Passing(cut) from error
+            _check_status(source, response, self.now)
+            return file.receive_whole(response, on_bytes)
 
-    def _translate(self, source: Source, fault: HttpFault, give_up: float) -> Exception:
+    def _translate(self, source: Source, file: PartialFile, fault: HttpFault, give_up: float) -> Exception:
         self.control.check()
-        if fault.certificate:
-            message = messages.bad_certificate(source.field)
-            return JobError(ErrorCode.INPUT_DOWNLOAD_FAILED, message, detail=str(fault))
-        is_late = time.monotonic() > give_up
-        message = (
-            messages.download_late(source.field, f"{self.limit_sec:g}")
-            if is_late
-            else messages.download_cut(source.field)
-        )
-        return _Passing(JobError(ErrorCode.INPUT_DOWNLOAD_TIMEOUT, message, detail=str(fault)))
+        detail, late, lasting = str(fault), ErrorCode.INPUT_DOWNLOAD_TIMEOUT, ErrorCode.INPUT_DOWNLOAD_FAILED
+        if fault.kind is FaultKind.CERTIFICATE:
+            return JobError(lasting, messages.bad_certificate(source.field), detail=detail)
+        if time.monotonic() > give_up:
+            return Passing(JobError(late, messages.download_late(source.field, f"{self.limit_sec:g}"), detail=detail))
+        if fault.kind is FaultKind.TLS:
+            return Passing(JobError(lasting, messages.no_encryption(source.field), detail=detail))
+        if fault.kind is FaultKind.NOT_HTTP:
+            return Passing(JobError(lasting, messages.not_http(source.field), detail=detail))
+        ended_at = file.size if fault.kind is FaultKind.ENDED_EARLY else None
+        return Passing(JobError(late, messages.download_cut(source.field), detail=detail), ended_at=ended_at)
 
 
-def _check_status(source: Source, response: BaseHTTPResponse) -> None:
+def _check_status(source: Source, response: BaseHTTPResponse, now: Callable[[], float]) -> None:
+    """Returns for a 200; raises JobError, or Passing for what may pass by itself, but not sooner on another node."""
     status = response.status
     if status == 200:
         return
-    if status >= 500:
-        raise _Passing(JobError(ErrorCode.INPUT_DOWNLOAD_TIMEOUT, messages.server_failed(source.field, status)))
+    if status >= 500 or status in BUSY:
+        text = messages.server_busy if status in BUSY else messages.server_failed
+        failure = JobError(ErrorCode.INPUT_DOWNLOAD_TIMEOUT, text(source.field, status), retryable=False)
+        raise Passing(failure, wait_sec=asked_wait_sec(response.headers, now()))
     message = messages.link_refused(source.field, status, explain_refusal(status, response))
-    failure = JobError(ErrorCode.INPUT_DOWNLOAD_FAILED, message)
-    raise _Passing(failure) if status in TRY_AGAIN else failure
-
-
-def _save(source: Source, response: BaseHTTPResponse, on_bytes: Callable[[int, int | None], None]) -> Downloaded:
-    announced = response.headers.get("Content-Length", "")
-    total = int(announced) if announced.isascii() and announced.isdigit() else None
-    _check_size(source, total or 0)
-    size, digest = 0, hashlib.sha256()
-    with source.target.open("wb") as file:
-        for chunk in read_chunks(response):
-            size += len(chunk)
-            _check_size(source, size)
-            digest.update(chunk)
-            file.write(chunk)
-            on_bytes(size, total)
-    if total is not None and size < total:
-        raise HttpFault(f"{size} of {total} bytes arrived")
-    if size == 0:
-        raise JobError(ErrorCode.INPUT_DOWNLOAD_FAILED, messages.empty_file(source.field))
-    return Downloaded(source.target, size, digest.hexdigest(), response.headers.get("Content-Type", ""))
-
-
-def _check_size(source: Source, size: int) -> None:
-    if size > source.max_bytes:
-        message = messages.file_too_large(source.field, f"{source.max_bytes / MEGABYTE:g}")
-        raise JobError(ErrorCode.INPUT_TOO_LARGE, message)
+    raise JobError(ErrorCode.INPUT_DOWNLOAD_FAILED, message)

@@ -32,8 +32,8 @@ REFUSED_ALWAYS = [
     "https://x.internal./", "https://X.INTERNAL/", "https://exa mple.com/", "https://example.com/a b",
     "https://example.com\\@10.0.0.1/", "https://example.com/\r\nX: y", "https://example.com/\t",
     "https://exam\x00ple.com/",
-    "https://example..com/", "https://.example.com/", "https://-/", "https://%31%30.0.0.1/",
-    "https://example.com/" + "a" * 2048,
+    "https://example..com/", "https://" + "a" * 64 + ".com/", "https://.example.com/", "https://-/", "https://%31%30.0.0.1/",
+    "https://example.com/" + "a" * 8173,
 ]  # fmt: skip
 
 LOOPBACK = [
@@ -48,7 +48,7 @@ LOOPBACK_IN_DISGUISE = [
 ALLOWED_ALWAYS = [
     "https://example.com/a.mp4?X-Amz-Signature=abc&x=%20", "https://example.com:443/", "https://EXAMPLE.com/",
     "https://example.com./", "https://xn--bcher-kva.example/", "https://93.184.216.34/", "https://a-b_c.example.com/",
-    "https://[2606:4700:4700::1111]/",
+    "https://[2606:4700:4700::1111]/", "https://example.com/" + "a" * 8172,
 ]  # fmt: skip
 
 PRIVATE_ADDRESSES = [

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from avatar_jobs.domain import texts
 from avatar_jobs.domain.errors import UrlNotAllowedError
 
-MAX_URL_LENGTH = 2048  # also Salad's limit for a webhook URL
+MAX_URL_LENGTH = 8192  # presigned URLs are long: some carry a whole session token
 HTTPS_PORT = 443
 PRIVATE_SUFFIXES = ("internal", "local", "localhost")
 # The well-known prefix that carries an IPv4 address in its last 32 bits (RFC 6052).

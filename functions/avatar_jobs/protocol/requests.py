@@ -18,6 +18,7 @@ MAX_METADATA_KEYS = 16  # enough for a reference and a few labels; Salad allows 
 MAX_METADATA_BYTES = 4096
 MIN_TIMEOUT_SEC, MAX_TIMEOUT_SEC = 10, 86_400
 DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE = 20, 100
+MAX_PAGE_TOKEN_LENGTH = 2048
 TIME_FORM = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?([Zz]|[+-][0-9]{2}:[0-9]{2})"
 )
@@ -75,7 +76,7 @@ class ListQuery(BaseModel):
     created_after: AwareDatetime | None = None
     created_before: AwareDatetime | None = None
     page_size: int = Field(default=DEFAULT_PAGE_SIZE, ge=1, le=MAX_PAGE_SIZE)
-    page_token: str | None = Field(default=None, min_length=1, max_length=MAX_URL_LENGTH)
+    page_token: str | None = Field(default=None, min_length=1, max_length=MAX_PAGE_TOKEN_LENGTH)
 
     @field_validator("created_after", "created_before", mode="before")
     @classmethod

@@ -226,7 +226,14 @@ class Rig:
         self.control = RunControl(time.monotonic, job.run_timeout_seconds)
         own_key = UploadKey(None, "key", "app-key-secret", "bucket", "musetalk/outputs/")
         equipment = Equipment(
-            self.client, TOOLS, self.engine, self.limits, own_key, lambda key, is_stopped: self.storage, VERSIONS
+            client=self.client,
+            tools=TOOLS,
+            engine=self.engine,
+            limits=self.limits,
+            own_key=own_key,
+            new_storage=lambda key, is_stopped: self.storage,
+            versions=VERSIONS,
+            now=time.time,
         )
         log = EventLog(self.stream, lambda: datetime.now(UTC))
         runner = JobRunner(

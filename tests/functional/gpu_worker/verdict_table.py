@@ -22,6 +22,7 @@ class Verdict:
         return re.fullmatch(".+".join(map(re.escape, self.message.split("..."))), message) is not None
 
 
+NOT_ALLOWED = "input_url_not_allowed"
 FAILED, TIMEOUT, LARGE = "input_download_failed", "input_download_timeout", "input_too_large"
 CORRUPT, UNSUPPORTED = "media_corrupt", "unsupported_media"
 VARIES = "..."
@@ -46,12 +47,26 @@ TABLE = {
     "tampered": refused("presigned link that was changed", 403, messages.LINK_INVALID),
     "denied": refused("presigned link of a key that may not read the file", 403, messages.LINK_DENIED),
     "empty": Verdict("empty file", FAILED, False, messages.empty_file(VIDEO)),
-    "5xx": Verdict("the server fails (5xx), three times", TIMEOUT, True, messages.server_failed(VIDEO, 503)),
+    "redirects": Verdict("more than ten redirects", FAILED, False, messages.too_many_redirects(VIDEO, 10)),
+    "redirect": Verdict(
+        "redirect to a refused or unreadable URL", NOT_ALLOWED, False, messages.redirect_refused(VIDEO, VARIES)
+    ),
+    "compressed": Verdict(
+        "`Content-Encoding` other than gzip, or damaged gzip", FAILED, False, messages.badly_compressed(VIDEO)
+    ),
+    "not http": Verdict("no HTTP answer, three times", FAILED, False, messages.not_http(VIDEO)),
+    "tls": Verdict("no TLS connection, three times", FAILED, False, messages.no_encryption(VIDEO)),
+    "certificate": Verdict("no valid certificate", FAILED, False, messages.bad_certificate(VIDEO)),
+    "5xx": Verdict("the server fails (5xx), three times", TIMEOUT, False, messages.server_failed(VIDEO, 503)),
+    "busy": Verdict(
+        "the server asks to come later (408, 425, 429), three times", TIMEOUT, False, messages.server_busy(VIDEO, 429)
+    ),
     "slow": Verdict("slow or stalling server", TIMEOUT, True, messages.download_late(VIDEO, VARIES)),
-    "cut": Verdict(
-        "transfer cut three times: less arrives than `Content-Length` says",
+    "cut": Verdict("transfer cut three times, or no connection", TIMEOUT, True, messages.download_cut(VIDEO)),
+    "short": Verdict(
+        "transfer ended three times at the same byte: less arrives than `Content-Length` says",
         TIMEOUT,
-        True,
+        False,
         messages.download_cut(VIDEO),
     ),
     "large": Verdict(

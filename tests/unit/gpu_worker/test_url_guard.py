@@ -62,8 +62,8 @@ REFUSED_ALWAYS = [
     "https://[2001::1]/a",
     "https://1.2.3.4.5/a",
     "https://256.1.1.1/a",
-    "https://1.2.3.0x/a/../..%2f@" + "x" * 2048,
-    "https://example.com/" + "a" * 2048,
+    "https://1.2.3.0x/a/../..%2f@" + "x" * 8192,
+    "https://example.com/" + "a" * 8173,
 ]
 LOOPBACK = [
     "https://127.0.0.1/a",
