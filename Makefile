@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help setup demo local test check fmt fast e2e format lint types imports deployed deployed-tests suite package \
+.PHONY: help setup demo local test check fmt fast e2e soak format lint types imports deployed deployed-tests suite package \
 	state-table terraform-readme bench lock clean
 
 PYTHON ?= python3
@@ -67,6 +67,9 @@ fast: $(VENV) ## the unit tests without coverage, in half a minute on two cores
 
 e2e: $(VENV) ## the end-to-end tests: whole jobs through the rehearsal, also under faults
 	@$(BIN)/python -m pytest $(PYTEST_AT_ONCE) tests/e2e
+
+soak: $(VENV) ## bad days on purpose, then the books (SEED=1 JOBS=200 STORE=sqlite MINUTES=2): docs/reliability.md
+	@$(BIN)/python -m tests.soak
 
 check: format lint types imports deployed suite ## format, lint, types, import rules, tests on both Pythons, coverage
 

@@ -1,0 +1,171 @@
+"""Draws everything that happens in a soak from one seed: jobs, faults of Salad and B2, and blows against processes."""
+
+import json
+import random
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+CLIENTS = ("alpha", "beta", "gamma")
+
+# What a worker does with one attempt (worker.py), with the weight of each. Most are honest: a soak in which everything
+# fails would show little.
+ORDERS = {
+    "honest": 60, "quick": 12, "slow": 10, "no_reports": 4, "crash": 3, "refuse": 3, "malformed": 2, "deep": 2,
+    "numbers": 2, "no_file": 2, "superseded": 2, "hang": 1,
+}  # fmt: skip
+GOOD = frozenset({"honest", "quick", "slow", "no_reports"})
+PERMANENT = "face_not_detected"  # a job whose every attempt says so
+PERMANENT_SHARE = 0.05
+
+# How a receiver of callbacks behaves (receivers.py). A good one always answers 2xx in the end.
+MANNERS = {
+    "good": 55, "slow": 5, "once_500": 5, "interim": 3, "none": 12, "status_500": 3, "status_410": 3, "redirect": 2,
+    "cut": 3, "drip": 2, "hang": 2, "retry_after_long": 3, "retry_after_words": 1, "many_headers": 1,
+}  # fmt: skip
+GOOD_MANNERS = frozenset({"good", "slow", "once_500", "interim"})
+
+CANCEL_SHARE = 0.08
+BATCH_SHARE = 0.0
+
+# Metadata that apps may really send, and that stores, logs and JSON writers have stumbled over.
+METADATA: tuple[dict[str, Any], ...] = (
+    {}, {"order": 1}, {"": ""}, {"__proto__": {"a": 1}}, {"a.b`c/d": [[[]]]}, {"text": "\u2028\u2029\u0000 \U0001f600"},
+    {"big": 10**30}, {"small": 5e-324}, {"nested": [[[[[[[[1]]]]]]]]}, {"id": "x", "status": "succeeded"},
+    {"long": "x" * 3900}, {"rtl": "\u202eevil"}, {"lone": "\ud800"},
+)  # fmt: skip
+
+# Faults of the Salad simulator: for each operation that the functions call, each fault of the contract.
+_HTTP_FAULTS: tuple[dict[str, Any], ...] = (
+    {"status": 503}, {"status": 502, "html": True}, {"status": 429, "retry_after": 2}, {"status": 500},
+    {"delay_sec": 3}, {"delay_sec": 12}, {"cut": "before"}, {"cut": "after"},
+)  # fmt: skip
+_WEBHOOK_FAULTS: tuple[dict[str, Any], ...] = (
+    {"lose": True}, {"double": True}, {"late_sec": 5}, {"forge": True}, {"cut": "before"}, {"cut": "after"},
+    {"status": 503}, {"status": 410}, {"delay_sec": 4},
+)  # fmt: skip
+OFTEN_CALLED = ("create_queue_job", "get_queue")
+SELDOM_CALLED = ("get_queue_job", "list_queue_jobs", "delete_queue_job")
+
+# Who is struck, how often compared with the others, and whether a kill is possible: the emulator would lose its store.
+TARGETS = {
+    "submit_job": 4, "submit_job-2": 4, "job_status": 3, "job_status-2": 3, "salad_webhook": 4, "salad_webhook-2": 4,
+    "scale_tick": 5, "gateway": 1, "salad_sim": 1, "b2_sim": 2, "firestore": 1, "worker": 6, "worker_process": 4,
+}  # fmt: skip
+NEVER_KILLED = frozenset({"firestore"})
+
+
+@dataclass(frozen=True)
+class JobPlan:
+    """One job. at: seconds from the beginning; orders: of the attempts; cancel_after: seconds, None for never."""
+
+    number: int
+    at: float
+    client: str
+    orders: tuple[str, ...]
+    manner: str
+    metadata: int
+    start_sec: int
+    run_sec: int
+    cancel_after: float | None
+
+    @property
+    def may_succeed(self) -> bool:
+        """Says whether some attempt makes a video."""
+        return any(order in GOOD for order in self.orders)
+
+
+@dataclass(frozen=True)
+class FaultPlan:
+    """One fault of the Salad simulator."""
+
+    at: float
+    operation: str
+    fault: dict[str, Any]
+    times: int
+
+
+@dataclass(frozen=True)
+class Blow:
+    """One blow. kind: kill, or stop for so many seconds; target: of TARGETS; which: picks one of several workers."""
+
+    at: float
+    kind: str
+    target: str
+    seconds: float
+    which: float
+
+
+@dataclass(frozen=True)
+class SoakPlan:
+    """Everything that happens. bad_sec: how long the bad days last."""
+
+    seed: int
+    bad_sec: float
+    jobs: tuple[JobPlan, ...]
+    faults: tuple[FaultPlan, ...]
+    blows: tuple[Blow, ...]
+
+    def text(self) -> str:
+        """Returns the plan as JSON lines: the same for the same seed and settings."""
+        head = {"seed": self.seed, "bad_sec": self.bad_sec, "jobs": len(self.jobs)}
+        rows: Sequence[Any] = (*self.faults, *self.blows, *self.jobs)
+        return "\n".join(json.dumps(row) for row in (head, *map(asdict, rows))) + "\n"
+
+
+def draw(seed: int, jobs: int, bad_sec: float, *, store: str, short_deadlines: bool) -> SoakPlan:
+    """Draws a soak. bad_sec: how long jobs come and things break; short_deadlines: the end comes within a minute."""
+    chance = random.Random(f"{seed}/{jobs}/{bad_sec}/{store}/{short_deadlines}")
+    job_plans = tuple(_job(chance, number, bad_sec, short_deadlines) for number in range(jobs))
+    faults = tuple(sorted(_faults(chance, jobs, bad_sec, short_deadlines), key=lambda one: one.at))
+    blows = tuple(_blows(chance, bad_sec, store))
+    return SoakPlan(seed, bad_sec, job_plans, faults, blows)
+
+
+def _pick(chance: random.Random, weights: dict[str, int]) -> str:
+    return chance.choices(list(weights), list(weights.values()))[0]
+
+
+def _job(chance: random.Random, number: int, bad_sec: float, short_deadlines: bool) -> JobPlan:
+    if chance.random() < PERMANENT_SHARE:
+        orders: tuple[str, ...] = (PERMANENT,) * 3
+    else:
+        orders = tuple(_pick(chance, ORDERS) for _ in range(3))
+    return JobPlan(
+        number=number,
+        at=round(chance.uniform(0, bad_sec * 0.9), 2),
+        client=chance.choice(CLIENTS),
+        orders=orders,
+        manner=_pick(chance, MANNERS),
+        metadata=chance.randrange(len(METADATA)),
+        start_sec=chance.randint(25, 40) if short_deadlines else chance.randint(120, 300),
+        run_sec=chance.randint(15, 25) if short_deadlines else chance.randint(60, 150),
+        cancel_after=round(chance.uniform(0, 8), 2) if chance.random() < CANCEL_SHARE else None,
+    )
+
+
+def _faults(chance: random.Random, jobs: int, bad_sec: float, short_deadlines: bool) -> list[FaultPlan]:
+    """Each fault at least once: `seldom` ones early, so that there is time for them to happen."""
+    found = []
+    rounds = max(1, jobs // 200)
+    operations = OFTEN_CALLED if short_deadlines else OFTEN_CALLED + SELDOM_CALLED
+    for operation, faults in [*((name, _HTTP_FAULTS) for name in operations), ("webhook", _WEBHOOK_FAULTS)]:
+        latest = 0.7 if operation in OFTEN_CALLED or operation == "webhook" else 0.3
+        for _ in range(rounds):
+            for fault in faults:
+                times = chance.randint(1, 2)
+                found.append(FaultPlan(round(chance.uniform(0, bad_sec * latest), 2), operation, fault, times))
+    return found
+
+
+def _blows(chance: random.Random, bad_sec: float, store: str) -> list[Blow]:
+    found: list[Blow] = []
+    at = chance.uniform(1, 4)
+    targets = {name: weight for name, weight in TARGETS.items() if name != "firestore" or store == "firestore"}
+    while at < bad_sec:
+        target = _pick(chance, targets)
+        kind = "stop" if target in NEVER_KILLED or chance.random() < 0.4 else "kill"
+        seconds = chance.choice([0.5, 2.0, 6.0, 20.0]) if kind == "stop" else 0.0
+        found.append(Blow(round(at, 2), kind, target, min(seconds, bad_sec / 3), chance.random()))
+        at += chance.uniform(1, 5)
+    return found
