@@ -3,6 +3,8 @@
 import base64
 import json
 import secrets
+import shutil
+import subprocess
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any
@@ -13,6 +15,7 @@ from standardwebhooks.webhooks import WebhookVerificationError as StandardRefusa
 from svix.webhooks import Webhook as SvixWebhook
 from svix.webhooks import WebhookVerificationError as SvixRefusal
 
+from avatar_jobs.protocol.compact_json import compact_json
 from tests.support.functions import API_KEY, CALLBACK_SECRET, CLIENTS
 from tests.support.salad_side import file_stands, result, webhook
 from tests.support.scripted_server import Answer, Received
@@ -52,7 +55,7 @@ def verifier(request: pytest.FixtureRequest) -> tuple[Verify, type[Exception]]:
 
 def submitted(system: System) -> dict[str, Any]:
     """A job whose app wants to be called back, with everything that JSON text can hold in its metadata."""
-    metadata = {"text": 'ä € 😀 "quoted" \\ \u2028', "nested": [[1, None], {"": 1.5}]}
+    metadata = {"text": 'ä € 😀 "quoted" \\ \u2028', "nested": [[1, None], {"": 1.5}], "b": 1.0, "10": -0.0, "9": 1e-7}
     job: dict[str, Any] = system.submit(system.body(webhook_url=f"{system.app.url}/done", metadata=metadata)).json
     return job
 
@@ -186,3 +189,17 @@ def test_a_callback_out_of_time_is_refused(
     call = only(system)
     with pytest.raises(refusal):
         verify(CALLBACK_SECRET, call.body, call.headers)
+
+
+@pytest.mark.parametrize("end", [succeed, fail, cancel])
+def test_a_receiver_that_parses_and_writes_the_body_again_can_verify_it(
+    system: System, verify: Verify, end: Callable[[System, dict[str, Any]], None]
+) -> None:
+    end(system, submitted(system))
+    call = only(system)
+    script = "process.stdout.write(JSON.stringify(JSON.parse(require('fs').readFileSync(0))))"
+    again = call.body
+    if shutil.which("node"):  # elsewhere the form alone is checked (unit/protocol/test_compact_json.py)
+        again = subprocess.run(["node", "-e", script], input=call.body, capture_output=True, check=True).stdout
+    assert again == call.body == compact_json(json.loads(call.body))
+    assert verify(CALLBACK_SECRET, again, call.headers)["metadata"]["10"] == 0

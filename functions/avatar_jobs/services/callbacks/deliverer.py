@@ -1,6 +1,5 @@
 """Delivers the callback of a finished job. Each try is rendered and signed anew, with the same webhook id."""
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -11,6 +10,7 @@ from avatar_jobs.domain.job.transition import transition
 from avatar_jobs.domain.retry_policy import callback_delay
 from avatar_jobs.ports.jobs import JobStore, StoredJob
 from avatar_jobs.ports.outside import CallbackAnswer, CallbackSender, Clock, EventLog
+from avatar_jobs.protocol.compact_json import compact_json
 from avatar_jobs.protocol.signatures import signed_headers
 from avatar_jobs.protocol.times import to_text
 from avatar_jobs.services.queries.job_view import JobRenderer
@@ -53,9 +53,9 @@ class CallbackDeliverer:
         if job.callback is None or job.input.webhook_url is None:
             return False
         now = self.clock()
-        body = json.dumps(
+        body = compact_json(
             {"type": f"avatar.job.{job.status.value}", "timestamp": to_text(now), **self.renderer.render(job, now)}
-        ).encode()
+        )
         headers = signed_headers(self.secrets.get(job.client, ()), job.callback.webhook_id, now, body)
         headers["X-Request-Id"] = job.request_id
         answer = self.sender.send(job.input.webhook_url, headers, body, timeout_sec)
