@@ -88,7 +88,7 @@ def test_a_callback_to_a_name_that_resolves_to_a_private_address_never_connects(
         return [(2, 1, 6, "", ("10.0.0.1", port))]
 
     job = system.submit(system.body(webhook_url="https://rebinding.example/done")).json
-    monkeypatch.setattr("avatar_jobs.adapters.guarded_http.socket.getaddrinfo", resolve)
+    monkeypatch.setattr("socket.getaddrinfo", resolve)
     webhook(system, job, result(job, status="error", output=None, error={"code": "media_corrupt", "message": "m"}))
 
     assert asked == ["rebinding.example"]

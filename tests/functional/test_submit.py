@@ -6,8 +6,10 @@ import pytest
 
 from tests.support.fake_salad import SALAD_JOB_ID
 from tests.support.functions import OTHER_KEY
+from tests.support.raw_server import Play, drips, raw_server, says
 from tests.support.scripted_server import Answer
 from tests.support.system import System
+from tests.support.waiting import within
 
 
 def test_an_accepted_job_is_sent_to_salad_once_with_our_ids_in_metadata_and_input(system: System) -> None:
@@ -182,6 +184,29 @@ def test_the_app_has_its_202_whatever_salad_answers(system: System, answer: Answ
 
     assert (reply.status, reply.json["status"], reply.json["phase"]) == (202, "queued", "accepted")
     assert len(system.salad.sent) == 1
+
+
+CREATED = b"HTTP/1.1 201 Created\r\nContent-Type: application/json\r\nContent-Length: 17\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("play", "phase"),
+    [
+        (says(CREATED + b'{"id": '), "accepted"),
+        (drips(CREATED, b" ", pause_sec=0.5), "accepted"),
+        (drips(b"HTTP/1.1 201 Created\r\n", b"X: x\r\n", pause_sec=0.5), "accepted"),
+        (says(b"HTTP/1.1 103 Early Hints\r\n\r\n" + CREATED + b'{"id": "salad-1"}'), "dispatched"),
+    ],
+    ids=["cut in the body", "dripping body", "dripping headers", "103 first"],
+)
+def test_the_app_has_its_202_within_8_s_however_salad_misbehaves(system: System, play: Play, phase: str) -> None:
+    with raw_server(play) as salad:
+        system.environment["SALAD_API_URL"] = f"{salad.url}/api/public"
+        system.function("submit_job")
+        with within(8):
+            reply = system.submit()
+    assert (reply.status, reply.json["phase"]) == (202, phase)
+    assert len(salad.requests) == 1
 
 
 def test_a_submit_succeeds_while_salad_refuses_connections_and_the_tick_dispatches(system: System) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 
 from avatar_jobs.domain.errors import ProviderError
+from avatar_jobs.outside.timed_call import TimedCall
 from avatar_jobs.ports.storage import StoredObject
 from avatar_jobs.protocol.presigned_link import presigned_link
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 # (services/queries/job_view.py); and five for clocks that differ. A leaked link soon ends.
 LINK_LIFETIME_SEC = 3600 + 600 + 300
 TIMEOUT_SEC = 4.0  # for one request; Salad gives the webhook that waits for it 10 s
+FIND_SEC = 8.5  # by the wall clock, for both tries; a storage that drips outlasts the time-out of a request
+DELETE_SEC = 20.0  # by the wall clock, for all versions of a file
 MAX_VERSIONS = 16  # three attempts with up to four runs at Salad each upload 12 versions at most; the rest is spare
 
 Answer = TypeVar("Answer")
@@ -73,8 +76,12 @@ class B2Outputs:
 
     def find(self, key: str) -> StoredObject | None:
         """See OutputStore.find."""
-        head = self._head(key)
-        return None if head is None else StoredObject(size_bytes=head["ContentLength"])
+
+        def find() -> StoredObject | None:
+            head = self._head(key)
+            return None if head is None else StoredObject(size_bytes=head["ContentLength"])
+
+        return self._in_time(FIND_SEC, find)
 
     def delete(self, key: str) -> None:
         """See OutputStore.delete.
@@ -82,6 +89,9 @@ class B2Outputs:
         B2 keeps every version, and a DELETE without a version id only hides the file (Backblaze's documentation of its
         S3-compatible API). So the newest version is deleted by its id until none is left.
         """
+        self._in_time(DELETE_SEC, lambda: self._delete_versions(key))
+
+    def _delete_versions(self, key: str) -> None:
         for _ in range(MAX_VERSIONS):
             head = self._head(key)
             if head is None:
@@ -108,6 +118,21 @@ class B2Outputs:
             signed_at=signed_at,
             seconds=LINK_LIFETIME_SEC,
         )
+
+    def _in_time(self, limit_sec: float, work: Callable[[], Answer]) -> Answer:
+        """Does the work within the time. Raises ProviderError for every fault of the storage and of botocore."""
+        _ = self._client  # made before the clock runs: to load botocore is no fault of the storage
+        try:
+            return TimedCall[Answer](limit_sec).run(work)
+        except ProviderError:
+            raise
+        except Exception as error:  # botocore passes on what its parsers raise for an answer that is no S3's
+            raise ProviderError(
+                f"the bucket gave no usable answer ({type(error).__name__})",
+                status=None,
+                retryable=True,
+                may_have_happened=True,
+            ) from error
 
     def _head(self, key: str) -> "HeadObjectOutputTypeDef | None":
         return _asked("a HEAD of one file", lambda: self._client.head_object(Bucket=self._bucket, Key=key))

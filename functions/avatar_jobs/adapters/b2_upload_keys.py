@@ -7,10 +7,13 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import requests
+from requests.adapters import HTTPAdapter
 from urllib3.util import Timeout
 
 from avatar_jobs.domain.errors import ProviderError
 from avatar_jobs.domain.upload_keys import CAPABILITIES, UploadKey, lifetime, name_prefix
+from avatar_jobs.outside.http_client import pool_classes
+from avatar_jobs.outside.timed_call import TimedCall
 
 if TYPE_CHECKING:
     from b2sdk.v3 import B2Api
@@ -109,14 +112,15 @@ class B2UploadKeys:
         """
         from b2sdk.v3.exception import B2Error
 
-        self._budget.begin(limit_sec)
-        try:
+        def work() -> Answer:
+            self._budget.begin(limit_sec)
             return call()
-        except (B2Error, requests.RequestException, OSError) as error:
+
+        try:
+            return TimedCall[Answer](limit_sec).run(work)
+        except Exception as error:  # b2sdk passes on what requests, and its parsers of an answer, raise
             status = REFUSED_STATUS if isinstance(error, B2Error) and not hasattr(error, "is_silence") else None
             raise _failed(what, error, status) from error
-        except (ValueError, LookupError, TypeError, AttributeError) as error:  # the answer was not B2's JSON
-            raise _failed(what, error, None) from error
 
 
 def _failed(what: str, error: Exception, status: int | None) -> ProviderError:
@@ -159,7 +163,17 @@ def _session(budget: _Budget) -> requests.Session:
     class AbandonedError(B2Error):  # type: ignore[misc]  # b2sdk has no types; it does not retry this error
         is_silence = True  # B2 gave no answer, so it refused nothing
 
+    class TimedAdapter(HTTPAdapter):
+        def init_poolmanager(self, *args: Any, **options: Any) -> None:
+            super().init_poolmanager(*args, **options)
+            self.poolmanager.pool_classes_by_scheme = pool_classes()
+
+    adapter = TimedAdapter()
+
     class BoundedSession(requests.Session):
+        def get_adapter(self, url: str | bytes) -> HTTPAdapter:
+            return adapter  # b2sdk removes whatever is mounted
+
         def request(self, *args: Any, **options: Any) -> requests.Response:
             left_sec = budget.left_sec()
             if left_sec <= 0:

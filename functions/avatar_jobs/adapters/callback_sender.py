@@ -4,10 +4,10 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 
 import urllib3
-from urllib3.exceptions import HTTPError
 
 from avatar_jobs.domain.errors import UrlNotAllowedError
 from avatar_jobs.domain.url_guard import judge_url
+from avatar_jobs.outside.http_client import NoAnswerError, exchange
 from avatar_jobs.ports.outside import CallbackAnswer, EventLog
 from avatar_jobs.protocol.http_answers import retry_after_sec
 
@@ -31,21 +31,20 @@ class GuardedCallbackSender:
         """See CallbackSender.send."""
         try:
             judge_url(url, rehearsal=self._rehearsal)
-            response = self._pool.request(
+            answer = exchange(
+                self._pool,
                 "POST",
                 url,
                 headers={**headers, "Content-Type": "application/json", "User-Agent": "avatar-jobs-callback/1"},
                 body=body,
-                timeout=urllib3.Timeout(total=timeout_sec),
-                redirect=False,
-                preload_content=False,
+                limit_sec=timeout_sec,
+                body_limit=0,  # only the status counts
             )
         except UrlNotAllowedError as error:
             self._log("callback_url_refused", reason=str(error))
             return CallbackAnswer(http_status=None)
-        except (HTTPError, OSError) as error:
-            self._log("callback_not_answered", reason=type(error).__name__)
+        except NoAnswerError as error:
+            self._log("callback_not_answered", reason=str(error))
             return CallbackAnswer(http_status=None)
-        pause = retry_after_sec(response.headers.get("Retry-After"), self._now())
-        response.close()  # only the status counts
-        return CallbackAnswer(http_status=response.status, retry_after_sec=pause)
+        pause = retry_after_sec(answer.headers.get("Retry-After"), self._now())
+        return CallbackAnswer(http_status=answer.status, retry_after_sec=pause)

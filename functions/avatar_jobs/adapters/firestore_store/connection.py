@@ -4,8 +4,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import grpc
 from google.api_core import exceptions as google_errors
 from google.api_core.retry import Retry, if_exception_type
+from google.auth.exceptions import GoogleAuthError
 from google.cloud import firestore
 
 from avatar_jobs.domain.errors import StorageUnavailableError
@@ -30,6 +32,9 @@ def unavailable() -> Iterator[None]:
         raise StorageUnavailableError("the store did not answer within 5 s") from error
     except google_errors.GoogleAPICallError as error:
         raise StorageUnavailableError(f"the store refused the call: {error.code or type(error).__name__}") from error
+    # What the libraries below do not translate: an access token that cannot be got, a stream that breaks, a time-out.
+    except (google_errors.GoogleAPIError, GoogleAuthError, grpc.RpcError, grpc.FutureTimeoutError, OSError) as error:
+        raise StorageUnavailableError(f"the store cannot be reached ({type(error).__name__})") from error
 
 
 class FirestoreConnection:
@@ -44,8 +49,10 @@ class FirestoreConnection:
 
     @property
     def client(self) -> firestore.Client:
-        """The client; it is made on first use."""
-        self._opened = self._opened or self._open()
+        """The client; it is made on first use. Raises StorageUnavailableError when there are no credentials."""
+        if self._opened is None:
+            with unavailable():
+                self._opened = self._open()
         return self._opened
 
     def limits(self) -> dict[str, Any]:

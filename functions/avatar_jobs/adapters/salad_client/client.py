@@ -20,8 +20,8 @@ from avatar_jobs.protocol.salad_queue import read_gpu_classes, read_queue, read_
 class SaladClient:
     """The SaladApi port on Salad's REST API, for one queue and the container groups of its project.
 
-    base_url: ends in /api/public; timeout_sec: limit of one call in seconds, with at most 2 s of it for connecting;
-    now: the current time, to read dates in Retry-After. Every method sends exactly one request and raises
+    base_url: ends in /api/public; timeout_sec: limit of one call in seconds, by the wall clock; now: the
+    current time, to read dates in Retry-After. Every method sends exactly one request and raises
     ProviderError; the API key occurs in no message.
     """
 

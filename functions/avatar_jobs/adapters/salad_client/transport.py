@@ -4,21 +4,21 @@ Facts: Salad's public OpenAPI document and API usage page: header Salad-Api-Key,
 may be HTML pages also behind a JSON Accept, PATCH takes application/merge-patch+json.
 """
 
+import json
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from time import monotonic
 from typing import Any
 
-import requests
+import certifi
 
 from avatar_jobs.domain.errors import ProviderError
+from avatar_jobs.outside.http_client import HttpAnswer, NoAnswerError, exchange, timed_pool
 from avatar_jobs.protocol.http_answers import error_reason, retry_after_sec
 from avatar_jobs.protocol.outside_json import JsonOverLimitError, NotJsonError, read_json
 
-CONNECT_SEC = 2.0
 DEFAULT_TIMEOUT_SEC = 10.0
-MAX_BODY_BYTES = 34_000_000  # a job's output is at most 10 MB, three times as long when JSON escapes it
-READ_BYTES = 65_536
+# A page of 100 queue jobs, each with our input and the answer of our worker, has some hundred kilobytes.
+MAX_BODY_BYTES = 4 * 1024 * 1024
 MERGE_PATCH = "application/merge-patch+json"
 
 
@@ -33,21 +33,19 @@ class AnswerOverLimitError(ProviderError):
 class SaladTransport:
     """A sender of single HTTP requests with the API key.
 
-    timeout_sec: limit of one call in seconds, with at most 2 s of it for connecting; now: the current time, to read
-    dates in Retry-After. Both methods send exactly one request and raise ProviderError; the API key occurs in no
-    message.
+    timeout_sec: limit of one call in seconds, by the wall clock; now: the current time, to read dates in Retry-After.
+    Both methods send exactly one request and raise ProviderError; the API key occurs in no message.
     """
 
     def __init__(self, *, api_key: str, now: Callable[[], datetime], timeout_sec: float = DEFAULT_TIMEOUT_SEC) -> None:
         self._now = now
         self._timeout_sec = timeout_sec
-        self._session = requests.Session()
-        self._session.trust_env = False  # no proxy and no .netrc of the machine may see the key
-        self._session.headers.update({"Salad-Api-Key": api_key, "Accept": "application/json"})
+        self._headers = {"Salad-Api-Key": api_key, "Accept": "application/json", "User-Agent": "avatar-jobs/1"}
+        self._pool = timed_pool(ca_certs=certifi.where())  # reads no proxy and no .netrc, which may see the key
 
     def close(self) -> None:
         """Closes the kept connections."""
-        self._session.close()
+        self._pool.clear()
 
     def call_object(
         self,
@@ -77,42 +75,41 @@ class SaladTransport:
         content_type: str | None = None,
     ) -> Any:
         """Sends one request and returns the parsed body of the expected status (None when it is empty)."""
-        timeouts = (min(CONNECT_SEC, self._timeout_sec), self._timeout_sec)
-        headers = {"Content-Type": content_type} if content_type else None
+        content = None if body is None else json.dumps(body).encode()
+        headers = {**self._headers, **({} if body is None else {"Content-Type": content_type or "application/json"})}
         try:
-            response = self._session.request(
-                method, url, json=body, headers=headers, timeout=timeouts, allow_redirects=False, stream=True
+            answer = exchange(
+                self._pool,
+                method,
+                url,
+                headers=headers,
+                body=content,
+                limit_sec=self._timeout_sec,
+                body_limit=MAX_BODY_BYTES,
             )
-            with response:
-                content = self._content(response, monotonic() + self._timeout_sec)
-        except requests.exceptions.ConnectTimeout as error:
-            raise _failed(method, "did not accept a connection", may_have_happened=False) from error
-        except requests.exceptions.ConnectionError as error:
-            raise _failed(method, "refused or cut the connection", may_have_happened=not _refused(error)) from error
-        except (requests.exceptions.RequestException, OSError) as error:
-            raise _failed(method, "gave no answer in time", may_have_happened=True) from error
-        return self._read(method, expected, response, content)
+        except NoAnswerError as error:
+            what = "gave no answer in time, or cut it" if error.may_have_sent else "could not be connected"
+            raise ProviderError(
+                f"Salad {what} ({method}, {error})",
+                status=None,
+                retryable=True,
+                may_have_happened=error.may_have_sent,
+            ) from error
+        return self._read(method, expected, answer)
 
-    def _content(self, response: requests.Response, deadline: float) -> bytes:
-        """Reads a body of at most MAX_BODY_BYTES. Raises TimeoutError when the body is longer or comes too slowly."""
-        content = bytearray()
-        while chunk := response.raw.read1(READ_BYTES, decode_content=True):
-            content += chunk
-            if len(content) > MAX_BODY_BYTES or monotonic() > deadline:
-                raise TimeoutError("the body is too long or too slow")
-        return bytes(content)
-
-    def _read(self, method: str, expected: int, response: requests.Response, content: bytes) -> Any:
-        status = response.status_code
-        content_type = response.headers.get("Content-Type", "")
+    def _read(self, method: str, expected: int, answer: HttpAnswer) -> Any:
+        status, content = answer.status, answer.body
+        content_type = answer.headers.get("Content-Type", "")
         if status != expected:
             raise ProviderError(
                 f"Salad answered {method} with {status}: {error_reason(content, content_type)}",
                 status=status,
                 retryable=status in (401, 403, 408, 429) or status >= 500,
                 may_have_happened=not 400 <= status < 500 or status == 408,
-                retry_after_sec=retry_after_sec(response.headers.get("Retry-After"), self._now()),
+                retry_after_sec=retry_after_sec(answer.headers.get("Retry-After"), self._now()),
             )
+        if not answer.is_whole:
+            raise AnswerOverLimitError(method, status)
         if not content:
             return None
         try:
@@ -126,18 +123,3 @@ class SaladTransport:
                 retryable=True,
                 may_have_happened=True,
             ) from error
-
-
-def _failed(method: str, what: str, *, may_have_happened: bool) -> ProviderError:
-    return ProviderError(f"Salad {what} ({method})", status=None, retryable=True, may_have_happened=may_have_happened)
-
-
-def _refused(error: BaseException) -> bool:
-    """True when the connection was never made, so that nothing can have been sent."""
-    seen: BaseException | None = error
-    while seen is not None:
-        if isinstance(seen, ConnectionRefusedError):
-            return True
-        reasons = [part for part in (*seen.args, getattr(seen, "reason", None)) if isinstance(part, BaseException)]
-        seen = seen.__cause__ or (reasons[0] if reasons else None)
-    return False
