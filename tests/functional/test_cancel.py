@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.fake_salad import SALAD_JOB_ID
+from tests.support.fake_salad import SALAD_JOB_ID, problem
 from tests.support.functions import API_KEY, OTHER_KEY, Reply
 from tests.support.salad_side import file_stands, report, result, webhook
 from tests.support.scripted_server import Answer
@@ -117,6 +117,47 @@ def test_a_lost_dispatch_of_a_cancelled_job_is_not_sent_again(system: System) ->
     system.tick()
     assert system.read(job["id"]).json["status"] == "cancelled"
     assert len(system.salad.sent) == 1
+
+
+@pytest.mark.parametrize("listing", ["pending", "running", "absent", "refused"])
+@pytest.mark.parametrize("reported", [True, False])
+def test_a_cancel_of_a_job_whose_salad_id_is_unknown_ends_after_a_minute_of_silence(
+    system: System, listing: str, reported: bool
+) -> None:
+    system.salad.answers.append(Answer(cut=True))
+    job = system.submit().json
+    if listing in ("pending", "running"):
+        system.salad.set_job(listing, salad_job_id="unheard-of", job_id=job["id"], attempt=1)
+    if listing == "refused":
+        system.salad.listed = problem(500)
+    if reported:
+        report(system, job)
+    cancel(system, job)
+    for _ in range(7):
+        system.tick()
+        system.move_clock(10)
+    system.tick()
+    assert system.read(job["id"]).json["status"] == "cancelled"
+    assert len(system.salad.sent) == 1
+    if listing == "pending" and not reported:
+        assert system.salad.jobs["unheard-of"]["status"] == "cancelled"
+
+
+def test_a_salad_that_is_down_does_not_hold_up_a_cancel(system: System) -> None:
+    job = system.submit().json
+    cancel(system, job)
+    system.salad.jobs.clear()
+    system.salad.looks = problem(500)
+    system.move_clock(50)
+    system.tick()
+    assert system.read(job["id"]).json["status"] == "queued"
+    system.move_clock(11)
+    system.tick()
+    assert system.read(job["id"]).json["status"] == "cancelled"
+    system.salad.set_job("pending", job_id=job["id"], attempt=1)
+    system.move_clock(61)
+    system.tick()
+    assert system.salad.looked("DELETE") == [SALAD_JOB_ID], "what may still wait there is cleaned up"
 
 
 def test_a_repeated_cancel_gets_the_same_answer_and_one_callback(system: System) -> None:

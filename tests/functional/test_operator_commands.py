@@ -27,7 +27,8 @@ def test_show_has_what_is_stored_without_url_queries_and_metadata(system: System
             assert hidden not in out
     shown = document(jobs, "show", job["id"])
     assert (shown["status"], shown["attempts"][0]["dispatch"], shown["metadata_keys"]) == ("queued", "sent", 1)
-    assert shown["next_action_at"] == shown["deadline_at"] == shown["timers"]["start_deadline"]
+    assert shown["deadline_at"] == shown["timers"]["start_deadline"]
+    assert shown["next_action_at"] == shown["timers"]["silence"]
 
 
 def test_timeline_is_a_table_of_time_event_attempt_and_detail(system: System, jobs: Command) -> None:

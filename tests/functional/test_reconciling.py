@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from avatar_jobs.domain.job.model import RETENTION_SEC
+from avatar_jobs.domain.job.model import RETENTION_SEC, Timer
 from tests.support.events import events
 from tests.support.fake_salad import SALAD_JOB_ID, problem
 from tests.support.salad_side import attempts_sent, file_stands, report, result, webhook
@@ -218,6 +218,116 @@ def test_a_superseded_attempt_is_watched_until_salad_is_done_with_it(system: Sys
     assert system.tick().json["done"] == {"cleanup": 1}
     system.move_clock(121)
     assert system.tick().json["done"] == {}, "no timer is due when no attempt uses GPU time"
+
+
+def a_lost_answer(system: System, **changes: Any) -> dict[str, Any]:
+    """A job that Salad took without its answer having arrived."""
+    system.salad.answers.append(Answer(cut=True))
+    job = system.submit(system.body(**changes)).json
+    system.salad.set_job("pending", salad_job_id="unheard-of", job_id=job["id"], attempt=1)
+    return dict(job)
+
+
+def test_a_lost_answer_and_then_a_lost_webhook_cost_a_minute_of_silence(system: System) -> None:
+    job = a_lost_answer(system)
+    report(system, job)
+    file_stands(system)
+    system.salad.set_job("succeeded", result(job), salad_job_id="unheard-of", job_id=job["id"], attempt=1)
+
+    system.move_clock(61)
+    system.tick()
+    assert system.read(job["id"]).json["status"] == "succeeded"
+    system.move_clock(61)
+    assert system.tick().json["done"] == {}, "nothing of it is left at Salad"
+
+
+@pytest.mark.parametrize("status", ["running", "failed", None])
+def test_a_silent_run_whose_salad_id_is_unknown_gets_another_attempt(system: System, status: str | None) -> None:
+    job = a_lost_answer(system)
+    report(system, job)
+    system.salad.jobs.clear()
+    if status:
+        system.salad.set_job(status, salad_job_id="unheard-of", job_id=job["id"], attempt=1)
+    system.move_clock(61)
+    system.tick()
+    assert (system.read(job["id"]).json["attempt"], attempts_sent(system)) == (2, [1])
+
+
+def test_a_silent_run_whose_salad_id_is_unknown_waits_while_salad_has_it_pending(system: System) -> None:
+    job = a_lost_answer(system)
+    report(system, job)
+    system.move_clock(61)
+    system.tick()
+    waiting = system.read(job["id"]).json
+    assert (waiting["phase"], waiting["attempt"]) == ("requeued", 1)
+
+
+def test_a_failure_whose_webhook_is_lost_is_noticed_within_minutes(system: System) -> None:
+    """Nobody reported, so nobody fell silent: the job would wait for its start deadline with two attempts unused."""
+    job = system.submit().json
+    system.salad.set_job("failed", job_id=job["id"], attempt=1)
+    system.move_clock(301)
+    system.tick()
+    assert system.read(job["id"]).json["attempt"] == 2
+
+
+def test_salad_is_asked_less_and_less_often_about_jobs_that_just_wait(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("avatar_jobs.services.tick.housekeeper.QUIET_LOOKS", 2)
+    for number in range(3):
+        system.salad.answers.append(Answer(201, f'{{"id": "s{number}"}}'.encode()))
+        job = system.submit().json
+        system.salad.set_job("pending", salad_job_id=f"s{number}", job_id=job["id"], attempt=1)
+    looks = []
+    for _ in range(50):  # minutes
+        system.move_clock(60)
+        before = len(system.salad.looked())
+        system.tick()
+        looks.append(len(system.salad.looked()) - before)
+    assert max(looks) == 2, "they must not use up the calls of others"
+    assert sum(looks) <= 3 * 4, "at 5, 10, 20 and 40 minutes, or not at all"
+    assert looks[:4] == [0] * 4
+    assert looks[4:12] != [0] * 8
+
+
+def test_what_is_found_at_salad_after_the_end_is_taken_out_of_the_queue(system: System) -> None:
+    job = a_lost_answer(system, start_timeout_seconds=45)
+    system.salad.listed = problem(500)
+    system.move_clock(46)
+    system.tick()
+    assert system.read(job["id"]).json["status"] == "failed"
+    system.salad.listed = None
+    for _ in range(5):
+        system.move_clock(130)
+        system.tick()
+    assert system.salad.jobs["unheard-of"]["status"] == "cancelled"
+    stored = system.store().get(job["id"])
+    assert stored is not None
+    assert set(stored.job.timers) == {Timer.PURGE}
+
+
+def test_a_search_after_the_end_stops_when_salad_has_shown_everything_or_the_credentials_have_expired(
+    system: System,
+) -> None:
+    job = a_lost_answer(system, start_timeout_seconds=45, run_timeout_seconds=60)
+    system.salad.jobs.clear()
+    full = [{"id": f"x{n}", "status": "pending", "metadata": {}} for n in range(100)]
+    system.salad.listed = Answer(200, json.dumps({"items": full}).encode())
+    system.move_clock(46)
+    system.tick()
+    pages = []
+    for _ in range(24):
+        system.move_clock(60)
+        before = len(system.salad.received)
+        system.tick()
+        pages.append(sum("/jobs/jobs?" in call.path for call in system.salad.received[before:]))
+    stored = system.store().get(job["id"])
+    assert stored is not None
+    assert set(stored.job.timers) == {Timer.PURGE}
+    minutes = [minute for minute, asked in enumerate(pages, 1) if asked]
+    assert (minutes[:2], max(pages)) == ([1, 3], 5)
+    assert (len(minutes) <= 5, minutes[-1] <= 17) == (True, True), "each time after twice the time, then no more"
 
 
 def test_after_the_retention_file_and_record_are_removed(system: System) -> None:

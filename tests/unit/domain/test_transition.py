@@ -8,7 +8,14 @@ from hypothesis import strategies as st
 
 from avatar_jobs.domain.errors import JobErrorCode
 from avatar_jobs.domain.job import events as ev
-from avatar_jobs.domain.job.changes import TIMELINE_CAP, unclosed_attempts
+from avatar_jobs.domain.job.changes import (
+    MAX_COPIES,
+    TIMELINE_CAP,
+    open_salad_jobs,
+    unclosed_attempts,
+    untraced_calls,
+    unwanted_attempts,
+)
 from avatar_jobs.domain.job.model import (
     MAX_ATTEMPTS,
     RETENTION_SEC,
@@ -51,7 +58,8 @@ def test_sent_ends_the_claim_and_a_second_answer_changes_nothing() -> None:
     job = after(a_job(), ev.DispatchSent(at=later(1), attempt=1, salad_job_id="s-1"))
     assert (job.phase, job.attempt.dispatch, job.attempt.salad_job_id) == (Phase.DISPATCHED, DispatchState.SENT, "s-1")
     assert Timer.DISPATCH not in job.timers
-    assert transition(job, ev.DispatchSent(at=later(2), attempt=1, salad_job_id="s-2")) is job
+    assert transition(job, ev.DispatchSent(at=later(2), attempt=1, salad_job_id="s-1")) is job
+    assert job.timers[Timer.SILENCE] == later(301), "Salad is asked about a job that never reports"
 
 
 def test_a_report_that_overtakes_the_dispatch_answer_does_not_lose_salads_id() -> None:
@@ -148,7 +156,9 @@ def test_the_end_writes_the_outbox_entry_leased_to_its_own_request() -> None:
 
 
 def test_a_job_without_webhook_is_left_to_its_purge() -> None:
-    job = after(a_job(), ev.JobRefused(at=later(5), attempt=1, error=ERROR))
+    sent = ev.DispatchSent(at=later(1), attempt=1, salad_job_id="s")
+    closed = ev.AttemptClosed(at=later(5), attempt=1, salad_job_id="s")
+    job = after(a_job(), sent, closed, ev.JobRefused(at=later(5), attempt=1, error=ERROR))
     assert (job.callback, job.timers) == (None, {Timer.PURGE: later(5 + RETENTION_SEC)})
 
 
@@ -177,6 +187,83 @@ def test_a_key_whose_dispatch_outcome_arrives_after_the_end_is_deleted_too() -> 
     assert (late.status, late.upload_key_ids, late.timers[Timer.REVOKE]) == (over.status, ("key-1",), later(9))
     done = transition(late, ev.KeysRevoked(at=later(12), key_ids=("key-1",)))
     assert (done.upload_key_ids, Timer.REVOKE in done.timers) == ((), False)
+
+
+def sent(seconds: float, salad_job_id: str, attempt: int = 1) -> ev.DispatchSent:
+    return ev.DispatchSent(at=later(seconds), attempt=attempt, salad_job_id=salad_job_id)
+
+
+def unknown(seconds: float, attempt: int = 1) -> ev.DispatchUnknown:
+    return ev.DispatchUnknown(at=later(seconds), attempt=attempt, reason="cut")
+
+
+def test_a_dispatch_whose_answer_arrives_after_the_end_is_remembered_and_cleaned_up() -> None:
+    over = after(a_job(start_timeout_seconds=20), ev.DeadlinePassed(at=later(20), timer=Timer.START_DEADLINE))
+    assert untraced_calls(over.attempt) == 1, "nobody knows yet whether Salad has it"
+    late = transition(over, sent(25, "s"))
+    assert (open_salad_jobs(late.attempt), Timer.CLEANUP in late.timers) == (("s",), True)
+    assert Timer.CLEANUP not in transition(late, ev.AttemptClosed(at=later(90), attempt=1, salad_job_id="s")).timers
+    unsent = transition(over, ev.DispatchUnsent(at=later(25), attempt=1, retry_at=later(30), reason="429"))
+    assert Timer.CLEANUP not in unsent.timers, "Salad certainly does not have it"
+
+
+def test_a_dispatch_of_an_older_attempt_is_remembered_and_cleaned_up() -> None:
+    second = after(a_job(), unknown(30), ev.DispatchLost(at=later(90), attempt=1))
+    assert (second.attempt.number, second.timers[Timer.CLEANUP]) == (2, later(150))
+    late = transition(second, sent(100, "s"))
+    assert open_salad_jobs(late.attempts[0]) == ("s",)
+    assert Timer.CLEANUP not in transition(late, ev.AttemptClosed(at=later(160), attempt=1, salad_job_id="s")).timers
+    assert Timer.CLEANUP not in transition(second, ev.AttemptClosed(at=later(160), attempt=1, salad_job_id=None)).timers
+
+
+def test_every_copy_of_the_last_attempt_is_remembered_until_it_is_over() -> None:
+    job = a_job()
+    for number in (1, 2, 3, 3):
+        job = after(job, unknown(number * 100, number), ev.DispatchLost(at=later(number * 100 + 60), attempt=number))
+        job = transition(job, ev.DispatchClaimed(at=later(number * 100 + 61), attempt=job.attempt.number))
+    assert (job.attempt.number, job.attempt.lost_calls, untraced_calls(job.attempt)) == (3, 2, 3)
+    job = after(job, sent(600, "own", 3), sent(601, "copy", 3))
+    assert (open_salad_jobs(job.attempt), untraced_calls(job.attempt)) == (("own", "copy"), 1)
+    over = after(
+        job,
+        ev.JobRefused(at=later(700), attempt=3, error=ERROR),
+        *(ev.AttemptClosed(at=later(701), attempt=number, salad_job_id=None) for number in (1, 2)),
+    )
+    for salad_job_id in ("own", "copy", "the one whose answer was lost"):
+        assert Timer.CLEANUP in over.timers
+        over = transition(over, ev.AttemptClosed(at=later(702), attempt=3, salad_job_id=salad_job_id))
+    assert Timer.CLEANUP not in over.timers
+
+
+def test_a_stuck_last_attempt_that_is_sent_again_keeps_the_id_of_its_first_salad_job() -> None:
+    job = a_job()
+    for number in (1, 2):
+        job = after(job, sent(number, "s", number), ev.AttemptFailed(at=later(number), attempt=number, error=ERROR))
+        job = transition(job, ev.AttemptClosed(at=later(number), attempt=number, salad_job_id="s"))
+        job = transition(job, ev.DispatchClaimed(at=later(number), attempt=number + 1))
+    again = after(job, sent(3, "third", 3), ev.RequeueRequested(at=later(300)))
+    assert (again.attempt.dispatch, again.attempt.copies) == (DispatchState.UNSENT, ("third",))
+
+
+@pytest.mark.parametrize("state", ["sending", "unknown", "sent"])
+def test_a_cancel_of_an_attempt_without_a_known_salad_id_ends_after_a_minute_of_silence(state: str) -> None:
+    job = {"sending": a_job(), "unknown": after(a_job(), unknown(1)), "sent": after(a_job(), report(1))}[state]
+    asked = transition(job, ev.CancelRequested(at=later(2)))
+    assert asked.timers[Timer.CANCEL] == later(2)
+    unseen = {seconds: ev.AttemptObserved(at=later(seconds), attempt=1, running=None) for seconds in (61, 62)}
+    assert transition(asked, unseen[61]) is asked
+    ended = transition(asked, unseen[62])
+    assert (ended.status, Timer.CLEANUP in ended.timers) == (JobStatus.CANCELLED, True)
+
+
+def test_a_run_without_a_known_salad_id_that_falls_silent_is_given_up_when_salad_does_not_show_it() -> None:
+    job = after(a_job(), unknown(1), report(2))
+    assert job.attempt.salad_job_id is None
+    assert transition(job, ev.DispatchLost(at=later(61), attempt=1)) is job, "not silent yet"
+    lost = transition(job, ev.DispatchLost(at=later(62), attempt=1))
+    assert (lost.attempt.number, Timer.CLEANUP in lost.timers) == (2, True)
+    known = transition(job, sent(3, "s"))
+    assert transition(known, ev.DispatchLost(at=later(62), attempt=1)) is known, "Salad is asked about a known one"
 
 
 ATTEMPTS = st.integers(0, 5)
@@ -216,8 +303,12 @@ EVENTS: dict[type[ev.Event], st.SearchStrategy[ev.Event]] = {
     ),
     ev.JobRefused: st.builds(ev.JobRefused, at=TIMES, attempt=ATTEMPTS, error=ERRORS),
     ev.RunStopped: st.builds(ev.RunStopped, at=TIMES, attempt=ATTEMPTS, salad_job_id=st.sampled_from([None, "a", "b"])),
-    ev.AttemptObserved: st.builds(ev.AttemptObserved, at=TIMES, attempt=ATTEMPTS, running=st.booleans()),
-    ev.AttemptClosed: st.builds(ev.AttemptClosed, at=TIMES, attempt=ATTEMPTS, salad_job_id=st.sampled_from("ab")),
+    ev.AttemptObserved: st.builds(
+        ev.AttemptObserved, at=TIMES, attempt=ATTEMPTS, running=st.sampled_from([True, False, None])
+    ),
+    ev.AttemptClosed: st.builds(
+        ev.AttemptClosed, at=TIMES, attempt=ATTEMPTS, salad_job_id=st.sampled_from([None, "a", "b"])
+    ),
     ev.KeysRevoked: st.builds(ev.KeysRevoked, at=TIMES, key_ids=st.lists(st.sampled_from("kl")).map(tuple)),
     ev.TimerClaimed: st.builds(ev.TimerClaimed, at=TIMES, timer=st.sampled_from(Timer), until=TIMES),
     ev.CancelRequested: st.builds(ev.CancelRequested, at=TIMES),
@@ -252,6 +343,7 @@ def test_any_events_in_any_order_hold_the_invariants(events: list[ev.Event], web
         assert [attempt.number for attempt in job.attempts] == list(range(1, len(job.attempts) + 1))
         assert 0.0 <= job.progress <= 1.0
         assert len(job.timeline) <= TIMELINE_CAP
+        assert all(len(attempt.copies) <= MAX_COPIES for attempt in job.attempts)
         if before.status.is_terminal:
             outcome = {"status", "phase", "progress", "output", "metrics", "error", "finished_at"}
             assert job.model_dump(include=outcome) == before.model_dump(include=outcome)
@@ -272,6 +364,11 @@ def test_any_events_in_any_order_hold_the_invariants(events: list[ev.Event], web
             assert (job.started_at is not None) == (job.status is JobStatus.RUNNING)
             waits = job.attempt.dispatch is not DispatchState.SENT and job.claimed_result is None
             assert (Timer.DISPATCH in job.timers) == waits, "what is not at Salad has a dispatch timer"
+            asked = job.attempt.dispatch is DispatchState.SENT and job.claimed_result is None
+            assert (Timer.SILENCE in job.timers) == asked, "Salad is asked about what it has"
+            cancelling = job.cancel_requested_at is not None and job.claimed_result is None
+            assert (Timer.CANCEL in job.timers) == cancelling
+            assert (Timer.CLEANUP in job.timers) == bool(unwanted_attempts(job))
             if before.cancel_requested_at:
                 assert job.attempt.number == before.attempt.number, "no new attempt after a cancel"
                 assert job.attempt.tries == before.attempt.tries, "no dispatch after a cancel"

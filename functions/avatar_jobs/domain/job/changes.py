@@ -23,6 +23,9 @@ CALLBACK_LEASE = timedelta(seconds=30)
 TIMELINE_CAP = 60
 # The webhook about a job that has just ended usually arrives within this time; if it does not, the tick asks Salad.
 CLEANUP_WAIT = timedelta(seconds=60)
+# A job under an outage of Salad may be sent again every two minutes, but few of these calls arrive. Beyond this number
+# the oldest copies are forgotten: they end with the job's credentials.
+MAX_COPIES = 16
 
 
 def with_timeline_entry(job: Job, at: datetime, event: str, detail: str = "") -> Job:
@@ -58,16 +61,59 @@ def deadline_of(job: Job) -> datetime:
     return job.started_at + timedelta(seconds=job.input.run_timeout_seconds)
 
 
+def open_salad_jobs(attempt: Attempt) -> tuple[str, ...]:
+    """Returns the known ids of the attempt's Salad jobs that may still wait or run."""
+    own = (attempt.salad_job_id,) if attempt.salad_job_id and not attempt.closed else ()
+    return (*own, *attempt.copies)
+
+
+def untraced_calls(attempt: Attempt) -> int:
+    """Returns for how many calls Salad may have a job whose id is not known."""
+    own = attempt.salad_job_id is None and attempt.dispatch is not DispatchState.UNSENT and not attempt.closed
+    return attempt.lost_calls + own
+
+
 def unclosed_attempts(job: Job) -> list[Attempt]:
-    """Returns the attempts whose Salad job has a known id and may still wait or run."""
-    return [attempt for attempt in job.attempts if attempt.salad_job_id and not attempt.closed]
+    """Returns the attempts that may still wait or run at Salad, under a known id or an unknown one."""
+    return [attempt for attempt in job.attempts if open_salad_jobs(attempt) or untraced_calls(attempt)]
+
+
+def unwanted_attempts(job: Job) -> list[Attempt]:
+    """Returns the unclosed attempts that nobody needs: the superseded ones, and all of a finished job."""
+    current = 0 if job.status.is_terminal else job.attempt.number
+    return [attempt for attempt in unclosed_attempts(job) if attempt.number != current]
+
+
+def attempts_to_find(job: Job) -> list[Attempt]:
+    """Returns the attempts whose Salad job has to be searched for: only its metadata says that it is theirs."""
+    unwanted = unwanted_attempts(job)
+    return [
+        attempt
+        for attempt in job.attempts
+        if untraced_calls(attempt) and (attempt in unwanted or attempt.salad_job_id is None)
+    ]
+
+
+def with_changed(job: Job, changed: Attempt) -> Job:
+    """Returns the job with one attempt replaced by its changed form."""
+    attempts = tuple(changed if attempt.number == changed.number else attempt for attempt in job.attempts)
+    return job.model_copy(update={"attempts": attempts})
+
+
+def with_salad_job(attempt: Attempt, salad_job_id: str) -> Attempt:
+    """Returns the attempt as sent, with the id of one more Salad job: its own, or that of a copy."""
+    if salad_job_id == attempt.salad_job_id or salad_job_id in attempt.copies:
+        return attempt.model_copy(update={"dispatch": DispatchState.SENT})
+    left = max(0, untraced_calls(attempt) - 1)
+    known = {"dispatch": DispatchState.SENT, "lost_calls": left}
+    if attempt.salad_job_id is None:
+        return attempt.model_copy(update={**known, "salad_job_id": salad_job_id, "closed": False})
+    return attempt.model_copy(update={**known, "copies": (*attempt.copies, salad_job_id)[-MAX_COPIES:]})
 
 
 def with_cleanup(job: Job, at: datetime) -> Job:
-    """Sets the cleanup timer while a superseded attempt may still be running at Salad; removes it afterwards."""
-    current = 0 if job.status.is_terminal else job.attempt.number
-    unwanted = [attempt for attempt in unclosed_attempts(job) if attempt.number != current]
-    due = job.timers.get(Timer.CLEANUP, at + CLEANUP_WAIT) if unwanted else None
+    """Sets the cleanup timer while an unwanted attempt may still be at Salad; removes it afterwards."""
+    due = job.timers.get(Timer.CLEANUP, at + CLEANUP_WAIT) if unwanted_attempts(job) else None
     if due == job.timers.get(Timer.CLEANUP):
         return job
     return job.model_copy(update={"timers": timers_with(job, cleanup=due)})
@@ -92,6 +138,32 @@ def next_attempt(job: Job, at: datetime) -> Job:
         }
     )
     return with_cleanup(with_timeline_entry(changed, at, "requeued"), at)
+
+
+def sent_again(job: Job, at: datetime) -> Job:
+    """Plans the same attempt again, due at once: there is no attempt after the last one.
+
+    What Salad may still have of it becomes a copy. Its old runs are removed: if one of them reports again, it counts
+    as a new run and nothing needs to be sent.
+    """
+    old = job.attempt
+    again = Attempt(
+        number=old.number,
+        dispatch=DispatchState.UNSENT,
+        claimed_at=at,
+        tries=old.tries,
+        last_error=old.last_error,
+        copies=open_salad_jobs(old)[-MAX_COPIES:],
+        lost_calls=untraced_calls(old),
+    )
+    return job.model_copy(
+        update={
+            "attempts": (*job.attempts[:-1], again),
+            "phase": Phase.REQUEUED,
+            "progress": 0.0,
+            "timers": timers_with(job, dispatch=at, silence=None),
+        }
+    )
 
 
 def attempt_over(job: Job, at: datetime, error: JobError) -> Job:

@@ -119,16 +119,22 @@ class RunStopped(AttemptEvent):
 
 @dataclass(frozen=True, kw_only=True)
 class AttemptObserved(AttemptEvent):
-    """Salad's answer about an attempt's job that is not over. running: it runs on a node; otherwise it is pending."""
+    """Salad's answer about an attempt's job that is not over.
 
-    running: bool
+    running: True on a node, False pending; None: Salad did not show the job, or did not answer.
+    """
+
+    running: bool | None
 
 
 @dataclass(frozen=True, kw_only=True)
 class AttemptClosed(AttemptEvent):
-    """An attempt's Salad job is over, with or without a result."""
+    """An attempt's Salad job is over, with or without a result.
 
-    salad_job_id: str
+    salad_job_id: None when Salad has no job of the attempt beside those whose ids are known.
+    """
+
+    salad_job_id: str | None
 
 
 @dataclass(frozen=True, kw_only=True)

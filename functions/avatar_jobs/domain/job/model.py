@@ -170,6 +170,10 @@ class Attempt(Frozen):
     last_seq: int = -1  # of the current run; reports with this number or a lower one are ignored
     last_error: JobError | None = None  # the last error that a run reported
     closed: bool = False  # its Salad job is over: this attempt can no longer use GPU time
+    # Further Salad jobs of this attempt that may still wait or run. An attempt is sent again when its answer was lost.
+    copies: tuple[str, ...] = Field(default=(), exclude_if=lambda value: not value)
+    # Earlier calls whose answers were lost: Salad may have their jobs, with ids that are not known.
+    lost_calls: int = Field(default=0, exclude_if=lambda value: not value)
 
 
 class Callback(Frozen):

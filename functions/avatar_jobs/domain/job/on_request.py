@@ -3,7 +3,14 @@
 from datetime import datetime
 
 from avatar_jobs.domain.job import events as ev
-from avatar_jobs.domain.job.changes import deadline_of, finished, next_attempt, timers_with, with_timeline_entry
+from avatar_jobs.domain.job.changes import (
+    deadline_of,
+    finished,
+    next_attempt,
+    sent_again,
+    timers_with,
+    with_timeline_entry,
+)
 from avatar_jobs.domain.job.model import (
     MAX_ATTEMPTS,
     Attempt,
@@ -26,9 +33,8 @@ def cancel_requested(job: Job, event: ev.CancelRequested) -> Job:
         return asked
     if job.attempt.dispatch is DispatchState.UNSENT:
         return finished(asked, event.at, JobStatus.CANCELLED, None)
-    # A dispatch under way, or one with a lost answer, keeps its own timer: its outcome decides.
-    due = event.at if job.attempt.dispatch is DispatchState.SENT else None
-    return asked.model_copy(update={"phase": Phase.CANCELLING, "timers": timers_with(asked, cancel=due)})
+    # A dispatch under way, or one with a lost answer, keeps its own timer too: its outcome may come first.
+    return asked.model_copy(update={"phase": Phase.CANCELLING, "timers": timers_with(asked, cancel=event.at)})
 
 
 def requeue_refusal(job: Job, at: datetime) -> str | None:
@@ -73,22 +79,7 @@ def requeue_requested(job: Job, event: ev.RequeueRequested) -> Job:
         return asked.model_copy(update={"timers": timers_with(job, dispatch=event.at)})
     if job.attempt.number < MAX_ATTEMPTS:
         return next_attempt(asked, event.at)
-    # The old runs are removed: if one of them reports again, it counts as a new run and nothing needs to be sent.
-    again = Attempt(
-        number=job.attempt.number,
-        dispatch=DispatchState.UNSENT,
-        claimed_at=event.at,
-        tries=0,
-        last_error=job.attempt.last_error,
-    )
-    return asked.model_copy(
-        update={
-            "attempts": (*job.attempts[:-1], again),
-            "phase": Phase.REQUEUED,
-            "progress": 0.0,
-            "timers": timers_with(job, dispatch=event.at, silence=None),
-        }
-    )
+    return sent_again(asked, event.at)
 
 
 def _is_due(job: Job, at: datetime) -> bool:

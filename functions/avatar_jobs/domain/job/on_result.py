@@ -90,7 +90,7 @@ def _resumed_timers(job: Job, at: datetime) -> dict[str, datetime | None]:
     """Returns the newest attempt's timers, which the claim had removed; they are due now."""
     return {
         "dispatch": None if job.attempt.dispatch is DispatchState.SENT else at,
-        "silence": at if job.attempt.runs else None,
+        "silence": at if job.attempt.dispatch is DispatchState.SENT else None,
         "cancel": at if job.cancel_requested_at else None,
     }
 

@@ -1,11 +1,33 @@
 """What due timers change: the tick postpones a timer before it asks Salad, and a deadline ends the job."""
 
+from datetime import datetime, timedelta
+
 from avatar_jobs.domain import texts
 from avatar_jobs.domain.errors import JobErrorCode
 from avatar_jobs.domain.job import events as ev
-from avatar_jobs.domain.job.changes import deadline_of, finished
+from avatar_jobs.domain.job.changes import deadline_of, finished, open_salad_jobs, unwanted_attempts
 from avatar_jobs.domain.job.model import Job, JobError, JobStatus, Timer
+from avatar_jobs.domain.job.on_dispatch import QUIET_WAIT
 from avatar_jobs.domain.job.on_result import CLAIM_LIFETIME, VERIFY_LEASE
+
+CLEANUP_AGAIN = timedelta(minutes=2)  # a worker of an unwanted run is told to stop within seconds; Salad needs a while
+
+
+def quiet_wait(job: Job, at: datetime) -> timedelta:
+    """Returns when Salad is asked again about an attempt that has never reported: each time after twice the time."""
+    return max(QUIET_WAIT, at - job.attempt.claimed_at)
+
+
+def cleanup_wait(job: Job, at: datetime) -> timedelta:
+    """Returns when the unwanted attempts are cleaned up again: soon while Salad has known jobs of them.
+
+    Jobs with unknown ids are searched for, each time after twice the time: a search that has missed may miss again.
+    The search ends when the job's credentials have expired, because then nothing that starts can do anything.
+    """
+    if any(open_salad_jobs(attempt) for attempt in unwanted_attempts(job)):
+        return CLEANUP_AGAIN
+    twice = at - (job.finished_at or job.attempt.claimed_at)
+    return max(CLEANUP_AGAIN, min(twice, job.credentials_expire_at - at))
 
 
 def timer_claimed(job: Job, event: ev.TimerClaimed) -> Job:

@@ -29,9 +29,9 @@ OUTBOX_HANDLERS: Mapping[type[ev.Event], Handler] = MappingProxyType(
         ev.RedeliveryRequested: on_request.redelivery_requested,
         ev.AttemptClosed: on_salad_status.attempt_closed,
         ev.TimerClaimed: on_timer.timer_claimed,
-        ev.DispatchSent: on_dispatch.late_key,
-        ev.DispatchUnsent: on_dispatch.late_key,
-        ev.DispatchUnknown: on_dispatch.late_key,
+        ev.DispatchSent: on_dispatch.late_outcome,
+        ev.DispatchUnsent: on_dispatch.late_outcome,
+        ev.DispatchUnknown: on_dispatch.late_outcome,
         ev.KeysRevoked: on_dispatch.keys_revoked,
     }
 )

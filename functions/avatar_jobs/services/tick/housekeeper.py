@@ -16,7 +16,8 @@ from avatar_jobs.domain.job.events import (
     TimerClaimed,
     VerificationClaimed,
 )
-from avatar_jobs.domain.job.model import DispatchState, Timer
+from avatar_jobs.domain.job.model import DispatchState, Job, Timer
+from avatar_jobs.domain.job.on_timer import cleanup_wait, quiet_wait
 from avatar_jobs.domain.job.transition import transition
 from avatar_jobs.domain.rate_budget import CallShare
 from avatar_jobs.ports.jobs import JobStore, StoredJob, Updated
@@ -36,12 +37,13 @@ CALLBACK_CLAIM = timedelta(seconds=60)  # one try takes up to 15 s; the rest is 
 ASK_AGAIN = {
     Timer.CANCEL: timedelta(seconds=10),
     Timer.SILENCE: timedelta(seconds=60),
-    Timer.CLEANUP: timedelta(seconds=120),
     Timer.REVOKE: timedelta(seconds=120),
     Timer.PURGE: timedelta(hours=1),
     Timer.START_DEADLINE: timedelta(seconds=1),
     Timer.RUN_DEADLINE: timedelta(seconds=1),
 }
+# Of the tick's 100 calls a minute. Most of these attempts just wait in a long queue; what is left over waits with them.
+QUIET_LOOKS = 30
 TICKS_PAST_DEADLINE = 1  # when Salad does not answer, the job ends one tick later anyway
 
 
@@ -50,11 +52,13 @@ class TickContext:
     """What one tick carries from job to job.
 
     share: the calls to Salad that it may still send; unknown: jobs whose dispatch must be searched for at Salad;
-    done: counts for the tick's report.
+    quiet_looks: how many attempts that have never reported Salad may still be asked about; done: counts for the tick's
+    report.
     """
 
     share: CallShare
     unknown: list[StoredJob] = field(default_factory=list)
+    quiet_looks: int = field(default_factory=lambda: QUIET_LOOKS)
     done: Counter[str] = field(default_factory=Counter)
 
 
@@ -158,21 +162,35 @@ class Housekeeper:
         return "deadline"
 
     def _serve_claimed(self, timer: Timer, stored: StoredJob, now: datetime, context: TickContext) -> str:
-        claimed = self._apply(stored, TimerClaimed(at=now, timer=timer, until=now + ASK_AGAIN[timer]))
+        claimed = self._apply(stored, TimerClaimed(at=now, timer=timer, until=now + _again(timer, stored.job, now)))
         if claimed is None or not claimed.changed:
             return "overtaken"
         match timer:
             case Timer.SILENCE:
-                self.reconciler.reconcile(claimed.after, context.share)
+                self._ask_about_silence(claimed.after, context)
             case Timer.CANCEL:
-                self.reconciler.cancel(claimed.after, context.share)
+                if self.reconciler.cancel(claimed.after, context.share):
+                    context.unknown.append(claimed.after)
             case Timer.CLEANUP:
-                self.reconciler.clean_up(claimed.after, context.share)
+                if self.reconciler.clean_up(claimed.after, context.share):
+                    context.unknown.append(claimed.after)
             case Timer.REVOKE:
                 self._revoke(claimed.after, now)
             case _:
                 self._purge(claimed.after)
         return timer.value
+
+    def _ask_about_silence(self, stored: StoredJob, context: TickContext) -> None:
+        """Asks Salad about the attempt; one without a known Salad id is searched for with the others of this tick."""
+        attempt = stored.job.attempt
+        if attempt.salad_job_id is None:
+            context.unknown.append(stored)
+            return
+        if not attempt.runs:
+            if context.quiet_looks <= 0:
+                return
+            context.quiet_looks -= 1
+        self.reconciler.reconcile(stored, context.share)
 
     def _revoke(self, stored: StoredJob, now: datetime) -> None:
         """Deletes the job's storage keys. Keys that this system cannot delete expire by themselves."""
@@ -194,3 +212,12 @@ class Housekeeper:
     def _announce(self, updated: Updated | None) -> None:
         if updated:
             self.finisher.announce(updated)
+
+
+def _again(timer: Timer, job: Job, now: datetime) -> timedelta:
+    """Returns after which time a timer that was served without a decision is due again."""
+    if timer is Timer.CLEANUP:
+        return cleanup_wait(job, now)
+    if timer is Timer.SILENCE and not job.attempt.runs:
+        return quiet_wait(job, now)
+    return ASK_AGAIN[timer]

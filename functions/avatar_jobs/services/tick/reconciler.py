@@ -3,19 +3,21 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import reduce
 
 from avatar_jobs.domain import texts
 from avatar_jobs.domain.errors import JobErrorCode, ProviderError, SaladUnavailableError
-from avatar_jobs.domain.job.changes import unclosed_attempts
+from avatar_jobs.domain.job.changes import attempts_to_find, open_salad_jobs, unwanted_attempts
 from avatar_jobs.domain.job.events import (
     AttemptClosed,
     AttemptFailed,
     AttemptObserved,
     DispatchLost,
     DispatchSent,
+    Event,
     TimerClaimed,
 )
-from avatar_jobs.domain.job.model import Attempt, Job, JobError, Timer
+from avatar_jobs.domain.job.model import Attempt, DispatchState, Job, JobError, Timer
 from avatar_jobs.domain.job.transition import transition
 from avatar_jobs.domain.rate_budget import CallShare
 from avatar_jobs.domain.salad import SaladJob
@@ -37,6 +39,14 @@ class Look:
     at_salad: bool
 
 
+@dataclass(frozen=True)
+class Listed:
+    """What a search found. jobs: by our job's id and attempt; complete: Salad has shown its whole history."""
+
+    jobs: Mapping[tuple[str, int], Sequence[SaladJob]]
+    complete: bool
+
+
 @dataclass(frozen=True, kw_only=True)
 class Reconciler:
     """Compares our jobs with Salad's queue jobs and applies differences. Each request takes one call of the share."""
@@ -55,7 +65,7 @@ class Reconciler:
         job, attempt = stored.job, stored.job.attempt
         if attempt.salad_job_id is None:
             return Look(stored, at_salad=True)
-        found = self._get(job, attempt, share)
+        found = self._get(job, attempt, attempt.salad_job_id, share)
         if found is None:
             return _look(self._gone(stored, attempt), at_salad=False)
         if found.is_over:
@@ -66,30 +76,64 @@ class Reconciler:
             self.finisher.announce(updated)
         return _look(updated, at_salad=True)
 
-    def cancel(self, stored: StoredJob, share: CallShare) -> None:
-        """Ends a job whose cancellation was requested, as far as Salad allows. Raises SaladUnavailableError."""
-        look = self.reconcile(stored, share)
+    def cancel(self, stored: StoredJob, share: CallShare) -> bool:
+        """Ends a job whose cancellation was requested, as far as Salad allows.
+
+        Without an answer of Salad the job ends too, after SILENT without a report. Returns True when its attempt must
+        be searched for at Salad. Raises SaladUnavailableError.
+        """
+        if stored.job.attempt.salad_job_id is None:
+            unseen = self._not_seen(stored)
+            return unseen is not None and unseen.after.job.attempt.dispatch is not DispatchState.SENDING
+        try:
+            look = self.reconcile(stored, share)
+        except SaladUnavailableError:
+            self._not_seen(stored)
+            raise
         if look is None or not look.at_salad or look.stored.job.status.is_terminal:
-            return
+            return False
         attempt = look.stored.job.attempt
         if attempt.salad_job_id and not attempt.runs:
-            self._delete_if_pending(look.stored.job, attempt, share)
+            self._delete_if_pending(look.stored.job, attempt, attempt.salad_job_id, share)
+        return False
 
-    def clean_up(self, stored: StoredJob, share: CallShare) -> None:
-        """Reads every superseded attempt: deletes those that still wait at Salad, and closes those that are over."""
+    def _not_seen(self, stored: StoredJob) -> Updated | None:
+        """Records that Salad did not show the attempt. Returns the job while it is unfinished, else None."""
+        unseen = AttemptObserved(at=self.clock(), attempt=stored.job.attempt.number, running=None)
+        updated = self.store.update(stored.job.id, lambda job: transition(job, unseen), known=stored)
+        if updated:
+            self.finisher.announce(updated)
+        return updated if updated and not updated.after.job.status.is_terminal else None
+
+    def clean_up(self, stored: StoredJob, share: CallShare) -> bool:
+        """Reads the Salad jobs of every unwanted attempt: deletes those that still wait, closes those that are over.
+
+        Returns True when some of them must be searched for at Salad. Raises SaladUnavailableError.
+        """
         job = stored.job
-        current = 0 if job.status.is_terminal else job.attempt.number
-        for attempt in unclosed_attempts(job):
-            if attempt.number == current or attempt.salad_job_id is None:
-                continue
-            found = self._get(job, attempt, share)
-            if found is None or found.is_over:
-                closed = AttemptClosed(at=self.clock(), attempt=attempt.number, salad_job_id=attempt.salad_job_id)
-                self.store.update(job.id, lambda now_job, event=closed: transition(now_job, event))  # type: ignore[misc]
-                if found is not None and found.status == "succeeded":
-                    self.finisher.apply_salad_result(found)  # a verified success of any attempt counts
-            elif found.status == "pending" and not attempt.runs:
-                self._delete_if_pending(job, attempt, share)
+        for attempt in unwanted_attempts(job):
+            for salad_job_id in open_salad_jobs(attempt):
+                self._end(job, attempt, salad_job_id, share)
+        lost = attempts_to_find(job)
+        if lost and self.clock() >= job.credentials_expire_at:  # a worker that starts one of them can do nothing
+            for attempt in lost:
+                self._close(job, attempt, None)
+            return False
+        return bool(lost)
+
+    def _end(self, job: Job, attempt: Attempt, salad_job_id: str, share: CallShare) -> None:
+        """Ends one Salad job of an unwanted attempt, as far as Salad allows."""
+        found = self._get(job, attempt, salad_job_id, share)
+        if found is None or found.is_over:
+            self._close(job, attempt, salad_job_id)
+            if found is not None and found.status == "succeeded":
+                self.finisher.apply_salad_result(found)  # a verified success of any attempt counts
+        elif found.status == "pending" and not attempt.runs:
+            self._delete_if_pending(job, attempt, salad_job_id, share)
+
+    def _close(self, job: Job, attempt: Attempt, salad_job_id: str | None) -> None:
+        closed = AttemptClosed(at=self.clock(), attempt=attempt.number, salad_job_id=salad_job_id)
+        self.store.update(job.id, lambda current: transition(current, closed))
 
     def scan(self, unknown: Sequence[StoredJob], share: CallShare) -> None:
         """Searches at most 5 pages of the queue for all dispatches with a lost answer. Others count as lost."""
@@ -102,37 +146,65 @@ class Reconciler:
             self._postpone(unknown)
             return
         for stored in unknown:
-            key = (stored.job.id, stored.job.attempt.number)
-            self._judge(stored, found.get(key))
+            self._judge(stored, found)
 
-    def _listed(self, unknown: Sequence[StoredJob], share: CallShare) -> Mapping[tuple[str, int], SaladJob]:
-        wanted = {(stored.job.id, stored.job.attempt.number) for stored in unknown}
-        found: dict[tuple[str, int], SaladJob] = {}
+    def _listed(self, unknown: Sequence[StoredJob], share: CallShare) -> Listed:
+        wanted = {(stored.job.id, one.number) for stored in unknown for one in attempts_to_find(stored.job)}
+        found: dict[tuple[str, int], list[SaladJob]] = {}
+        is_last = False
         for page in range(1, SCAN_PAGES + 1):
             if not share.take():
                 raise SaladUnavailableError("the tick may send no more calls to Salad")
             listed = self.salad.list_queue_jobs(page, SCAN_PAGE_SIZE)
+            is_last = listed.is_last
             for salad_job in listed.ours:
                 key = (salad_job.job_id, salad_job.attempt)
                 if key in wanted:
-                    found[key] = salad_job
-            if listed.is_last or len(found) == len(wanted):
+                    found.setdefault(key, []).append(salad_job)
+            if is_last or len(found) == len(wanted):
                 break
-        return found
+        return Listed(found, complete=is_last)
 
-    def _judge(self, stored: StoredJob, found: SaladJob | None) -> None:
-        number, now = stored.job.attempt.number, self.clock()
-        event = (
-            DispatchSent(at=now, attempt=number, salad_job_id=found.id)
-            if found
-            else DispatchLost(at=now, attempt=number)
-        )
-        updated = self.store.update(stored.job.id, lambda job: transition(job, event), known=stored)
-        self.log("dispatch_looked_for", job_id=stored.job.id, attempt=number, found=found is not None)
+    def _judge(self, stored: StoredJob, listed: Listed) -> None:
+        """Applies to one job what the search has found of its attempts, and what it has not."""
+        job, latest = stored.job, stored
+        unwanted = unwanted_attempts(job)
+        for attempt in attempts_to_find(job):
+            known = (attempt.salad_job_id, *attempt.copies)
+            found = [one for one in listed.jobs.get((job.id, attempt.number), ()) if one.id not in known]
+            self.log("dispatch_looked_for", job_id=job.id, attempt=attempt.number, found=bool(found))
+            events: list[Event] = [
+                DispatchSent(at=self.clock(), attempt=attempt.number, salad_job_id=one.id) for one in found
+            ]
+            if not found and attempt not in unwanted:
+                events = [self._missed(job)]
+            elif not found and listed.complete:
+                events = [AttemptClosed(at=self.clock(), attempt=attempt.number, salad_job_id=None)]
+            latest = self._applied(latest, events)
+            for one in found:
+                latest = self._found(latest, attempt, one)
+
+    def _missed(self, job: Job) -> Event:
+        now, number = self.clock(), job.attempt.number
+        if job.cancel_requested_at:
+            return AttemptObserved(at=now, attempt=number, running=None)
+        return DispatchLost(at=now, attempt=number)
+
+    def _found(self, stored: StoredJob, attempt: Attempt, found: SaladJob) -> StoredJob:
+        """Applies the state of a Salad job that was searched for, when it is over or its run has fallen silent."""
+        if found.is_over:
+            updated = self.finisher.apply_salad_result(found, known=stored)
+            return updated.after if updated else stored
+        if not attempt.runs:
+            return stored
+        running = found.status == "running"
+        return self._applied(stored, [AttemptObserved(at=self.clock(), attempt=attempt.number, running=running)])
+
+    def _applied(self, stored: StoredJob, events: Sequence[Event]) -> StoredJob:
+        updated = self.store.update(stored.job.id, lambda job: reduce(transition, events, job), known=stored)
         if updated:
             self.finisher.announce(updated)
-            if found and found.is_over:
-                self.finisher.apply_salad_result(found, known=updated.after)
+        return updated.after if updated else stored
 
     def _postpone(self, unknown: Sequence[StoredJob]) -> None:
         now = self.clock()
@@ -140,12 +212,12 @@ class Reconciler:
         for stored in unknown:
             self.store.update(stored.job.id, lambda job: transition(job, later), known=stored)
 
-    def _get(self, job: Job, attempt: Attempt, share: CallShare) -> SaladJob | None:
-        """Reads one attempt's job; None when Salad has none. Raises SaladUnavailableError."""
+    def _get(self, job: Job, attempt: Attempt, salad_job_id: str, share: CallShare) -> SaladJob | None:
+        """Reads one job of an attempt; None when Salad has none. Raises SaladUnavailableError."""
         if not share.take():
             raise SaladUnavailableError("the tick may send no more calls to Salad")
         try:
-            found = self.salad.get_queue_job(attempt.salad_job_id or "")
+            found = self.salad.get_queue_job(salad_job_id)
         except ProviderError as error:
             if error.status == GONE:
                 return None
@@ -178,9 +250,9 @@ class Reconciler:
             self.finisher.announce(updated)
         return updated
 
-    def _delete_if_pending(self, job: Job, attempt: Attempt, share: CallShare) -> None:
+    def _delete_if_pending(self, job: Job, attempt: Attempt, salad_job_id: str, share: CallShare) -> None:
         """Deletes a job that waits in Salad's queue; never a running one, because that can block a queue worker."""
-        found = self._get(job, attempt, share)
+        found = self._get(job, attempt, salad_job_id, share)
         if found is None or found.status != "pending" or not share.take():
             return
         try:
