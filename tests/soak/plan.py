@@ -44,6 +44,12 @@ _WEBHOOK_FAULTS: tuple[dict[str, Any], ...] = (
     {"lose": True}, {"double": True}, {"late_sec": 5}, {"forge": True}, {"cut": "before"}, {"cut": "after"},
     {"status": 503}, {"status": 410}, {"delay_sec": 4},
 )  # fmt: skip
+_B2_FAULTS: tuple[dict[str, Any], ...] = (
+    {"status": 503, "retry_after": 1}, {"status": 500}, {"status": 429}, {"status": 502, "html": True}, {"delay_sec": 3},
+    {"delay_sec": 12}, {"cut": "before"}, {"cut": "after"},
+)  # fmt: skip
+# what the functions call, and what workers call; `s3` is the look whether a video is there
+OF_B2 = ("b2_authorize_account", "b2_create_key", "b2_delete_key", "b2_get_upload_url", "b2_upload_file", "s3")
 OFTEN_CALLED = ("create_queue_job", "get_queue")
 SELDOM_CALLED = ("get_queue_job", "list_queue_jobs", "delete_queue_job")
 
@@ -77,9 +83,10 @@ class JobPlan:
 
 @dataclass(frozen=True)
 class FaultPlan:
-    """One fault of the Salad simulator."""
+    """One fault of a simulator, salad or b2."""
 
     at: float
+    system: str
     operation: str
     fault: dict[str, Any]
     times: int
@@ -145,17 +152,18 @@ def _job(chance: random.Random, number: int, bad_sec: float, short_deadlines: bo
 
 
 def _faults(chance: random.Random, jobs: int, bad_sec: float, short_deadlines: bool) -> list[FaultPlan]:
-    """Each fault at least once: `seldom` ones early, so that there is time for them to happen."""
-    found = []
-    rounds = max(1, jobs // 200)
-    operations = OFTEN_CALLED if short_deadlines else OFTEN_CALLED + SELDOM_CALLED
-    for operation, faults in [*((name, _HTTP_FAULTS) for name in operations), ("webhook", _WEBHOOK_FAULTS)]:
-        latest = 0.7 if operation in OFTEN_CALLED or operation == "webhook" else 0.3
-        for _ in range(rounds):
-            for fault in faults:
-                times = chance.randint(1, 2)
-                found.append(FaultPlan(round(chance.uniform(0, bad_sec * latest), 2), operation, fault, times))
-    return found
+    """Each fault at least once: those of operations that are seldom called early, so that there is time for them."""
+    seldom = () if short_deadlines else SELDOM_CALLED
+    of_b2 = _B2_FAULTS[:1] + _B2_FAULTS[-1:] if short_deadlines else _B2_FAULTS
+    kinds = [("salad", name, fault, 0.7) for name in OFTEN_CALLED for fault in _HTTP_FAULTS]
+    kinds += [("salad", name, fault, 0.3) for name in seldom for fault in _HTTP_FAULTS]
+    kinds += [("salad", "webhook", fault, 0.7) for fault in _WEBHOOK_FAULTS]
+    kinds += [("b2", name, fault, 0.7) for name in OF_B2 for fault in of_b2]
+    return [
+        FaultPlan(round(chance.uniform(0, bad_sec * latest), 2), system, operation, fault, chance.randint(1, 2))
+        for _ in range(max(1, jobs // 200))
+        for system, operation, fault, latest in kinds
+    ]
 
 
 def _blows(chance: random.Random, bad_sec: float, store: str) -> list[Blow]:

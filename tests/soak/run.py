@@ -84,7 +84,7 @@ class Soak:
         self.log_lock = threading.Lock()
         self.processes = Processes(self.log, running.ready["salad"], self.log_lock)
         self.memory = Memory()
-        self.fault_ids: dict[str, str] = {}  # id -> its text
+        self.fault_ids: dict[str, tuple[str, str]] = {}  # id -> its simulator and text
         self.happened: dict[str, int] = {}
         self.ended = threading.Event()
         self.quiet_at = datetime.now(UTC)
@@ -125,15 +125,16 @@ class Soak:
 
     def _plan_fault(self, fault: FaultPlan) -> None:
         body = {"operation": fault.operation, "fault": fault.fault, "times": fault.times}
-        answer = self._eventually(lambda: self._salad("POST", "/faults", body), 60.0)
+        answer = self._eventually(lambda: self._sim(fault.system, "POST", "/faults", body), 60.0)
         if answer is not None:
-            self.fault_ids[answer["id"]] = f"{fault.operation} {json.dumps(fault.fault)}"
+            self.fault_ids[answer["id"]] = (fault.system, f"{fault.operation} {json.dumps(fault.fault)}")
 
     def _quiet(self) -> None:
         """Waits for faults that are still to happen, then drops them all."""
         self._eventually(self._all_happened, FAULT_PATIENCE_SEC)
         self._count_faults()
-        self._eventually(lambda: self._salad("POST", "/reset"), 60.0)
+        for system in ("salad", "b2"):
+            self._eventually(lambda: self._sim(system, "POST", "/reset"), 60.0)  # noqa: B023
         self.quiet_at = datetime.now(UTC)
 
     def _all_happened(self) -> bool:
@@ -141,8 +142,8 @@ class Soak:
         return all(self.happened.values())
 
     def _count_faults(self) -> None:
-        for fault_id, text in list(self.fault_ids.items()):
-            if not self.happened.get(text) and (found := self._salad("GET", f"/faults/{fault_id}")) is not None:
+        for fault_id, (system, text) in list(self.fault_ids.items()):
+            if not self.happened.get(text) and (found := self._sim(system, "GET", f"/faults/{fault_id}")) is not None:
                 self.happened[text] = max(self.happened.get(text, 0), found["happened"])
 
     def _await_ends(self, pool: ThreadPoolExecutor) -> bool:
@@ -160,7 +161,7 @@ class Soak:
         return bool(done)
 
     def _all_settled(self) -> bool:
-        salad, b2 = self._salad("GET", "/state"), self._b2()
+        salad, b2 = self._sim("salad", "GET", "/state"), self._sim("b2", "GET", "/state")
         if salad is None or b2 is None or list(books.salad_faults(salad)) or list(books.key_faults(b2)):
             return False
         waiting = [
@@ -189,7 +190,8 @@ class Soak:
             faults += books.job_faults(job, one, self.quiet_at, tick)
             received = self.receivers.received(job.plan.number)
             faults += books.callback_faults(job, one, received, secrets[job.plan.client])
-        salad, b2 = self._salad("GET", "/state") or {"jobs": []}, self._b2() or {"keys": [], "files": []}
+        salad = self._sim("salad", "GET", "/state") or {"jobs": []}
+        b2 = self._sim("b2", "GET", "/state") or {"keys": [], "files": []}
         faults += books.salad_faults(salad)
         faults += books.verified_elsewhere(shown, {one["name"] for one in b2["files"] if one["action"] == "upload"})
         faults += books.key_faults(b2)
@@ -240,11 +242,8 @@ class Soak:
                 sampled_at = time.monotonic()
                 self.memory.sample(pids)
 
-    def _salad(self, method: str, path: str, body: Any = None) -> Any:
-        return self._asked(method, f"{self.running.ready['salad']}/_sim{path}", body)
-
-    def _b2(self) -> Any:
-        return self._asked("GET", f"{self.running.ready['b2']}/_sim/state")
+    def _sim(self, system: str, method: str, path: str, body: Any = None) -> Any:
+        return self._asked(method, f"{self.running.ready[system]}/_sim{path}", body)
 
     def _asked(self, method: str, url: str, body: Any = None) -> Any:
         """Returns the JSON answer, None without a good one."""

@@ -7,6 +7,7 @@ import time
 import waitress
 
 from infra.local.b2_sim.app import create_app
+from infra.local.b2_sim.faults import FAULTY
 from infra.local.b2_sim.settings import SettingsError, read_settings
 from infra.local.b2_sim.simulator import build_simulator
 from infra.local.json_logs import log_event, send_library_logs_to_json
@@ -24,7 +25,7 @@ def run() -> int:
     except SettingsError as error:
         log_event("b2_sim_settings_wrong", faults=str(error).splitlines())
         return EXIT_BAD_SETTINGS
-    app = create_app(build_simulator(settings, time.time))
+    app = create_app(build_simulator(settings, time.time, FAULTY))
     server = waitress.create_server(
         app, host="127.0.0.1", port=settings.port, threads=THREADS, max_request_body_size=MAX_BODY_BYTES
     )

@@ -7,6 +7,7 @@ from werkzeug.exceptions import HTTPException
 
 from infra.local.b2_sim import native, render, s3, sigv4, uploads
 from infra.local.b2_sim.errors import NativeError, S3Error
+from infra.local.b2_sim.faults import add_faults
 from infra.local.b2_sim.keys import Key
 from infra.local.b2_sim.render import file_response
 from infra.local.b2_sim.simulator import Simulator
@@ -23,6 +24,7 @@ def create_app(simulator: Simulator) -> Flask:
     _add_native_routes(app, simulator)
     _add_upload_routes(app, simulator)
     _add_file_routes(app, simulator)
+    add_faults(app, simulator)
     _add_error_handlers(app)
     app.after_request(_log_request)
     return app

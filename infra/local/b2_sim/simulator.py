@@ -7,6 +7,7 @@ from uuid import uuid4
 from infra.local.b2_sim.keys import CAPABILITIES, Key, KeyRing
 from infra.local.b2_sim.settings import Settings
 from infra.local.b2_sim.storage import Storage
+from infra.local.faults import FaultBook
 from infra.local.kept import KeptFile
 
 INDEX = "index.sqlite3"  # beside the files' contents
@@ -23,6 +24,7 @@ class Simulator:
     account_id: str
     bucket_id: str
     calls: MutableMapping[str, int]
+    faults: FaultBook
 
     @property
     def downloads_are_public(self) -> bool:
@@ -42,8 +44,11 @@ class Simulator:
         return f"4_z{self.bucket_id}_f{uuid4().hex[:16]}_u{self.now_ms()}"
 
 
-def build_simulator(settings: Settings, clock: Callable[[], float]) -> Simulator:
-    """Returns an account with the settings' master key, and with what an earlier process left in its directory."""
+def build_simulator(settings: Settings, clock: Callable[[], float], faulty: frozenset[str]) -> Simulator:
+    """Returns an account with the settings' master key, and with what an earlier process left in its directory.
+
+    faulty: the operations for which a fault may be planned.
+    """
     kept = KeptFile(settings.directory / INDEX)
     ids: MutableMapping[str, str] = kept.table("ids")
     master = Key(settings.key_id, settings.app_key, "master", CAPABILITIES)
@@ -55,4 +60,5 @@ def build_simulator(settings: Settings, clock: Callable[[], float]) -> Simulator
         account_id=ids.setdefault("account", uuid4().hex[:12]),  # B2's account ids are 12 hex digits, bucket ids 24
         bucket_id=ids.setdefault("bucket", uuid4().hex[:24]),
         calls=kept.table("calls"),
+        faults=FaultBook(faulty, kept.table("faults"), {}),
     )

@@ -11,6 +11,7 @@ import waitress
 from flask import Flask, Response
 from werkzeug.exceptions import HTTPException
 
+from infra.local.faults import WEBHOOK, FaultBook
 from infra.local.json_logs import log_event, send_library_logs_to_json
 from infra.local.kept import KeptFile
 from infra.local.salad_sim import (
@@ -27,7 +28,6 @@ from infra.local.salad_sim import (
     spec,
     webhook_keys,
 )
-from infra.local.salad_sim.faults import WEBHOOK, FaultBook
 from infra.local.salad_sim.rate_limit import RateLimit
 from infra.local.salad_sim.supervisor import Supervisor
 from infra.local.salad_sim.world import SecretKey, World

@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 
 import urllib3
 
+from infra.local.faults import WEBHOOK, Fault, FaultBook
 from infra.local.json_logs import log_event
 from infra.local.salad_sim import webhook_keys, wire
-from infra.local.salad_sim.faults import WEBHOOK, Fault, FaultBook
 from infra.local.salad_sim.jobs import JobStatus, QueueJob
 from infra.local.salad_sim.settings import Settings
 from infra.local.salad_sim.world import World

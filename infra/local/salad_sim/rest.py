@@ -4,7 +4,6 @@ import hmac
 import json
 import math
 import re
-import socket
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -13,8 +12,9 @@ from typing import Any
 
 from flask import Flask, Request, Response, request
 
+from infra.local import faults
+from infra.local.faults import Fault, FaultBook
 from infra.local.salad_sim import wire
-from infra.local.salad_sim.faults import Fault, FaultBook
 from infra.local.salad_sim.rate_limit import RateLimit
 from infra.local.salad_sim.settings import Settings
 from infra.local.salad_sim.spec import Operation, Spec
@@ -149,15 +149,13 @@ def _before(fault: Fault | None, gates: Gates) -> Response | None:
     status = fault.fault["status"]
     headers = {"Retry-After": str(fault.fault["retry_after"])} if "retry_after" in fault.fault else {}
     if fault.fault.get("html"):
-        page = f"<!DOCTYPE html><html><head><title>{status}</title></head><body><h1>{status}</h1></body></html>"
-        return Response(page, status, headers, content_type="text/html; charset=utf-8")
+        return Response(faults.page(status), status, headers, content_type="text/html; charset=utf-8")
     return problem(status, "a planned fault", headers)
 
 
 def _cut(current: Request) -> Response:
-    """Closes the caller's connection without an answer. The socket is reached through a callback of waitress."""
-    channel = current.environ["waitress.client_disconnected"].__self__
-    channel.socket.shutdown(socket.SHUT_RDWR)
+    """Closes the caller's connection without an answer."""
+    faults.cut(current.environ)
     return Response(b"", 200)  # is not sent: the socket is closed
 
 

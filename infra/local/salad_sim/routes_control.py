@@ -5,9 +5,9 @@ from typing import Any
 
 from flask import Flask, Response, request
 
+from infra.local.faults import FaultBook, FaultRefusedError, shown
 from infra.local.processes import kill_group
 from infra.local.salad_sim import fleet, fleet_actions, queue_actions
-from infra.local.salad_sim.faults import Fault, FaultBook, FaultRefusedError
 from infra.local.salad_sim.rate_limit import RateLimit
 from infra.local.salad_sim.rest import problem
 from infra.local.salad_sim.world import ActionError, World
@@ -27,12 +27,12 @@ def add_routes(app: Flask, world: World, faults: FaultBook, rate_limit: RateLimi
             return problem(400, str(error))
         except ValueError as error:
             return problem(400, f"the body is not JSON: {error}")
-        return _json(_shown(fault), 201)
+        return _json(shown(fault), 201)
 
     @app.get("/_sim/faults/<fault_id>")
     def get_fault(fault_id: str) -> Response:
         fault = faults.get(fault_id)
-        return problem(404, "the fault does not exist") if fault is None else _json(_shown(fault))
+        return problem(404, "the fault does not exist") if fault is None else _json(shown(fault))
 
     @app.post("/_sim/reset")
     def reset() -> Response:
@@ -123,16 +123,6 @@ def _state(world: World) -> dict[str, Any]:
                 for group in world.groups.values()
             ],
         }
-
-
-def _shown(fault: Fault) -> dict[str, Any]:
-    return {
-        "id": fault.id,
-        "operation": fault.operation,
-        "fault": fault.fault,
-        "times": fault.times,
-        "happened": fault.happened,
-    }
 
 
 def _json(body: dict[str, Any], status: int = 200) -> Response:

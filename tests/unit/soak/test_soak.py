@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 from standardwebhooks.webhooks import Webhook
 
-from infra.local.salad_sim.faults import parsed
+from infra.local.b2_sim.faults import FAULTY
+from infra.local.faults import parsed
 from tests.soak import books
 from tests.soak.clients import SoakJob
-from tests.soak.plan import MANNERS, ORDERS, TARGETS, JobPlan, SoakPlan, draw
+from tests.soak.plan import MANNERS, OF_B2, ORDERS, TARGETS, JobPlan, SoakPlan, draw
 from tests.soak.receivers import Delivery
 
 SECRET = "whsec_" + "A" * 43 + "="
@@ -33,6 +34,7 @@ def test_the_simulator_knows_every_planned_fault_and_each_kind_of_the_contract_i
     faults = [
         parsed("id", {"operation": one.operation, "fault": one.fault, "times": one.times}, OPERATIONS)
         for one in drawn(1).faults
+        if one.system == "salad"
     ]
     assert {one.operation for one in faults} == OPERATIONS
     kinds = {(one.kind, one.fault.get("cut")) for one in faults}
@@ -40,6 +42,13 @@ def test_the_simulator_knows_every_planned_fault_and_each_kind_of_the_contract_i
         ("status", None), ("delay_sec", None), ("cut", "before"), ("cut", "after"), ("lose", None), ("double", None),
         ("late_sec", None), ("forge", None),
     }  # fmt: skip
+
+
+def test_the_b2_simulator_knows_every_planned_fault() -> None:
+    faults = [one for one in drawn(1).faults if one.system == "b2"]
+    assert {one.operation for one in faults} == set(OF_B2) <= FAULTY
+    for one in faults:
+        parsed("id", {"operation": one.operation, "fault": one.fault, "times": one.times}, FAULTY)
 
 
 def test_every_order_manner_and_target_is_played() -> None:

@@ -1,11 +1,12 @@
-"""The planned faults: which answers go wrong, how, and how often each fault has happened."""
+"""The planned faults of a simulator: which answers go wrong, how, and how often each fault has happened."""
 
+import socket
 import threading
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-WEBHOOK = "webhook"  # the delivery of webhooks: the one operation that is not in Salad's OpenAPI file
+WEBHOOK = "webhook"  # the delivery of webhooks: the one operation of Salad's that is not in its OpenAPI file
 MAX_TIMES = 100_000
 MAX_DELAY_SEC = 600.0  # longer than any time-out in a test
 _WEBHOOK_FLAGS = ("lose", "double", "forge")
@@ -135,3 +136,21 @@ class FaultBook:
         with self._lock:
             self._faults.clear()
             self._calls.clear()
+
+
+def shown(fault: Fault) -> dict[str, Any]:
+    """Returns a fault as the control operations show it."""
+    return {name: getattr(fault, name) for name in ("id", "operation", "fault", "times", "happened")}
+
+
+def cut(environ: Mapping[str, Any]) -> None:
+    """Closes the caller's connection without an answer. environ: of a request that waitress serves.
+
+    The socket is reached through a callback of waitress.
+    """
+    environ["waitress.client_disconnected"].__self__.socket.shutdown(socket.SHUT_RDWR)
+
+
+def page(status: int) -> str:
+    """Returns the HTML page of a fault with `html`."""
+    return f"<!DOCTYPE html><html><head><title>{status}</title></head><body><h1>{status}</h1></body></html>"
