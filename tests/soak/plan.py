@@ -45,8 +45,8 @@ _WEBHOOK_FAULTS: tuple[dict[str, Any], ...] = (
     {"status": 503}, {"status": 410}, {"delay_sec": 4},
 )  # fmt: skip
 _B2_FAULTS: tuple[dict[str, Any], ...] = (
-    {"status": 503, "retry_after": 1}, {"status": 500}, {"status": 429}, {"status": 502, "html": True}, {"delay_sec": 3},
-    {"delay_sec": 12}, {"cut": "before"}, {"cut": "after"},
+    {"status": 503, "retry_after": 1}, {"status": 500}, {"status": 429}, {"status": 502, "html": True},
+    {"delay_sec": 3}, {"delay_sec": 12}, {"cut": "before"}, {"cut": "after"},
 )  # fmt: skip
 # what the functions call, and what workers call; `s3` is the look whether a video is there
 OF_B2 = ("b2_authorize_account", "b2_create_key", "b2_delete_key", "b2_get_upload_url", "b2_upload_file", "s3")
