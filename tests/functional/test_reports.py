@@ -95,6 +95,16 @@ def test_a_token_opens_its_own_job_and_attempt_alone_and_expires(system: System)
     assert send(mine["id"], 1) == 401
 
 
+def test_a_report_with_an_expired_token_changes_nothing_and_costs_one_read(system: System) -> None:
+    job = system.submit().json
+    system.move_clock(3600 + 1800 + 15 * 60 + 1)
+    before = system.store().get(job["id"])
+    with system.watch.counting() as counted:
+        assert report(system, job, run_id="run-of-a-thief").status == 401
+    assert counted == {"get": 1}
+    assert system.store().get(job["id"]) == before
+
+
 def test_a_malformed_report_names_its_fields(system: System) -> None:
     job = system.submit().json
     reply = report(system, job, phase="dancing", progress=2)

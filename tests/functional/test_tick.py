@@ -2,6 +2,12 @@
 
 import json
 
+import pytest
+
+from avatar_jobs.domain.job.events import RedeliveryRequested
+from avatar_jobs.domain.job.transition import transition
+from tests.support.events import events
+from tests.support.functions import CLIENTS
 from tests.support.salad_side import attempts_sent, file_stands, report, result, webhook
 from tests.support.scripted_server import Answer
 from tests.support.system import System
@@ -119,6 +125,42 @@ def test_a_410_ends_the_callbacks(system: System) -> None:
     assert system.read(job["id"]).json["webhook"] == {
         "state": "failed", "attempts": 1, "last_status": 410, "next_attempt_at": None,
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("by_the_tick", [False, True])
+def test_a_callback_of_a_client_that_was_removed_is_given_up_and_never_sent_unsigned(
+    system: System, capsys: pytest.CaptureFixture[str], by_the_tick: bool
+) -> None:
+    job = system.submit(system.body(webhook_url=f"{system.app.url}/done")).json
+    file_stands(system)
+    if by_the_tick:
+        system.app.default = Answer(500, b"")
+        webhook(system, job, result(job))
+        system.app.default = Answer(200, b"")
+    tries = int(by_the_tick)
+    system.environment["API_CLIENTS"] = json.dumps({"campaigns": CLIENTS["campaigns"]})
+    system.loaded.clear()
+    capsys.readouterr()
+    if by_the_tick:
+        system.move_clock(61)
+        system.tick()
+    else:
+        webhook(system, job, result(job))
+
+    assert len(system.app.received) == tries
+    [told] = events(capsys.readouterr().out, "callback_given_up")
+    reason = "its client has no callback secret"
+    assert (told["job_id"], told["client"], told["reason"]) == (job["id"], "studio", reason)
+    stored = system.store().get(job["id"])
+    assert stored
+    assert stored.job.callback
+    assert (stored.job.callback.state.value, stored.job.callback.attempts) == ("failed", tries)
+    assert (stored.job.timeline[-1].event, stored.job.timeline[-1].detail) == ("callback_failed", reason)
+    system.environment["API_CLIENTS"] = json.dumps(CLIENTS)
+    system.loaded.clear()
+    system.store().update(job["id"], lambda known: transition(known, RedeliveryRequested(at=system.clock())))
+    system.tick()
+    assert system.read(job["id"]).json["webhook"]["state"] == "delivered", "the client is back and asks for it"
 
 
 def test_a_redirect_is_not_followed(system: System) -> None:

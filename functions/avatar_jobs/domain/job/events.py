@@ -173,11 +173,15 @@ class CallbackClaimed(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class CallbackTried(Event):
-    """The app's webhook was called. http_status: None if no answer came; next_attempt_at: None if no try follows."""
+    """The app's webhook was called. http_status: None if no answer came; next_attempt_at: None if no try follows.
+
+    given_up: why no try was made and none will be; "" for a try.
+    """
 
     delivered: bool
     http_status: int | None
     next_attempt_at: datetime | None
+    given_up: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

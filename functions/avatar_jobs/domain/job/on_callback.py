@@ -15,7 +15,7 @@ def callback_claimed(job: Job, event: ev.CallbackClaimed) -> Job:
 
 
 def callback_tried(job: Job, event: ev.CallbackTried) -> Job:
-    """Records a try and sets the callback timer for the next one, if there is one."""
+    """Records a try, or why none was made, and sets the callback timer for the next one, if there is one."""
     if job.callback is None or job.callback.state in (CallbackState.DELIVERED, CallbackState.FAILED):
         return job
     if event.delivered:
@@ -26,10 +26,11 @@ def callback_tried(job: Job, event: ev.CallbackTried) -> Job:
     callback = job.callback.model_copy(
         update={
             "state": state,
-            "attempts": job.callback.attempts + 1,
-            "last_status": event.http_status,
+            "attempts": job.callback.attempts + (0 if event.given_up else 1),
+            "last_status": job.callback.last_status if event.given_up else event.http_status,
             "next_attempt_at": next_at,
         }
     )
     changed = job.model_copy(update={"callback": callback, "timers": timers_with(job, callback=next_at)})
-    return with_timeline_entry(changed, event.at, f"callback_{state.value}", str(event.http_status or "no answer"))
+    detail = event.given_up or str(event.http_status or "no answer")
+    return with_timeline_entry(changed, event.at, f"callback_{state.value}", detail)

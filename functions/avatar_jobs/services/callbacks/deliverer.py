@@ -17,6 +17,7 @@ from avatar_jobs.services.queries.job_view import JobRenderer
 
 FIRST_TRY_SEC = 5.0  # sent by the request that ended the job, and Salad or the worker waits for that request
 LATER_TRY_SEC = 15.0  # sent by the tick
+UNSIGNABLE = "its client has no callback secret"  # the client was removed from API_CLIENTS
 GONE = 410  # the app says that this URL will never accept callbacks again
 
 
@@ -46,17 +47,22 @@ class CallbackDeliverer:
     def deliver(self, leased: StoredJob, timeout_sec: float) -> bool:
         """Sends one callback and stores the outcome. Returns True when the app accepted it.
 
-        leased: a job whose callback lease the caller holds; timeout_sec: time limit for the app's answer. Raises
-        StorageUnavailableError when the outcome cannot be stored.
+        leased: a job whose callback lease the caller holds; timeout_sec: time limit for the app's answer. A callback
+        that cannot be signed is given up, because nobody could trust it. Raises StorageUnavailableError when the
+        outcome cannot be stored.
         """
         job = leased.job
         if job.callback is None or job.input.webhook_url is None:
+            return False
+        secrets = self.secrets.get(job.client, ())
+        if not secrets:
+            self._give_up(leased, UNSIGNABLE)
             return False
         now = self.clock()
         body = compact_json(
             {"type": f"avatar.job.{job.status.value}", "timestamp": to_text(now), **self.renderer.render(job, now)}
         )
-        headers = signed_headers(self.secrets.get(job.client, ()), job.callback.webhook_id, now, body)
+        headers = signed_headers(secrets, job.callback.webhook_id, now, body)
         headers["X-Request-Id"] = job.request_id
         answer = self.sender.send(job.input.webhook_url, headers, body, timeout_sec)
         tried = self._tried(answer, tries=job.callback.attempts + 1)
@@ -71,6 +77,20 @@ class CallbackDeliverer:
             state=_state(tried),
         )
         return answer.delivered
+
+    def _give_up(self, leased: StoredJob, reason: str) -> None:
+        """Ends the callback without a try; an operator can request it again (`./ops jobs redeliver`)."""
+        job = leased.job
+        ended = CallbackTried(at=self.clock(), delivered=False, http_status=None, next_attempt_at=None, given_up=reason)
+        self.store.update(job.id, lambda current: transition(current, ended), known=leased)
+        self.log(
+            "callback_given_up",
+            level="error",
+            job_id=job.id,
+            request_id=job.request_id,
+            client=job.client,
+            reason=reason,
+        )
 
     def _tried(self, answer: CallbackAnswer, tries: int) -> CallbackTried:
         now = self.clock()

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from avatar_jobs.domain import texts
 from avatar_jobs.domain.errors import ApiError, ApiErrorCode, BadSignatureError
 from avatar_jobs.domain.job.events import RunReported
+from avatar_jobs.domain.job.model import Job
 from avatar_jobs.domain.job.on_run import ReportAnswer, report_answer
 from avatar_jobs.domain.job.transition import transition
 from avatar_jobs.ports.jobs import JobStore
@@ -24,13 +25,18 @@ class ReportReceiver:
 
         Raises ApiError job_not_found, and BadSignatureError when the job's credentials have expired.
         """
-        updated = self.store.update(job_id, lambda job: transition(job, report))
+        now = self.clock()
+
+        def change(job: Job) -> Job:
+            # Judged on the job that the update reads anyway, and before anything is written.
+            if now > job.credentials_expire_at:
+                raise BadSignatureError(texts.REPORT_TOKEN_EXPIRED)
+            return transition(job, report)
+
+        updated = self.store.update(job_id, change)
         if updated is None:
             raise ApiError(ApiErrorCode.JOB_NOT_FOUND, texts.REPORTED_JOB_NOT_FOUND)
-        now = self.clock()
         job = updated.after.job
-        if now > job.credentials_expire_at:
-            raise BadSignatureError(texts.REPORT_TOKEN_EXPIRED)
         answer = report_answer(job, attempt=report.attempt, run_id=report.run_id, now=now)
         if updated.changed:
             self.log(
