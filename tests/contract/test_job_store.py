@@ -248,6 +248,14 @@ def test_a_tick_that_did_not_finish_leaves_what_the_one_before_left(tick_state: 
     assert tick_state.take_tick_lease("c", later(64), later(110)) is True, "the lease is free"
 
 
+def test_the_fleet_state_is_stored_in_the_middle_of_a_tick_by_the_leases_holder_alone(tick_state: TickState) -> None:
+    assert tick_state.take_tick_lease("a", NOW, later(50))
+    tick_state.store_fleet_state("a", {"last_set": {"g": 1}})
+    tick_state.store_fleet_state("b", {"last_set": {"g": 2}})
+    assert tick_state.fleet_state() == FleetState(None, {"last_set": {"g": 1}})
+    assert not tick_state.take_tick_lease("b", later(10), later(60)), "the lease is still held"
+
+
 def test_open_jobs_are_counted_and_the_oldest_queued_one_is_found(store: JobStore) -> None:
     assert store.open_jobs() == OpenJobs(0, 0, None)
     for number in range(4):

@@ -59,10 +59,10 @@ def test_two_tries_at_a_time_for_one_host_and_sixteen_in_all() -> None:
     for host in range(20):
         for _ in range(4):
             assert collected.deliver(ended(f"https://app-{host}.example/"), 1.0) is False
-    assert collected.deliver_all(NOW + timedelta(seconds=50)) == 80
+    assert collected.deliver_all(NOW + timedelta(seconds=50)) == {"accepted": 80}
     assert set(deliverer.most.values()) <= {1, PARALLEL_A_HOST}
     assert deliverer.most_in_all == PARALLEL
-    assert collected.deliver_all(NOW + timedelta(seconds=50)) == 0, "each is tried once"
+    assert collected.deliver_all(NOW + timedelta(seconds=50)) == {}, "each is tried once"
 
 
 def test_one_host_alone_gets_two_at_a_time() -> None:
@@ -70,15 +70,40 @@ def test_one_host_alone_gets_two_at_a_time() -> None:
     collected = rounds(deliverer)
     for _ in range(6):
         collected.deliver(ended("https://slow.example/"), 1.0)
-    assert collected.deliver_all(NOW + timedelta(seconds=50)) == 6
+    assert collected.deliver_all(NOW + timedelta(seconds=50)) == {"accepted": 6}
     assert deliverer.most == {"https://slow.example/": PARALLEL_A_HOST}
 
 
-def test_after_the_ticks_time_each_lane_has_one_try_and_the_other_leases_run_out() -> None:
+class SilentReceivers:
+    """A deliverer and a clock on which every try uses up its whole time limit."""
+
+    def __init__(self) -> None:
+        self.now = NOW
+        self.limits: list[float] = []
+
+    def deliver(self, leased: StoredJob, timeout_sec: float) -> bool:
+        self.limits.append(timeout_sec)
+        self.now = max(self.now, self.now + timedelta(seconds=timeout_sec / PARALLEL))  # that many at a time
+        return False
+
+
+def test_tries_end_with_the_ticks_time_and_what_is_left_waits_for_the_next_tick() -> None:
+    silent = SilentReceivers()
+    collected = rounds(silent, lambda: silent.now)
+    for host in range(100):
+        collected.deliver(ended(f"https://app-{host}.example/"), 15.0)
+    counts = collected.deliver_all(NOW + timedelta(seconds=30))
+    assert counts["refused"] + counts["not_tried"] == 100
+    assert counts["refused"] < 100
+    assert (max(silent.limits), min(silent.limits) < 5) == (15.0, True), "15 s, or what time is left"
+    assert silent.now <= NOW + timedelta(seconds=31)
+
+
+def test_after_the_ticks_time_nothing_is_tried_and_the_leases_run_out() -> None:
     collected = rounds(FakeDeliverer(hosts=1), lambda: NOW + timedelta(seconds=51))
     for _ in range(6):
         collected.deliver(ended("https://app.example/"), 1.0)
-    assert collected.deliver_all(NOW + timedelta(seconds=50)) == PARALLEL_A_HOST
+    assert collected.deliver_all(NOW + timedelta(seconds=50)) == {"not_tried": 6}
 
 
 def test_callbacks_of_jobs_that_end_in_one_tick_are_sent_in_parallel_and_once(system: System) -> None:

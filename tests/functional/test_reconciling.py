@@ -198,6 +198,37 @@ def test_a_search_that_salad_refuses_loses_no_dispatch(system: System) -> None:
     assert system.read(job["id"]).json["attempt"] == 2
 
 
+@pytest.mark.parametrize("bad", [problem(500), Answer(200, b"<html>"), Answer(200, b"[]")])
+def test_a_page_that_cannot_be_read_is_a_miss_and_what_other_pages_have_counts(system: System, bad: Answer) -> None:
+    system.salad.answers.extend([Answer(cut=True)] * 2)
+    jobs = [system.submit().json for _ in range(2)]
+    full = [{"id": f"x{n}", "status": "pending", "metadata": {}} for n in range(100)]
+    first = {"id": "found-at-salad", "status": "pending", "metadata": {"job_id": jobs[0]["id"], "attempt": 1}}
+    system.salad.pages = {
+        1: Answer(200, json.dumps({"items": [*full[1:], first]}).encode()),
+        2: bad,
+        3: Answer(200, json.dumps({"items": []}).encode()),
+    }
+    system.move_clock(61)
+    assert system.tick().json["done"] == {"dispatch_looked_for": 2}
+    assert [system.read(job["id"]).json["attempt"] for job in jobs] == [1, 2]
+    assert system.read(jobs[0]["id"]).json["phase"] == "dispatched"
+
+
+def test_a_burst_that_uses_up_the_share_leaves_the_scan_its_own_calls(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("avatar_jobs.services.tick.ticker.TICK_CALLS_A_MINUTE", 1)
+    system.salad.answers.append(Answer(cut=True))
+    lost = system.submit().json
+    system.salad.answers.extend([problem(429)] * 3)
+    for _ in range(3):
+        system.submit()
+    system.move_clock(61)
+    assert system.tick().json["done"] == {"dispatch_looked_for": 1, "left_for_the_next_tick": 3}
+    assert system.read(lost["id"]).json["attempt"] == 2
+
+
 def test_a_superseded_attempt_is_watched_until_salad_is_done_with_it(system: System) -> None:
     job = running(system)
     system.move_clock(61)

@@ -226,3 +226,20 @@ def test_a_bug_in_the_scaling_decision_does_not_stop_due_jobs(
     assert scaled.read(job["id"]).json["phase"] == "dispatched"
     assert len(events(capfd.readouterr().out, "scaling_broke")) == 1
     assert health(scaled)["last_tick_age_seconds"] < 30
+
+
+def test_what_was_set_is_stored_at_once_so_that_a_tick_that_dies_later_leaves_no_stranger_behind(
+    scaled: System, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    salad_has(scaled, 0, group("avatar-3060", 1), group("avatar-3080", 0))
+    scaled.tick()
+    scaled.move_clock(60)
+    salad_has(scaled, 8, group("avatar-3060", 1), group("avatar-3080", 0))
+    with monkeypatch.context() as died, scaled.watch.failing("release_tick_lease", error=OSError("killed")):
+        died.setattr("avatar_jobs.services.tick.ticker.Ticker._work_off", lambda *_: ())
+        scaled.tick()
+    ((_, replicas),) = patches(scaled)
+    salad_has(scaled, 0, group("avatar-3060", 1), group("avatar-3080", replicas))
+    capfd.readouterr()
+    minute(scaled)
+    assert events(capfd.readouterr().out, "scaling_left_alone") == []

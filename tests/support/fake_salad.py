@@ -23,6 +23,7 @@ class FakeSalad(ScriptedServer):
         self.queue = Answer(200, json.dumps(QUEUE).encode())
         self.looks = problem(404)  # what GET and DELETE of a job that is not in `jobs` get
         self.listed: Answer | None = None
+        self.pages: dict[int, Answer] = {}  # pages of the list by number, before `listed`
         self.patched: Answer | None = None  # what a change of replicas gets instead of its success
         self.gpu_classes = Answer(200, b'{"items": []}')
         self.quotas = Answer(200, b"{}")
@@ -57,8 +58,10 @@ class FakeSalad(ScriptedServer):
         if call.path.endswith("/queues/jobs"):
             return self.queue
         if "/jobs/jobs?" in call.path:
+            page = int(call.path.partition("page=")[2].partition("&")[0])
             items = list(self.jobs.values())
-            return self.listed or Answer(200, json.dumps({"items": items, "total": len(items)}).encode())
+            known_jobs = Answer(200, json.dumps({"items": items, "total": len(items)}).encode())
+            return self.pages.get(page) or self.listed or known_jobs
         known = self.jobs.get(call.path.rsplit("/", 1)[1])
         if known is None:
             return self.looks

@@ -6,6 +6,8 @@ from avatar_jobs.bootstrap.sending import dispatcher, salad_client, upload_keys
 from avatar_jobs.http.routes.scale_tick import tick_routes
 from avatar_jobs.http.web import ApiKeys, Endpoint
 from avatar_jobs.logs import JsonLog
+from avatar_jobs.services.breaker import Breaker
+from avatar_jobs.services.guarded import GuardedSalad
 from avatar_jobs.services.tick.housekeeper import Housekeeper
 from avatar_jobs.services.tick.reconciler import Reconciler
 from avatar_jobs.services.tick.scaler import Scaler
@@ -24,9 +26,10 @@ def build(environment: Environment) -> Endpoint:
     choices, settings = environment.scaling(), environment.ending()
     environment.check()
     stores = common.open_stores(place, log)
-    ending = job_ending(settings, stores.jobs, log, in_tick=True)
-    salad = salad_client(salad_settings, TICK_SALAD_SEC)
-    keys = upload_keys(minting, settings.bucket, mint_sec=TICK_KEY_SEC, revoke_sec=TICK_KEY_SEC)
+    breaker = Breaker(common.utc_now, log, pause=period)  # each tick begins with a closed one
+    ending = job_ending(settings, stores.jobs, log, breaker)
+    salad = GuardedSalad(salad_client(salad_settings, TICK_SALAD_SEC), breaker, TICK_SALAD_SEC)
+    keys = upload_keys(minting, settings.bucket, breaker, mint_sec=TICK_KEY_SEC, revoke_sec=TICK_KEY_SEC)
     sender = dispatcher(dispatching, stores.jobs, salad, keys, log, lambda: True)  # the tick counts its calls itself
     reconciler = Reconciler(store=stores.jobs, salad=salad, finisher=ending.finisher, clock=common.utc_now, log=log)
     housekeeper = Housekeeper(
@@ -39,6 +42,7 @@ def build(environment: Environment) -> Endpoint:
         callbacks=ending.callback_batch,
         upload_keys=keys,
         clock=common.utc_now,
+        log=log,
         prefix=settings.bucket.prefix,
         period=period,
     )
@@ -51,6 +55,8 @@ def build(environment: Environment) -> Endpoint:
         scaler=Scaler(
             store=stores.jobs, archive=stores.archive, salad=salad, choices=choices, clock=common.utc_now, log=log
         ),
+        breaker=breaker,
+        may_call_salad=salad.may_call,
         clock=common.utc_now,
         log=log,
         draw_id=common.draw_id,

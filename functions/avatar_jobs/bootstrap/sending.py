@@ -10,8 +10,9 @@ from avatar_jobs.logs import JsonLog
 from avatar_jobs.ports.jobs import JobStore
 from avatar_jobs.ports.salad import SaladApi
 from avatar_jobs.ports.storage import UploadKeys
+from avatar_jobs.services.breaker import Breaker
 from avatar_jobs.services.dispatch.dispatcher import Dispatcher
-from avatar_jobs.services.dispatch.upload_key_breaker import UploadKeyBreaker
+from avatar_jobs.services.guarded import GuardedUploadKeys
 from avatar_jobs.settings import DispatchSettings, MintSettings, OutputSettings, SaladSettings
 
 
@@ -29,7 +30,7 @@ def salad_client(settings: SaladSettings, timeout_sec: float) -> SaladClient:
 
 
 def upload_keys(
-    settings: MintSettings | None, bucket: OutputSettings, *, mint_sec: float, revoke_sec: float
+    settings: MintSettings | None, bucket: OutputSettings, breaker: Breaker, *, mint_sec: float, revoke_sec: float
 ) -> UploadKeys | None:
     """Returns the maker of storage keys, or None where workers have a key of their own.
 
@@ -47,7 +48,7 @@ def upload_keys(
         revoke_sec=revoke_sec,
         clock=time.monotonic,
     )
-    return UploadKeyBreaker(keys, common.utc_now)
+    return GuardedUploadKeys(keys, breaker, max(mint_sec, revoke_sec))
 
 
 def dispatcher(

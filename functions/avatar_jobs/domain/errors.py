@@ -163,5 +163,12 @@ class ProviderError(AvatarError):
         self.retry_after_sec = retry_after_sec
 
 
+class NotAskedError(ProviderError):
+    """A call to another system was not made: the system did not answer a moment ago, or no time is left for it."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, status=None, retryable=True, may_have_happened=False)
+
+
 class SaladUnavailableError(AvatarError):
     """Salad gave no usable answer, or the tick has used its share of calls. It is never an error of the job."""

@@ -10,6 +10,9 @@ JITTER_SHARE = 0.1  # added to the wait, so that jobs that ended together do not
 DISPATCH_BASE_SEC = 5.0  # the tick's shortest period in the rehearsal; in the cloud the tick rounds up to its minute
 DISPATCH_CAP_SEC = 300.0  # five minutes: after an outage of Salad jobs are sent again soon
 
+BROKEN_TIMER_BASE_SEC = 30.0  # under a tick's period: at a deadline the next tick ends the job
+BROKEN_TIMER_CAP_SEC = 3600.0  # a deploy that mends the fault is noticed within an hour
+
 CONFLICT_BASE_SEC = 0.01  # a conflict means that another writer was faster: the next try comes soon, at a random moment
 CONFLICT_CAP_SEC = 0.5
 # A record that cannot be read: the first pause is about the length of a deploy, after which it usually can be. The cap
@@ -50,6 +53,11 @@ def put_aside_delay(times: int) -> timedelta:
     times: how often it was put aside before.
     """
     return timedelta(seconds=min(PUT_ASIDE_BASE_SEC * 2 ** min(max(times, 0), 16), PUT_ASIDE_CAP_SEC))
+
+
+def broken_timer_delay(failures: int) -> timedelta:
+    """Returns the wait after a timer failed in a way that nobody expects, for the given number of failures."""
+    return timedelta(seconds=min(BROKEN_TIMER_BASE_SEC * 2 ** min(failures - 1, 16), BROKEN_TIMER_CAP_SEC))
 
 
 def conflict_delay(tries: int, jitter: float) -> float:

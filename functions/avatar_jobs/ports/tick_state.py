@@ -28,6 +28,10 @@ class TickState(Protocol):
         """Takes the lease until a time. Returns False when another holder has it beyond now."""
         ...
 
+    def store_fleet_state(self, holder: str, fleet: Mapping[str, Any]) -> None:
+        """Writes the fleet state in the middle of a tick. When another holder has the lease, nothing is written."""
+        ...
+
     def release_tick_lease(self, holder: str, now: datetime, fleet: Mapping[str, Any] | None) -> None:
         """Gives the lease back and writes the fleet state.
 

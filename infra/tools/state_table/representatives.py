@@ -121,6 +121,9 @@ EXAMPLES: Mapping[type[ev.Event], Callable[[Job, datetime], list[ev.Event]]] = M
         ev.TimerClaimed: lambda job, at: [
             ev.TimerClaimed(at=at, timer=timer, until=at + LATER) for timer in job.timers or Timer
         ],
+        ev.TimerFailed: lambda job, at: [
+            ev.TimerFailed(at=at, timer=timer, reason="example") for timer in job.timers or Timer
+        ],
         ev.CancelRequested: lambda _, at: [ev.CancelRequested(at=at)],
         ev.DeadlinePassed: lambda _, at: [
             ev.DeadlinePassed(at=at, timer=timer) for timer in (Timer.START_DEADLINE, Timer.RUN_DEADLINE)

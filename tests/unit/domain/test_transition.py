@@ -311,6 +311,7 @@ EVENTS: dict[type[ev.Event], st.SearchStrategy[ev.Event]] = {
     ),
     ev.KeysRevoked: st.builds(ev.KeysRevoked, at=TIMES, key_ids=st.lists(st.sampled_from("kl")).map(tuple)),
     ev.TimerClaimed: st.builds(ev.TimerClaimed, at=TIMES, timer=st.sampled_from(Timer), until=TIMES),
+    ev.TimerFailed: st.builds(ev.TimerFailed, at=TIMES, timer=st.sampled_from(Timer), reason=st.just("KeyError")),
     ev.CancelRequested: st.builds(ev.CancelRequested, at=TIMES),
     ev.DeadlinePassed: st.builds(ev.DeadlinePassed, at=TIMES, timer=st.sampled_from(Timer)),
     ev.CallbackClaimed: st.builds(ev.CallbackClaimed, at=TIMES, until=TIMES),

@@ -56,8 +56,17 @@ class FirestoreTickState:
         snapshot = self._connection.client.document(DOCUMENT).get(**self._connection.limits())
         return _fields(snapshot).get("lease_holder")
 
+    def store_fleet_state(self, holder: str, fleet: Mapping[str, Any]) -> None:
+        """See TickState.store_fleet_state."""
+        self._update(holder, {"fleet": json.dumps(fleet)})
+
     def release_tick_lease(self, holder: str, now: datetime, fleet: Mapping[str, Any] | None) -> None:
         """See TickState.release_tick_lease."""
+        left: dict[str, Any] = {} if fleet is None else {"last_tick_at": now, "fleet": json.dumps(fleet)}
+        self._update(holder, {"lease_until": None, **left})
+
+    def _update(self, holder: str, fields: Mapping[str, Any]) -> None:
+        """Writes some fields, unless another holder has the lease."""
         reference = self._connection.client.document(DOCUMENT)
         with unavailable():
             snapshot = reference.get(**self._connection.limits())
@@ -65,8 +74,7 @@ class FirestoreTickState:
                 return
             batch = self._connection.client.batch()
             unchanged = self._connection.client.write_option(last_update_time=snapshot.update_time)
-            left: dict[str, Any] = {} if fleet is None else {"last_tick_at": now, "fleet": json.dumps(fleet)}
-            batch.update(reference, {"lease_until": None, **left}, option=unchanged)
+            batch.update(reference, dict(fields), option=unchanged)
             try:
                 batch.commit(**self._connection.limits())
             except (google_errors.FailedPrecondition, google_errors.Aborted):

@@ -34,6 +34,13 @@ class SqliteTickState:
             ).rowcount
         return taken == 1
 
+    def store_fleet_state(self, holder: str, fleet: Mapping[str, Any]) -> None:
+        """See TickState.store_fleet_state."""
+        with self._file.transaction(write=True) as connection:
+            connection.execute(
+                "UPDATE fleet SET body = ? WHERE id = 'state' AND lease_holder = ?", (json.dumps(fleet), holder)
+            )
+
     def release_tick_lease(self, holder: str, now: datetime, fleet: Mapping[str, Any] | None) -> None:
         """See TickState.release_tick_lease."""
         with self._file.transaction(write=True) as connection:

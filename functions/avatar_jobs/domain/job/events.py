@@ -153,6 +153,14 @@ class TimerClaimed(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class TimerFailed(Event):
+    """Serving a timer failed in a way that nobody expects. reason: the exception's type."""
+
+    timer: Timer
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class CancelRequested(Event):
     """The app, or an operator for it, asked for the end of the job."""
 

@@ -5,10 +5,19 @@ from datetime import datetime, timedelta
 from avatar_jobs.domain import texts
 from avatar_jobs.domain.errors import JobErrorCode
 from avatar_jobs.domain.job import events as ev
-from avatar_jobs.domain.job.changes import deadline_of, finished, open_salad_jobs, unwanted_attempts
+from avatar_jobs.domain.job.changes import (
+    deadline_of,
+    finished,
+    open_salad_jobs,
+    unwanted_attempts,
+    with_timeline_entry,
+)
 from avatar_jobs.domain.job.model import Job, JobError, JobStatus, Timer
 from avatar_jobs.domain.job.on_dispatch import QUIET_WAIT
 from avatar_jobs.domain.job.on_result import CLAIM_LIFETIME, VERIFY_LEASE
+from avatar_jobs.domain.retry_policy import broken_timer_delay
+
+TIMER_FAILED = "timer_failed"  # the timeline's entry
 
 CLEANUP_AGAIN = timedelta(minutes=2)  # a worker of an unwanted run is told to stop within seconds; Salad needs a while
 
@@ -36,6 +45,19 @@ def timer_claimed(job: Job, event: ev.TimerClaimed) -> Job:
     if due is None or event.at < due:
         return job
     return job.model_copy(update={"timers": {**job.timers, event.timer: max(event.until, due)}})
+
+
+def timer_failed(job: Job, event: ev.TimerFailed) -> Job:
+    """Moves the timer on, later each time, so that a job with a fault does not take every tick's time."""
+    due = job.timers.get(event.timer)
+    if due is None:
+        return job
+    before = sum(entry.event == TIMER_FAILED and entry.detail.startswith(event.timer) for entry in job.timeline)
+    if event.timer in (Timer.START_DEADLINE, Timer.RUN_DEADLINE):
+        before = 0  # a deadline is served in the next tick again: it must end the job
+    until = event.at + broken_timer_delay(before + 1)
+    changed = job.model_copy(update={"timers": {**job.timers, event.timer: max(until, due)}})
+    return with_timeline_entry(changed, event.at, TIMER_FAILED, f"{event.timer}: {event.reason}")
 
 
 def deadline_passed(job: Job, event: ev.DeadlinePassed) -> Job:

@@ -29,6 +29,7 @@ OUTBOX_HANDLERS: Mapping[type[ev.Event], Handler] = MappingProxyType(
         ev.RedeliveryRequested: on_request.redelivery_requested,
         ev.AttemptClosed: on_salad_status.attempt_closed,
         ev.TimerClaimed: on_timer.timer_claimed,
+        ev.TimerFailed: on_timer.timer_failed,
         ev.DispatchSent: on_dispatch.late_outcome,
         ev.DispatchUnsent: on_dispatch.late_outcome,
         ev.DispatchUnknown: on_dispatch.late_outcome,
@@ -55,6 +56,7 @@ LIFE_HANDLERS: Mapping[type[ev.Event], Handler] = MappingProxyType(
         ev.AttemptObserved: on_salad_status.attempt_observed,
         ev.AttemptClosed: on_salad_status.attempt_closed,
         ev.TimerClaimed: on_timer.timer_claimed,
+        ev.TimerFailed: on_timer.timer_failed,
         ev.CancelRequested: on_request.cancel_requested,
         ev.RequeueRequested: on_request.requeue_requested,
     }

@@ -1,18 +1,20 @@
 """The callbacks of one tick: collected while the tick works, then sent in parallel, a few at a time for each host."""
 
-from collections import defaultdict
-from collections.abc import Iterable
+from collections import Counter, defaultdict
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from threading import Lock
-from urllib.parse import urlsplit
 
-from avatar_jobs.domain.errors import AvatarError
+from avatar_jobs.domain.errors import AvatarError, NotAskedError
 from avatar_jobs.ports.jobs import StoredJob
 from avatar_jobs.ports.outside import Clock, EventLog
+from avatar_jobs.services.breaker import what_broke
 from avatar_jobs.services.callbacks.deliverer import CallbackDeliverer
+from avatar_jobs.services.guarded import host_of
 
 PARALLEL = 16  # tries at a time; with 15 s for each, a tick still reaches about fifty slow apps
+SHORTEST_TRY_SEC = 0.5  # with less time left a callback waits for the next tick, which gives it a fair try
 PARALLEL_A_HOST = 2  # one slow app must not occupy all of them, and must not be flooded
 
 
@@ -32,39 +34,38 @@ class CallbackBatch:
             self._waiting.append((leased, timeout_sec))
         return False
 
-    def deliver_all(self, stop_at: datetime) -> int:
-        """Tries all collected callbacks in parallel lanes, two for each host. Returns how many the apps accepted.
+    def deliver_all(self, stop_at: datetime) -> Counter[str]:
+        """Tries all collected callbacks in parallel lanes, two for each host.
 
-        stop_at: after this time only the first callback of each lane is tried; the leases of the others expire, and a
-        later tick tries them.
+        stop_at: when the last try ends. What is not tried by then, or has a receiver that just gave no answer, is left
+        to a later tick, which takes over when the lease expires. Returns how many were accepted, refused, not_tried,
+        and failed because their outcome could not be stored.
         """
         with self._lock:
             waiting, self._waiting = self._waiting, []
         lanes: defaultdict[tuple[str, int], list[tuple[StoredJob, float]]] = defaultdict(list)
         for number, (leased, timeout_sec) in enumerate(waiting):
-            lanes[_host(leased), number % PARALLEL_A_HOST].append((leased, timeout_sec))
+            lanes[host_of(leased.job.input.webhook_url or ""), number % PARALLEL_A_HOST].append((leased, timeout_sec))
+        counts: Counter[str] = Counter()
         with ThreadPoolExecutor(PARALLEL) as pool:
-            return sum(pool.map(lambda lane: self._run(lane, stop_at), lanes.values()))
+            for lane in pool.map(lambda lane: self._run(lane, stop_at), lanes.values()):
+                counts.update(lane)
+        return counts
 
-    def _run(self, lane: Iterable[tuple[StoredJob, float]], stop_at: datetime) -> int:
-        """Tries the callbacks of one lane one after the other, so that a slow host occupies one thread for each lane.
+    def _run(self, lane: Sequence[tuple[StoredJob, float]], stop_at: datetime) -> Counter[str]:
+        """Tries the callbacks of one lane one after the other, so that a slow host occupies one thread a lane."""
+        return Counter(self._try(leased, timeout_sec, stop_at) for leased, timeout_sec in lane)
 
-        Returns how many the app accepted.
-        """
-        accepted = 0
-        for number, (leased, timeout_sec) in enumerate(lane):
-            if number > 0 and self._clock() >= stop_at:
-                break
-            accepted += self._try(leased, timeout_sec)
-        return accepted
-
-    def _try(self, leased: StoredJob, timeout_sec: float) -> bool:
+    def _try(self, leased: StoredJob, timeout_sec: float, stop_at: datetime) -> str:
+        left_sec = (stop_at - self._clock()).total_seconds()
+        if left_sec < SHORTEST_TRY_SEC:
+            return "not_tried"
         try:
-            return self._deliverer.deliver(leased, timeout_sec)
+            return "accepted" if self._deliverer.deliver(leased, min(timeout_sec, left_sec)) else "refused"
+        except NotAskedError:
+            return "not_tried"
         except AvatarError as error:
             self._log("callback_not_stored", level="error", job_id=leased.job.id, reason=str(error))
-            return False
-
-
-def _host(leased: StoredJob) -> str:
-    return urlsplit(leased.job.input.webhook_url or "").hostname or ""
+        except Exception as error:  # noqa: BLE001  a fault in one callback must not stop the others
+            self._log("callback_broke", level="alarm", job_id=leased.job.id, **what_broke(error))
+        return "failed"

@@ -4,8 +4,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from avatar_jobs.domain.errors import NotAskedError
 from avatar_jobs.domain.job.events import CallbackTried
-from avatar_jobs.domain.job.model import CallbackState
+from avatar_jobs.domain.job.model import Callback, CallbackState, Job
 from avatar_jobs.domain.job.transition import transition
 from avatar_jobs.domain.retry_policy import callback_delay
 from avatar_jobs.ports.jobs import JobStore, StoredJob
@@ -13,6 +14,7 @@ from avatar_jobs.ports.outside import CallbackAnswer, CallbackSender, Clock, Eve
 from avatar_jobs.protocol.compact_json import compact_json
 from avatar_jobs.protocol.signatures import signed_headers
 from avatar_jobs.protocol.times import to_text
+from avatar_jobs.services.breaker import what_broke
 from avatar_jobs.services.queries.job_view import JobRenderer
 
 FIRST_TRY_SEC = 5.0  # sent by the request that ended the job, and Salad or the worker waits for that request
@@ -48,8 +50,9 @@ class CallbackDeliverer:
         """Sends one callback and stores the outcome. Returns True when the app accepted it.
 
         leased: a job whose callback lease the caller holds; timeout_sec: time limit for the app's answer. A callback
-        that cannot be signed is given up, because nobody could trust it. Raises StorageUnavailableError when the
-        outcome cannot be stored.
+        that cannot be signed is given up, because nobody could trust it. Whatever else goes wrong in a try is stored as
+        a failed try, so that the schedule goes on. Raises StorageUnavailableError when the outcome cannot be stored,
+        and NotAskedError when the receiver was not called.
         """
         job = leased.job
         if job.callback is None or job.input.webhook_url is None:
@@ -58,13 +61,13 @@ class CallbackDeliverer:
         if not secrets:
             self._give_up(leased, UNSIGNABLE)
             return False
-        now = self.clock()
-        body = compact_json(
-            {"type": f"avatar.job.{job.status.value}", "timestamp": to_text(now), **self.renderer.render(job, now)}
-        )
-        headers = signed_headers(secrets, job.callback.webhook_id, now, body)
-        headers["X-Request-Id"] = job.request_id
-        answer = self.sender.send(job.input.webhook_url, headers, body, timeout_sec)
+        try:
+            answer = self._send(job, job.callback, job.input.webhook_url, secrets, timeout_sec)
+        except NotAskedError:
+            raise
+        except Exception as error:  # noqa: BLE001  a fault in one job's callback must not come back in every tick
+            self.log("callback_broke", level="alarm", job_id=job.id, request_id=job.request_id, **what_broke(error))
+            answer = CallbackAnswer(http_status=None)
         tried = self._tried(answer, tries=job.callback.attempts + 1)
         self.store.update(job.id, lambda current: transition(current, tried), known=leased)
         self.log(
@@ -91,6 +94,17 @@ class CallbackDeliverer:
             client=job.client,
             reason=reason,
         )
+
+    def _send(
+        self, job: Job, callback: Callback, url: str, secrets: Sequence[str], timeout_sec: float
+    ) -> CallbackAnswer:
+        now = self.clock()
+        body = compact_json(
+            {"type": f"avatar.job.{job.status.value}", "timestamp": to_text(now), **self.renderer.render(job, now)}
+        )
+        headers = signed_headers(secrets, callback.webhook_id, now, body)
+        headers["X-Request-Id"] = job.request_id
+        return self.sender.send(url, headers, body, timeout_sec)
 
     def _tried(self, answer: CallbackAnswer, tries: int) -> CallbackTried:
         now = self.clock()

@@ -18,6 +18,7 @@ from avatar_jobs.ports.salad import SaladApi
 from avatar_jobs.ports.storage import UploadKeys
 from avatar_jobs.protocol.signatures import report_token
 from avatar_jobs.protocol.worker_input import queue_metadata, worker_input
+from avatar_jobs.services.breaker import what_broke
 
 
 class LockedBucket:
@@ -59,7 +60,12 @@ class Dispatcher:
         Raises StorageUnavailableError when the outcome cannot be stored; the claim then expires by itself.
         """
         job = claimed.job
-        outcome = self._outcome(job)
+        try:
+            outcome = self._outcome(job)
+        except Exception as error:  # noqa: BLE001  Salad may have the job: an outcome is stored whatever happened
+            self.log("dispatch_broke", level="alarm", job_id=job.id, request_id=job.request_id, **what_broke(error))
+            reason = f"the dispatch failed with {type(error).__name__}"
+            outcome = DispatchUnknown(at=self.clock(), attempt=job.attempt.number, reason=reason)
         updated = self.store.update(job.id, lambda current: transition(current, outcome), known=claimed)
         self.log(
             "job_dispatched" if isinstance(outcome, DispatchSent) else "job_not_dispatched",

@@ -3,8 +3,9 @@
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from threading import Lock
 
-from avatar_jobs.domain.errors import SaladUnavailableError
+from avatar_jobs.domain.errors import AvatarError
 from avatar_jobs.domain.job.changes import deadline_of
 from avatar_jobs.domain.job.events import (
     CallbackClaimed,
@@ -14,6 +15,7 @@ from avatar_jobs.domain.job.events import (
     Event,
     KeysRevoked,
     TimerClaimed,
+    TimerFailed,
     VerificationClaimed,
 )
 from avatar_jobs.domain.job.model import DispatchState, Job, Timer
@@ -21,8 +23,9 @@ from avatar_jobs.domain.job.on_timer import cleanup_wait, quiet_wait
 from avatar_jobs.domain.job.transition import transition
 from avatar_jobs.domain.rate_budget import CallShare
 from avatar_jobs.ports.jobs import JobStore, StoredJob, Updated
-from avatar_jobs.ports.outside import Clock
+from avatar_jobs.ports.outside import Clock, EventLog
 from avatar_jobs.ports.storage import OutputStore, UploadKeys
+from avatar_jobs.services.breaker import what_broke
 from avatar_jobs.services.callbacks.batch import CallbackBatch
 from avatar_jobs.services.callbacks.deliverer import LATER_TRY_SEC
 from avatar_jobs.services.dispatch.dispatcher import Dispatcher
@@ -49,17 +52,25 @@ TICKS_PAST_DEADLINE = 1  # when Salad does not answer, the job ends one tick lat
 
 @dataclass
 class TickContext:
-    """What one tick carries from job to job.
+    """What one tick carries from job to job. Safe for threads.
 
-    share: the calls to Salad that it may still send; unknown: jobs whose dispatch must be searched for at Salad;
-    quiet_looks: how many attempts that have never reported Salad may still be asked about; done: counts for the tick's
-    report.
+    share: the calls to Salad that it may still send; stop_at: when its work must end; unknown: jobs whose dispatch must
+    be searched for at Salad; quiet_looks: how many attempts that have never reported Salad may still be asked about;
+    done: counts for the tick's report, changed by count alone.
     """
 
     share: CallShare
+    stop_at: datetime
     unknown: list[StoredJob] = field(default_factory=list)
     quiet_looks: int = field(default_factory=lambda: QUIET_LOOKS)
     done: Counter[str] = field(default_factory=Counter)
+    _lock: Lock = field(default_factory=Lock)
+
+    def count(self, kind: str, number: int = 1) -> None:
+        """Adds to the count of one kind of work."""
+        if number:
+            with self._lock:
+                self.done[kind] += number
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,6 +90,7 @@ class Housekeeper:
     callbacks: CallbackBatch
     upload_keys: UploadKeys | None
     clock: Clock
+    log: EventLog
     prefix: str
     period: timedelta
 
@@ -99,6 +111,11 @@ class Housekeeper:
                 return self._deadline(timer, stored, now, context)
             case Timer.SILENCE | Timer.CANCEL | Timer.CLEANUP | Timer.REVOKE | Timer.PURGE:
                 return self._serve_claimed(timer, stored, now, context)
+
+    def put_off(self, timer: Timer, stored: StoredJob, error: Exception) -> None:
+        """Stores that serving a timer failed in a way that nobody expects; it is due again later each time."""
+        failed = TimerFailed(at=self.clock(), timer=timer, reason=type(error).__name__)
+        self.store.update(stored.job.id, lambda job: transition(job, failed))
 
     def _apply(self, stored: StoredJob, event: Event) -> Updated | None:
         return self.store.update(stored.job.id, lambda job: transition(job, event), known=stored)
@@ -152,9 +169,11 @@ class Housekeeper:
         if claimed.after.job.claimed_result is None:
             try:
                 seen = self.reconciler.reconcile(claimed.after, context.share)
-            except SaladUnavailableError:
+            except Exception as error:
                 if now < deadline_of(stored.job) + self.period * TICKS_PAST_DEADLINE:
                     raise
+                if not isinstance(error, AvatarError):  # whatever the look at Salad meets, the deadline ends the job
+                    self.log("due_job_broke", level="alarm", job_id=stored.job.id, timer=timer, **what_broke(error))
             else:
                 latest = seen.stored if seen else None
         if latest:

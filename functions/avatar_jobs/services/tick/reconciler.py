@@ -6,7 +6,7 @@ from datetime import timedelta
 from functools import reduce
 
 from avatar_jobs.domain import texts
-from avatar_jobs.domain.errors import JobErrorCode, ProviderError, SaladUnavailableError
+from avatar_jobs.domain.errors import AvatarError, JobErrorCode, NotAskedError, ProviderError, SaladUnavailableError
 from avatar_jobs.domain.job.changes import attempts_to_find, open_salad_jobs, unwanted_attempts
 from avatar_jobs.domain.job.events import (
     AttemptClosed,
@@ -16,14 +16,16 @@ from avatar_jobs.domain.job.events import (
     DispatchSent,
     Event,
     TimerClaimed,
+    TimerFailed,
 )
 from avatar_jobs.domain.job.model import Attempt, DispatchState, Job, JobError, Timer
 from avatar_jobs.domain.job.transition import transition
 from avatar_jobs.domain.rate_budget import CallShare
-from avatar_jobs.domain.salad import SaladJob
+from avatar_jobs.domain.salad import JobPage, SaladJob
 from avatar_jobs.ports.jobs import JobStore, StoredJob, Updated
 from avatar_jobs.ports.outside import Clock, EventLog
 from avatar_jobs.ports.salad import SaladApi
+from avatar_jobs.services.breaker import what_broke
 from avatar_jobs.services.outcome.finisher import Finisher
 
 SCAN_PAGES, SCAN_PAGE_SIZE = 5, 100  # at most 500 jobs; Salad promises no order, so a job can be missed
@@ -135,27 +137,37 @@ class Reconciler:
         closed = AttemptClosed(at=self.clock(), attempt=attempt.number, salad_job_id=salad_job_id)
         self.store.update(job.id, lambda current: transition(current, closed))
 
-    def scan(self, unknown: Sequence[StoredJob], share: CallShare) -> None:
-        """Searches at most 5 pages of the queue for all dispatches with a lost answer. Others count as lost."""
-        if not unknown:
-            return
-        try:
-            found = self._listed(unknown, share)
-        except (ProviderError, SaladUnavailableError) as error:
-            self.log("salad_scan_failed", level="alarm", reason=str(error), jobs=len(unknown))
-            self._postpone(unknown)
-            return
-        for stored in unknown:
-            self._judge(stored, found)
+    def scan(self, unknown: Sequence[StoredJob], share: CallShare) -> int:
+        """Searches at most 5 pages of the queue for all dispatches with a lost answer. Others count as lost.
 
-    def _listed(self, unknown: Sequence[StoredJob], share: CallShare) -> Listed:
+        A page that cannot be read counts as one without our jobs: Salad promises no order, so a miss proves little
+        anyway. Without any page nothing is known, and the search is repeated a minute later. A job whose outcome cannot
+        be applied does not keep the others from theirs. Returns the number of these jobs.
+        """
+        if not unknown:
+            return 0
+        listed = self._listed(unknown, share)
+        if listed is None:
+            self._postpone(unknown)
+            return 0
+        return sum(not self._is_judged(stored, listed) for stored in unknown)
+
+    def _listed(self, unknown: Sequence[StoredJob], share: CallShare) -> Listed | None:
+        """Returns the queue jobs that were searched for and found; None when no page could be read."""
         wanted = {(stored.job.id, one.number) for stored in unknown for one in attempts_to_find(stored.job)}
         found: dict[tuple[str, int], list[SaladJob]] = {}
         is_last = False
+        pages_read = pages_failed = 0
         for page in range(1, SCAN_PAGES + 1):
-            if not share.take():
-                raise SaladUnavailableError("the tick may send no more calls to Salad")
-            listed = self.salad.list_queue_jobs(page, SCAN_PAGE_SIZE)
+            try:
+                listed = self._page(page, share)
+            except (ProviderError, SaladUnavailableError) as error:
+                self.log("salad_scan_failed", level="alarm", reason=str(error), page=page, jobs=len(unknown))
+                pages_failed += 1
+                if isinstance(error, ProviderError) and not isinstance(error, NotAskedError):
+                    continue
+                break  # no further page will be asked for either
+            pages_read += 1
             is_last = listed.is_last
             for salad_job in listed.ours:
                 key = (salad_job.job_id, salad_job.attempt)
@@ -163,7 +175,27 @@ class Reconciler:
                     found.setdefault(key, []).append(salad_job)
             if is_last or len(found) == len(wanted):
                 break
-        return Listed(found, complete=is_last)
+        return Listed(found, complete=is_last and not pages_failed) if pages_read else None
+
+    def _page(self, page: int, share: CallShare) -> JobPage:
+        if not share.take_for_scan():
+            raise SaladUnavailableError("the tick may send no more calls to Salad")
+        return self.salad.list_queue_jobs(page, SCAN_PAGE_SIZE)
+
+    def _is_judged(self, stored: StoredJob, listed: Listed) -> bool:
+        """Applies the outcome of the search to one job. Returns False when that failed; the job comes back later."""
+        job = stored.job
+        try:
+            self._judge(stored, listed)
+        except AvatarError as error:
+            self.log("salad_scan_not_stored", level="error", job_id=job.id, reason=str(error))
+        except Exception as error:  # noqa: BLE001  a fault in one job must not stop the others
+            self.log("scan_broke", level="alarm", job_id=job.id, request_id=job.request_id, **what_broke(error))
+            failed = TimerFailed(at=self.clock(), timer=Timer.DISPATCH, reason=type(error).__name__)
+            self.store.update(job.id, lambda current: transition(current, failed))
+        else:
+            return True
+        return False
 
     def _judge(self, stored: StoredJob, listed: Listed) -> None:
         """Applies to one job what the search has found of its attempts, and what it has not."""
@@ -218,6 +250,8 @@ class Reconciler:
             raise SaladUnavailableError("the tick may send no more calls to Salad")
         try:
             found = self.salad.get_queue_job(salad_job_id)
+        except NotAskedError as error:
+            raise SaladUnavailableError(str(error)) from error
         except ProviderError as error:
             if error.status == GONE:
                 return None

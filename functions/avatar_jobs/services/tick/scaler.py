@@ -1,10 +1,11 @@
 """Sizes the fleet, once a tick and before the due jobs: observe, decide, act, record."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
-from avatar_jobs.domain.errors import AvatarError, ProviderError
+from avatar_jobs.domain.errors import ProviderError
 from avatar_jobs.domain.rate_budget import CallShare
 from avatar_jobs.domain.salad import GpuClass, QueueView
 from avatar_jobs.domain.scaling import Plan, ScalingChoices, Snapshot, decide
@@ -23,9 +24,11 @@ from avatar_jobs.protocol.stored_fleet import (
     archive_record,
     fleet_record,
     history_with,
+    last_set_record,
     read_memory,
     scaling_record,
 )
+from avatar_jobs.services.breaker import what_broke
 
 PRICES_LIFETIME = timedelta(hours=1)  # Salad changes prices rarely; one more call an hour
 SNAPSHOT_LIFETIME = timedelta(days=30)  # of an archived snapshot: long enough to compare two fortnights
@@ -86,15 +89,20 @@ class Scaler:
         self._log = log
         self._prices: tuple[datetime, Sequence[GpuClass]] | None = None
 
-    def scale(self, state: FleetState, share: CallShare) -> ScalingRecord:
+    def scale(
+        self, state: FleetState, share: CallShare, keep: Callable[[Mapping[str, Any]], None] = lambda _: None
+    ) -> ScalingRecord:
         """Sizes the fleet once. A change that Salad refuses is logged; the next tick decides anew.
 
         state: what the last tick stored; share: the calls to Salad that this tick may make, closed here when Salad does
-        not know the key or the queue.
+        not know the key or the queue; keep: stores the fleet state right after a change, so that after a tick that died
+        the next one does not take the change for somebody else's.
         """
         seen = self._observe(state, share)
         decision = self._decide(seen)
         outcome = self._act(seen, decision, share)
+        if outcome.last_set != seen.memory.last_set:
+            keep({**state.fleet, "last_set": last_set_record(outcome.last_set)})
         quota = self._quota(seen, outcome, share)
         return self._record(seen, decision, outcome, quota)
 
@@ -153,8 +161,8 @@ class Scaler:
         )
         try:
             self._archive.archive_snapshot(seen.at, record.archive, seen.at + SNAPSHOT_LIFETIME)
-        except AvatarError as error:
-            self._log("snapshot_not_archived", level="warning", reason=str(error))
+        except Exception as error:  # noqa: BLE001  the archive is for analysis alone
+            self._log("snapshot_not_archived", level="warning", **what_broke(error))
         return record
 
     def _read_queue(self, share: CallShare) -> QueueView | None:
@@ -175,8 +183,8 @@ class Scaler:
     def _count_jobs(self) -> OpenJobs | None:
         try:
             return self._store.open_jobs()
-        except AvatarError as error:
-            self._log("jobs_not_counted", level="warning", reason=str(error))
+        except Exception as error:  # noqa: BLE001  without the count the tick decides by the queue alone
+            self._log("jobs_not_counted", level="warning", **what_broke(error))
             return None
 
     def _hourly_usd(self, snapshot: Snapshot, queue: QueueView | None, now: datetime, share: CallShare) -> float:

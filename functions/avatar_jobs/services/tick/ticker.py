@@ -6,14 +6,16 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from avatar_jobs.domain.errors import AvatarError, SaladUnavailableError
+from avatar_jobs.domain.errors import AvatarError, SaladUnavailableError, StorageUnavailableError
 from avatar_jobs.domain.job.due_timers import due_timer
+from avatar_jobs.domain.job.model import Timer
 from avatar_jobs.domain.metrics import due_metrics, fleet_metrics, gap_metrics
-from avatar_jobs.domain.rate_budget import TICK_CALLS_A_MINUTE, CallBucket, CallShare
+from avatar_jobs.domain.rate_budget import SCAN_CALLS_A_MINUTE, TICK_CALLS_A_MINUTE, CallBucket, CallShare
 from avatar_jobs.ports.jobs import JobStore, StoredJob
 from avatar_jobs.ports.outside import Clock, EventLog
 from avatar_jobs.ports.tick_state import FleetState, TickState
 from avatar_jobs.protocol.stored_fleet import ScalingRecord
+from avatar_jobs.services.breaker import Breaker, what_broke
 from avatar_jobs.services.callbacks.batch import CallbackBatch
 from avatar_jobs.services.tick.housekeeper import Housekeeper, TickContext
 from avatar_jobs.services.tick.reconciler import Reconciler
@@ -21,6 +23,7 @@ from avatar_jobs.services.tick.scaler import Scaler
 
 WORK_SHARE, WORK_LIMIT = 0.8, timedelta(seconds=50)  # of the period; the rest is for the last writes to the store
 LEASE_SHARE = 0.9  # of the period; the lease of a tick that died has ended before the tick after the next one
+FULL_PERIOD = timedelta(minutes=1)  # in the rehearsal's shorter ticks a call may end after the lease
 TOO_LATE = timedelta(minutes=5)  # without a finished tick: five in a row were missed
 DUE_LIMIT = 500  # due jobs that one tick reads
 
@@ -36,7 +39,8 @@ class TickReport:
 class Ticker:
     """Runs the tick: sizes the fleet and serves the jobs whose timers are due.
 
-    period: time between two ticks; draw_id: makes a new id for the lease's holder.
+    breaker: makes the calls to other systems; may_call_salad: returns whether Salad answers and time is left for a
+    call; period: time between two ticks; draw_id: makes a new id for the lease's holder.
     """
 
     def __init__(
@@ -48,6 +52,8 @@ class Ticker:
         reconciler: Reconciler,
         callbacks: CallbackBatch,
         scaler: Scaler,
+        breaker: Breaker,
+        may_call_salad: Callable[[], bool],
         clock: Clock,
         log: EventLog,
         draw_id: Callable[[], str],
@@ -59,11 +65,14 @@ class Ticker:
         self._reconciler = reconciler
         self._callbacks = callbacks
         self._scaler = scaler
+        self._breaker = breaker
+        self._may_call_salad = may_call_salad
         self._clock = clock
         self._log = log
         self._draw_id = draw_id
         self._period = period
-        self._bucket = CallBucket(TICK_CALLS_A_MINUTE)  # for all ticks: a short period must not allow more calls
+        # For all ticks: a short period must not allow more calls.
+        self._buckets = CallBucket(TICK_CALLS_A_MINUTE), CallBucket(SCAN_CALLS_A_MINUTE)
 
     def tick(self) -> TickReport:
         """Runs one tick: sizes the fleet, serves the due timers, and stores what it observed and did.
@@ -72,50 +81,95 @@ class Ticker:
         the fleet must grow then. Raises StorageUnavailableError when the lease or the due jobs cannot be read.
         """
         holder, began = self._draw_id(), self._clock()
-        if not self._tick_state.take_tick_lease(holder, began, began + self._period * LEASE_SHARE):
+        lease_ends = began + self._period * LEASE_SHARE
+        if not self._tick_state.take_tick_lease(holder, began, lease_ends):
             self._log("tick_skipped", reason="another tick holds the lease")
             return TickReport(had_lease=False)
-        context = TickContext(share=CallShare(self._bucket, began))
+        self._breaker.begin(lease_ends, min(1.0, self._period / FULL_PERIOD))
+        stop_at = began + min(self._period * WORK_SHARE, WORK_LIMIT)
+        context = TickContext(share=CallShare(*self._buckets, began, self._may_call_salad), stop_at=stop_at)
         fleet: Mapping[str, Any] | None = None
         try:
-            state = self._tick_state.fleet_state()
+            state = self._fleet_state()
             gap = began - state.last_tick_at if state.last_tick_at else None
             self._warn_if_late(gap)
-            scaling = self._size_fleet(state, context)
+            scaling = self._size_fleet(state, context, holder)
             due = self._work_off(began, context)
             fleet = scaling.fleet
         finally:
-            self._tick_state.release_tick_lease(holder, self._clock(), fleet)
-        metrics = {
-            **gap_metrics(gap, self._period),
-            **fleet_metrics(scaling.archive),
-            **due_metrics((one.job for one in due), began),
-        }
-        self._log("tick_finished", seconds=(self._clock() - began).total_seconds(), **metrics, **context.done)
+            self._release(holder, fleet, context)
+        self._report(began, gap, scaling, due, context)
         return TickReport(had_lease=True, done=context.done)
+
+    def _fleet_state(self) -> FleetState:
+        """Returns what the last tick stored; nothing when it cannot be read. Raises StorageUnavailableError."""
+        try:
+            return self._tick_state.fleet_state()
+        except StorageUnavailableError:
+            raise
+        except Exception as error:  # noqa: BLE001  without it the tick goes on as if it were the first
+            self._log("fleet_state_unreadable", level="alarm", **what_broke(error))
+            return FleetState(None, {})
+
+    def _release(self, holder: str, fleet: Mapping[str, Any] | None, context: TickContext) -> None:
+        """Gives the lease back. When that fails, the lease expires, and the next tick decides by older snapshots."""
+        try:
+            self._tick_state.release_tick_lease(holder, self._clock(), fleet)
+        except Exception as error:  # noqa: BLE001  the jobs have been served, and must not be reported as failed
+            context.count("failed")
+            self._log("tick_not_stored", level="alarm", **what_broke(error))
+
+    def _report(
+        self,
+        began: datetime,
+        gap: timedelta | None,
+        scaling: ScalingRecord,
+        due: Sequence[StoredJob],
+        context: TickContext,
+    ) -> None:
+        metrics: Mapping[str, float] = {}
+        try:
+            metrics = {
+                **gap_metrics(gap, self._period),
+                **fleet_metrics(scaling.archive),
+                **due_metrics((one.job for one in due), began),
+            }
+        except Exception as error:  # noqa: BLE001  a number that cannot be computed costs the metrics alone
+            self._log("metrics_broke", level="alarm", **what_broke(error))
+        self._log("tick_finished", seconds=(self._clock() - began).total_seconds(), **metrics, **context.done)
 
     def _warn_if_late(self, gap: timedelta | None) -> None:
         if gap is not None and gap >= TOO_LATE:
             self._log("ticks_missing", level="alarm", seconds=gap.total_seconds())
 
-    def _size_fleet(self, state: FleetState, context: TickContext) -> ScalingRecord:
+    def _size_fleet(self, state: FleetState, context: TickContext, holder: str) -> ScalingRecord:
         """Sizes the fleet. A bug in there must not stop the due jobs: it is logged, and the last state stays."""
+        kept = state.fleet
+
+        def keep(fleet: Mapping[str, Any]) -> None:
+            nonlocal kept
+            kept = fleet
+            try:
+                self._tick_state.store_fleet_state(holder, fleet)
+            except AvatarError as error:
+                self._log("fleet_state_not_stored", level="error", reason=str(error))
+
         try:
-            return self._scaler.scale(state, context.share)
+            return self._scaler.scale(state, context.share, keep)
         except Exception as error:  # noqa: BLE001  a bug in scaling must not stop the due jobs
-            self._log("scaling_broke", level="alarm", reason=f"{type(error).__name__}: {error}"[:300])
-            return ScalingRecord(state.fleet, archive={})
+            context.count("failed")
+            self._log("scaling_broke", level="alarm", reason=" at ".join(what_broke(error).values()))
+            return ScalingRecord(kept, archive={})
 
     def _work_off(self, began: datetime, context: TickContext) -> Sequence[StoredJob]:
         """Serves the jobs whose timers are due until the tick's time is over. Returns all that were due."""
-        stop_at = began + min(self._period * WORK_SHARE, WORK_LIMIT)
         due = self._store.due(began, DUE_LIMIT, put_aside=True)
         for stored in due:
-            if self._clock() >= stop_at:
-                context.done["left_for_the_next_tick"] += 1
+            if self._clock() >= context.stop_at:
+                context.count("left_for_the_next_tick")
                 continue
             self._serve(stored, context)
-        self._finish(context, stop_at)
+        self._finish(context)
         return due
 
     def _serve(self, stored: StoredJob, context: TickContext) -> None:
@@ -123,26 +177,57 @@ class Ticker:
         timer = due_timer(stored.job, self._clock())
         if timer is None:
             return
+        job_id, request_id = stored.job.id, stored.job.request_id
         try:
-            context.done[self._housekeeper.act(timer, stored, context)] += 1
+            context.count(self._housekeeper.act(timer, stored, context))
         except SaladUnavailableError as error:
-            context.done["waits_for_salad"] += 1
-            self._log("due_job_waits", job_id=stored.job.id, timer=timer.value, reason=str(error))
+            context.count("waits_for_salad")
+            self._log("due_job_waits", job_id=job_id, timer=timer.value, reason=str(error))
         except AvatarError as error:
-            context.done["failed"] += 1
+            context.count("failed")
             self._log(
                 "due_job_failed",
                 level="error",
-                job_id=stored.job.id,
-                request_id=stored.job.request_id,
+                job_id=job_id,
+                request_id=request_id,
                 timer=timer.value,
                 reason=str(error),
             )
+        except Exception as error:  # noqa: BLE001  a fault in one job must not stop the others, in this tick and later
+            context.count("failed")
+            self._log(
+                "due_job_broke",
+                level="alarm",
+                job_id=job_id,
+                request_id=request_id,
+                timer=timer.value,
+                **what_broke(error),
+            )
+            self._put_off(timer, stored, error)
 
-    def _finish(self, context: TickContext, stop_at: datetime) -> None:
+    def _put_off(self, timer: Timer, stored: StoredJob, error: Exception) -> None:
+        try:
+            self._housekeeper.put_off(timer, stored, error)
+        except Exception as second:  # noqa: BLE001  then the job comes back with the next tick
+            self._log("due_job_not_put_off", level="error", job_id=stored.job.id, **what_broke(second))
+
+    def _finish(self, context: TickContext) -> None:
         """Does what several jobs share: asks Salad for lost dispatches, and sends the callbacks in parallel."""
         try:
-            self._reconciler.scan(context.unknown, context.share)
+            context.count("failed", self._reconciler.scan(context.unknown, context.share))
         except AvatarError as error:
+            context.count("failed")
             self._log("salad_scan_not_stored", level="error", reason=str(error))
-        self._callbacks.deliver_all(stop_at)
+        except Exception as error:  # noqa: BLE001  a fault in the search must not stop the callbacks
+            context.count("failed")
+            self._log("scan_broke", level="alarm", jobs=len(context.unknown), **what_broke(error))
+            for stored in context.unknown:
+                self._put_off(Timer.DISPATCH, stored, error)
+        try:
+            sent = self._callbacks.deliver_all(context.stop_at)
+        except Exception as error:  # noqa: BLE001  the leases expire, and a later tick tries again
+            context.count("failed")
+            self._log("callbacks_broke", level="alarm", **what_broke(error))
+        else:
+            context.count("failed", sent["failed"])
+            context.count("callbacks_left", sent["not_tried"])
