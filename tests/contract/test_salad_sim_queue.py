@@ -54,6 +54,11 @@ def test_a_body_that_is_not_json_is_kept_as_text(shared: Simulator) -> None:
     assert shared.finished(shared.submit({"body": "<html>"}))["output"] == "<html>"
 
 
+def test_a_body_of_brackets_in_brackets_is_kept_as_text(shared: Simulator) -> None:
+    body = "[" * 50_000 + "]" * 50_000
+    assert shared.finished(shared.submit({"body": body}))["output"] == body
+
+
 @pytest.mark.parametrize("status", [408, 429, 500, 503])
 def test_a_retryable_status_is_tried_four_times_and_its_body_is_lost(
     shared: Simulator, receiver: Receiver, status: int

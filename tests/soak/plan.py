@@ -145,7 +145,7 @@ def _job(chance: random.Random, number: int, bad_sec: float, short_deadlines: bo
         orders=orders,
         manner=_pick(chance, MANNERS),
         metadata=chance.randrange(len(METADATA)),
-        start_sec=chance.randint(25, 40) if short_deadlines else chance.randint(120, 300),
+        start_sec=chance.randint(50, 70) if short_deadlines else chance.randint(120, 300),
         run_sec=chance.randint(15, 25) if short_deadlines else chance.randint(60, 150),
         cancel_after=round(chance.uniform(0, 8), 2) if chance.random() < CANCEL_SHARE else None,
     )

@@ -16,11 +16,12 @@ NINES = "9" * 400
 
 @dataclass(frozen=True)
 class Delivery:
-    """One callback as it came. headers: names in lower case; is_accepted: it was answered 2xx."""
+    """One callback, as it came `at` seconds since 1970. headers: names in lower case; is_accepted: answered 2xx."""
 
     headers: dict[str, str]
     body: bytes
     is_accepted: bool
+    at: float
 
 
 class Receivers:
@@ -67,7 +68,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.close_connection = True
         good = manner in {"good", "slow", "interim", "many_headers"} or (manner == "once_500" and attempt > 1)
         headers = {name.lower(): value for name, value in self.headers.items()}
-        self.receivers.add(int(number), Delivery(headers, body, good))
+        self.receivers.add(int(number), Delivery(headers, body, good, time.time()))
         if good:
             self._answer_well(manner)
         else:

@@ -52,11 +52,13 @@ def webhook_json(job: QueueJob, now: datetime) -> dict[str, Any]:
 
 
 def _output(output: bytes) -> Any:
-    """Returns the worker's body: parsed if it is JSON, else as text."""
+    """Returns the worker's body: parsed if it is JSON that can be written again, else as text."""
     try:
-        return json.loads(output)
-    except ValueError:
+        parsed = json.loads(output)
+        json.dumps(parsed)
+    except (ValueError, RecursionError):  # the latter: brackets in brackets in brackets
         return output.decode("utf-8", errors="replace")
+    return parsed
 
 
 def queue_json(

@@ -1,6 +1,7 @@
 """Checks that a soak is the same for the same seed, plans only what exists, and that its books see what is wrong."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -113,7 +114,7 @@ def delivery(
         "webhook-timestamp": str(int(now.timestamp())),
         "webhook-signature": Webhook(SECRET).sign(webhook_id, now, body),
     }
-    return Delivery(headers, body.encode(), accepted)
+    return Delivery(headers, body.encode(), accepted, now.timestamp())
 
 
 def callback_faults(*received: Delivery, **changes: Any) -> list[str]:
@@ -131,8 +132,8 @@ def test_what_is_wrong_with_callbacks_is_found() -> None:
     assert "not compact" in callback_faults(delivery(pretty=True))[0]
     assert "not recorded" in callback_faults(delivery(), webhook={"state": "retrying"})[0]
     forged = delivery()
-    spoilt = Delivery(forged.headers, forged.body.replace(b"j1", b"j2"), is_accepted=True)
-    assert "signature" in callback_faults(spoilt)[0]
+    assert "signature" in callback_faults(replace(forged, body=forged.body.replace(b"j1", b"j2")))[0]
+    assert "signature" in callback_faults(replace(forged, at=forged.at + 400))[0]
 
 
 def test_what_is_left_outside_is_found() -> None:
