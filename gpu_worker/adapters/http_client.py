@@ -47,7 +47,7 @@ class HttpFault(Exception):  # noqa: N818  a fault of the other side or of the n
 
 
 def resolve_name(host: str, port: int) -> Sequence[str]:
-    """Returns every address of a host as text; raises OSError, UnicodeError."""
+    """Returns every address of a host as text; raises OSError, UnicodeError (a label that is too long)."""
     return [str(answer[4][0]) for answer in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
 
 

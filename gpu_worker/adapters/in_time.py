@@ -21,8 +21,8 @@ def first_result(
 ) -> Result:
     """Returns the first result of several calls. A later one starts when the earlier ones failed or take long.
 
-    discard: is given the results that come too late. Raises TimeoutError after limit_sec and when stop returns True,
-    and when all calls failed, what the last of them raised.
+    discard: is given the results that come too late. Raises OSError: TimeoutError after limit_sec and when stop returns
+    True; when all calls failed, what the last of them raised, which becomes an OSError if it is none.
     """
     race = _Race(discard)
     waiting, running = deque(calls), 0
@@ -41,7 +41,9 @@ def first_result(
                 running, next_start, failure = running - 1, now, outcome.error
             elif outcome is not None:
                 return outcome.value
-        raise failure
+        if isinstance(failure, OSError):
+            raise failure
+        raise OSError(type(failure).__name__) from failure
     finally:
         race.end()
 

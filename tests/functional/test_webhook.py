@@ -82,6 +82,17 @@ def test_a_permanent_verdict_ends_the_job_at_once_with_the_workers_sentence(syst
     assert json.loads(system.app.received[0].body)["type"] == "avatar.job.failed"
 
 
+@pytest.mark.parametrize("code", ["input_download_timeout", "run_timeout"])
+def test_a_verdict_that_no_other_node_changes_ends_the_job_and_the_app_may_submit_again(
+    system: System, code: str
+) -> None:
+    job = system.submit().json
+    verdict = {"code": code, "message": "The server answered with 503.", "stage": "downloading", "retryable": False}
+    webhook(system, job, result(job, status="error", error=verdict, output=None))
+    failed = system.read(job["id"]).json
+    assert (failed["status"], failed["attempt"], failed["error"]) == ("failed", 1, {**verdict, "retryable": True})
+
+
 def test_three_failed_attempts_without_a_reported_reason_are_attempts_exhausted(system: System) -> None:
     job = system.submit().json
     webhook(system, job, None, status="failed")

@@ -13,6 +13,8 @@ from avatar_jobs.protocol.outside_json import read_json
 # Apps see texts from workers: each is cut to one readable sentence, even if a hostile node sends it.
 MAX_MESSAGE_LENGTH = 500
 MAX_STAGE_LENGTH = 40
+# The app may submit these again later, but no node does better now: else the worker answers 503, which is no answer.
+FINAL_IN_AN_ANSWER = frozenset({JobErrorCode.RUN_TIMEOUT, JobErrorCode.INPUT_DOWNLOAD_TIMEOUT})
 
 
 class Lenient(BaseModel):
@@ -112,7 +114,7 @@ def _meaning(result: WireResult, bucket: str, key: str) -> ClaimedSuccess | Refu
         if result.error is None:
             return MalformedResult(texts.ANSWER_WITHOUT_ERROR)
         error = result.error.as_job_error()
-        return Refused(error, permanent=error.code in PERMANENT_JOB_ERRORS or error.code is JobErrorCode.RUN_TIMEOUT)
+        return Refused(error, permanent=error.code in PERMANENT_JOB_ERRORS | FINAL_IN_AN_ANSWER)
     if result.output is None:
         return MalformedResult(texts.ANSWER_WITHOUT_FILE)
     if (result.output.bucket, result.output.key) != (bucket, key):

@@ -1,9 +1,11 @@
 """The HTTP client: it dials the address that was checked, and TLS verifies the name."""
 
+import contextlib
 import datetime
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ from cryptography.x509.oid import NameOID
 from gpu_worker.adapters.http_client import FaultKind, HttpClient, HttpFault, read_chunks
 from gpu_worker.domain.url_guard import UrlNotAllowed, judge_url
 from tests.functional.gpu_worker.rig import Site
+from tests.support.waiting import eventually, within
 
 PUBLIC = "93.184.216.34"
 NEVER: dict[str, Any] = dict(headers={}, socket_sec=5.0, stop=lambda: False)  # noqa: C408  named like the arguments
@@ -176,6 +179,145 @@ def test_stop_ends_an_answer_that_never_comes(site: Site) -> None:
     threading.Timer(0.3, stop.set).start()
     with pytest.raises(HttpFault):
         fetch(HttpClient(True), f"{site.url}/x", stop=stop.is_set)
+
+
+class Silent:
+    """A server that takes each connection and sends `drip` again and again, never an answer."""
+
+    def __init__(self, drip: bytes) -> None:
+        self._drip = drip
+        self._closing = threading.Event()
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self.port = self._socket.getsockname()[1]
+        self._thread = threading.Thread(target=self._serve)
+        self._thread.start()
+
+    def _serve(self) -> None:
+        with contextlib.suppress(OSError):
+            raw, _ = self._socket.accept()
+            with raw, contextlib.suppress(OSError):
+                while not self._closing.wait(0.05):
+                    raw.sendall(self._drip)
+
+    def close(self) -> None:
+        self._closing.set()
+        self._socket.shutdown(socket.SHUT_RDWR)
+        self._socket.close()
+        self._thread.join()
+
+
+@pytest.fixture(params=[b"", b"\x16"], ids=["silent", "dripping"])
+def silent(request: pytest.FixtureRequest) -> Iterator[Silent]:
+    """A server that never comes to an end with its side of TLS."""
+    server = Silent(request.param)
+    yield server
+    server.close()
+
+
+def soon() -> Callable[[], bool]:
+    """A stop condition that comes true in half a second."""
+    ends_at = time.monotonic() + 0.5
+    return lambda: time.monotonic() > ends_at
+
+
+def test_stop_ends_a_tls_handshake_that_never_ends(silent: Silent) -> None:
+    client = HttpClient(False, answers([PUBLIC]), Dialler(silent.port))
+    with within(4), pytest.raises(HttpFault):
+        fetch(client, "https://media.example/", socket_sec=20.0, stop=soon())
+
+
+@pytest.mark.parametrize("stuck", ["resolver", "connection"])
+def test_stop_ends_a_wait_for_the_network(stuck: str) -> None:
+    release = threading.Event()
+
+    def never(*_args: Any) -> Any:
+        release.wait(60)
+        raise OSError("too late")
+
+    client = HttpClient(False, never if stuck == "resolver" else answers([PUBLIC]), never)
+    try:
+        with within(4), pytest.raises(HttpFault):
+            fetch(client, "https://media.example/", socket_sec=20.0, stop=soon())
+    finally:
+        release.set()
+
+
+def test_a_dead_address_beside_a_living_one_costs_no_time(site: Site) -> None:
+    site.files["/x"] = b"alive"
+    release = threading.Event()
+    late: list[socket.socket] = []
+
+    def dial(ip: str, port: int, timeout: float) -> socket.socket:
+        if ip != "127.0.0.1":
+            release.wait(60)
+            late.append(socket.create_connection(("127.0.0.1", port)))
+            return late[-1]
+        return socket.create_connection((ip, port), timeout=timeout)
+
+    port = site.url.rsplit(":", 1)[1]
+    client = HttpClient(True, answers(["::1", "127.0.0.2", "127.0.0.3", "127.0.0.1"]), dial)
+    try:
+        with within(4):
+            assert fetch(client, f"http://localhost:{port}/x", socket_sec=20.0) == b"alive"
+    finally:
+        release.set()
+    eventually(
+        lambda: len(late) >= 2 and all(one.fileno() == -1 for one in late), what="connections that come too late"
+    )
+
+
+def test_a_crowd_of_addresses_is_not_dialled_one_by_one() -> None:
+    dialled: list[str] = []
+
+    def refuse(ip: str, port: int, timeout: float) -> socket.socket:
+        dialled.append(ip)
+        raise ConnectionRefusedError(111, "refused")
+
+    crowd = [f"93.184.216.{number}" for number in range(200)]
+    with pytest.raises(HttpFault):
+        fetch(HttpClient(False, answers([*crowd, "2606:4700::1111"]), refuse), "https://media.example/")
+    assert (len(dialled), dialled[:2]) == (8, [crowd[0], "2606:4700::1111"])
+
+
+@pytest.mark.parametrize(
+    "error", [UnicodeError("label too long"), ValueError("x"), TimeoutError(), RuntimeError("x"), OverflowError()]
+)
+@pytest.mark.parametrize("where", ["resolve", "dial"])
+def test_each_exception_of_the_network_is_a_fault(error: Exception, where: str) -> None:
+    def fail(*_args: Any) -> Any:
+        raise error
+
+    client = HttpClient(False, fail if where == "resolve" else answers([PUBLIC]), fail)
+    with pytest.raises(HttpFault):
+        fetch(client, "https://media.example/")
+
+
+def test_a_server_without_tls_has_its_own_kind_of_fault(site: Site) -> None:
+    port = int(site.url.rsplit(":", 1)[1])
+    with pytest.raises(HttpFault) as caught:
+        fetch(HttpClient(False, answers([PUBLIC]), Dialler(port)), "https://media.example/")
+    assert caught.value.kind is FaultKind.TLS
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"GET /x?secret HTTP/1.1\r\n\r\n",
+        b"HTTP/1.1 secret\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 5, secret\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nsecret\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nsecret",
+    ],
+)
+def test_a_fault_repeats_nothing_that_a_server_wrote(site: Site, answer: bytes) -> None:
+    def send(handler: Any) -> None:
+        handler.wfile.write(answer)
+        handler.close_connection = True
+
+    site.files["/x"] = send
+    with pytest.raises(HttpFault) as caught:
+        fetch(HttpClient(True), f"{site.url}/x?secret")
+    assert "secret" not in str(caught.value)
 
 
 def test_a_local_file_error_is_no_fault_of_the_network(site: Site) -> None:
