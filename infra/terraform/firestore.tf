@@ -3,10 +3,14 @@
 locals {
   # The same as COMPOSITE_INDEXES in functions/avatar_jobs/adapters/firestore_store/jobs.py; a test compares them.
   composite_indexes = {
-    client_created        = [["client", "ASCENDING"], ["created_at", "DESCENDING"]]
-    client_status_created = [["client", "ASCENDING"], ["status", "ASCENDING"], ["created_at", "DESCENDING"]]
-    client_status         = [["client", "ASCENDING"], ["status", "ASCENDING"]]
-    status_created        = [["status", "ASCENDING"], ["created_at", "ASCENDING"]]
+    client_created         = [["client", "ASCENDING"], ["created_at", "DESCENDING"]]
+    client_status_created  = [["client", "ASCENDING"], ["status", "ASCENDING"], ["created_at", "DESCENDING"]]
+    client_request_created = [["client", "ASCENDING"], ["request_id", "ASCENDING"], ["created_at", "DESCENDING"]]
+    client_request_status_created = [
+      ["client", "ASCENDING"], ["request_id", "ASCENDING"], ["status", "ASCENDING"], ["created_at", "DESCENDING"],
+    ]
+    client_status  = [["client", "ASCENDING"], ["status", "ASCENDING"]]
+    status_created = [["status", "ASCENDING"], ["created_at", "ASCENDING"]]
   }
 
   # Long texts, and fields that no query uses: an index on them costs writes and refuses values over 1,500 bytes.

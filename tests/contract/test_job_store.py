@@ -203,8 +203,9 @@ def test_a_list_is_filtered_by_status_and_by_times_from_the_first_to_before_the_
     def ids(**filters: Any) -> list[str]:
         return [job.id[-1] for job in store.list_jobs(JobFilter(client="studio", **filters), 10)]
 
-    assert ids(status=JobStatus.FAILED) == ["2"]
-    assert ids(status=JobStatus.QUEUED, created_after=created) == ["3", "1"]
+    assert ids(statuses=[JobStatus.FAILED]) == ["2"]
+    assert ids(statuses=[JobStatus.QUEUED], created_after=created) == ["3", "1"]
+    assert ids(statuses=[JobStatus.FAILED, JobStatus.RUNNING, JobStatus.QUEUED]) == ["3", "2", "1", "0"]
     assert ids(created_before=created) == ["0"]
     assert ids(created_after=created, created_before=later(3)) == ["2", "1"]
 

@@ -79,11 +79,12 @@ def ask_everything(client: firestore.Client) -> None:
     jobs.unreadable(10)
     for name in (None, "app"):
         jobs.count_open(name)
-    for status in (None, JobStatus.FAILED):
+    for statuses in (None, [JobStatus.FAILED], [JobStatus.QUEUED, JobStatus.RUNNING]):
         for after in (None, NOW):
             for before in (None, NOW):
                 for position in (None, (NOW, "0" * 32)):
-                    jobs.list_jobs(JobFilter("app", status, after, before, position), 10)
+                    for request_id in (None, "req-1"):
+                        jobs.list_jobs(JobFilter("app", statuses, after, before, position, request_id), 10)
     jobs.open_jobs()
     jobs.overview(NOW)
     FirestoreSnapshotArchive(connection).archived_snapshots(NOW, NOW)

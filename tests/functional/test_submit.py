@@ -81,15 +81,15 @@ def test_a_body_that_cannot_be_parsed_is_a_400_that_says_why(system: System, bod
 @pytest.mark.parametrize(
     ("changes", "field", "code", "message"),
     [
-        ({"video_url": None}, "video_url", "string_type", "Input should be a valid string"),
+        ({"video_url": 7}, "video_url", "string_type", "Must be a text."),
         ({"colour": "red"}, "colour", "extra_forbidden", "This field is unknown; remove it."),
         ({"aspect_ratio": "3:2"}, "aspect_ratio", "literal_error", "'4:5' or 'source'"),
-        ({"run_timeout_seconds": 9}, "run_timeout_seconds", "greater_than_equal", "greater than or equal to 10"),
-        ({"run_timeout_seconds": "60"}, "run_timeout_seconds", "int_type", "valid integer"),
-        ({"start_timeout_seconds": True}, "start_timeout_seconds", "int_type", "valid integer"),
+        ({"run_timeout_seconds": 9}, "run_timeout_seconds", "greater_than_equal", "Must be at least 10."),
+        ({"run_timeout_seconds": "60"}, "run_timeout_seconds", "int_type", "whole number"),
+        ({"start_timeout_seconds": True}, "start_timeout_seconds", "int_type", "whole number"),
         ({"metadata": {str(n): n for n in range(17)}}, "metadata", "too_many_keys", "at most 16 keys"),
         ({"metadata": {"a": "x" * 4096}}, "metadata", "too_long", "at most 4096 bytes"),
-        ({"metadata": []}, "metadata", "dict_type", "valid dictionary"),
+        ({"metadata": []}, "metadata", "dict_type", "JSON object"),
         ({"video_url": "https://e.com/" + "x" * 8192}, "video_url", "string_too_long", "at most 8192"),
     ],
 )
@@ -108,7 +108,9 @@ def test_an_unacceptable_field_is_named_with_its_fault(
 def test_a_missing_field_is_named(system: System) -> None:
     reply = system.submit({"video_url": "https://example.com/a.mp4"})
 
-    assert reply.json["errors"] == [{"field": "audio_url", "code": "missing", "message": "This field is required."}]
+    required = {"field": "audio_url", "code": "missing", "message": "This field is required."}
+    assert reply.json["errors"] == [required]
+    assert system.submit(system.body(audio_url=None)).json["errors"] == [required]
 
 
 def test_a_refused_url_has_its_own_code_and_sentence(system: System) -> None:

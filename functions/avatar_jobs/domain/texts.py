@@ -1,8 +1,7 @@
 """Every sentence that a client can read in an error: in a problem document, or in the `error` of a job.
 
 Each says what happened and what to do. The codes beside them are in errors.py, the form is in protocol/problem.py.
-Two kinds come from elsewhere: pydantic's sentences about a field of the wrong type or out of its range, and the
-messages of workers, which protocol/worker_result.py passes on.
+The messages of workers alone come from elsewhere: protocol/worker_result.py passes them on.
 """
 
 from collections.abc import Sequence
@@ -89,9 +88,35 @@ def json_refused(reason: str) -> str:
 FIELD_UNKNOWN = "This field is unknown; remove it."
 FIELD_MISSING = "This field is required."
 BODY_NOT_AN_OBJECT = "The body must be a JSON object."
+NOT_AN_OBJECT = "Must be a JSON object."
+NOT_A_TEXT = "Must be a text."
+NOT_A_NUMBER = "Must be a number."
+NOT_A_WHOLE_NUMBER = "Must be a whole number."
+FIELD_INVALID = "Has the wrong type or form."
 PARAMETER_TWICE = "This parameter occurs more than once; send it once."
-TIME_MALFORMED = "Must be a time like 2026-01-31T09:30:00Z, with its plus sign written %2B."
+TIME_MALFORMED = "Must be a time like 2026-01-31T09:30:00Z or 2026-01-31T10:30:00.123+01:00 (RFC 3339)."
+TOKEN_MALFORMED = "Must be 1 to 128 characters of A-Z, a-z, 0-9, '.', '_', '~' and '-'."  # noqa: S105
 PAGE_TOKEN_INVALID = "Invalid page_token for this list; omit it to start at the newest job."  # noqa: S105
+
+
+def one_of(allowed: str) -> str:
+    return f"Must be one of: {allowed}."
+
+
+def at_least(limit: float) -> str:
+    return f"Must be at least {limit}."
+
+
+def at_most(limit: float) -> str:
+    return f"Must be at most {limit}."
+
+
+def at_least_characters(limit: int) -> str:
+    return f"Must have at least {limit} character{'s' if limit > 1 else ''}."
+
+
+def at_most_characters(limit: int) -> str:
+    return f"Must have at most {limit} characters."
 
 
 def too_many_keys(limit: int) -> str:

@@ -26,15 +26,26 @@ class StoredJob:
 class JobFilter:
     """Which of a client's jobs to list.
 
-    status: None for every status; created_after: inclusive, created_before: exclusive; position: created_at and id of
-    the last job of the page before; the list continues after it.
+    statuses: None for every status; created_after: inclusive, created_before: exclusive; position: created_at and id
+    of the last job of the page before; the list continues after it.
     """
 
     client: str
-    status: JobStatus | None = None
+    statuses: Sequence[JobStatus] | None = None
     created_after: datetime | None = None
     created_before: datetime | None = None
     position: tuple[datetime, str] | None = None
+    request_id: str | None = None
+
+    def matches(self, job: Job) -> bool:
+        """Returns whether the filter lets a job pass, wherever the page begins."""
+        return (
+            job.client == self.client
+            and (self.statuses is None or job.status in self.statuses)
+            and (self.created_after is None or job.created_at >= self.created_after)
+            and (self.created_before is None or job.created_at < self.created_before)
+            and (self.request_id is None or job.request_id == self.request_id)
+        )
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Problem documents (RFC 9457): the HTTP status and the form of every error that this API answers with."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -39,6 +39,31 @@ HTTP_STATUS: Mapping[ApiErrorCode, int] = MappingProxyType(
 RETRIED_STATUSES = frozenset({429, 500, 503})  # always sent with Retry-After
 TITLES: Mapping[ApiErrorCode, str] = MappingProxyType(
     {code: code.value.replace("_", " ").capitalize() for code in ApiErrorCode}
+)
+# What is said about pydantic's types of errors: a sentence, or one with a value from the error's context.
+MESSAGES: Mapping[str, str] = MappingProxyType(
+    {
+        "extra_forbidden": texts.FIELD_UNKNOWN,
+        "missing": texts.FIELD_MISSING,
+        "model_type": texts.NOT_AN_OBJECT,
+        "dict_type": texts.NOT_AN_OBJECT,
+        "string_type": texts.NOT_A_TEXT,
+        "int_type": texts.NOT_A_WHOLE_NUMBER,
+        "int_from_float": texts.NOT_A_WHOLE_NUMBER,
+        "int_parsing": texts.NOT_A_WHOLE_NUMBER,
+        "float_type": texts.NOT_A_NUMBER,
+        "float_parsing": texts.NOT_A_NUMBER,
+    }
+)
+MESSAGES_WITH_LIMIT: Mapping[str, tuple[Callable[[Any], str], str]] = MappingProxyType(
+    {
+        "greater_than_equal": (texts.at_least, "ge"),
+        "less_than_equal": (texts.at_most, "le"),
+        "string_too_short": (texts.at_least_characters, "min_length"),
+        "string_too_long": (texts.at_most_characters, "max_length"),
+        "literal_error": (texts.one_of, "expected"),
+        "enum": (texts.one_of, "expected"),
+    }
 )
 
 
@@ -111,13 +136,17 @@ def _validation_error(found: Sequence[FieldError]) -> ApiError:
 
 def _field_error(error: ErrorDetails) -> FieldError:
     field = ".".join(str(part) for part in error["loc"]) or "body"
-    match error["type"]:
-        case "extra_forbidden":
-            message = texts.FIELD_UNKNOWN
-        case "missing":
-            message = texts.FIELD_MISSING
-        case "model_type" | "dict_type" if field == "body":
-            message = texts.BODY_NOT_AN_OBJECT
-        case _:
-            message = error["msg"]
-    return FieldError(field[:MAX_FIELD_LENGTH], error["type"], message)
+    return FieldError(field[:MAX_FIELD_LENGTH], error["type"], _message(error, field))
+
+
+def _message(error: ErrorDetails, field: str) -> str:
+    """Returns what is wrong, in our words; pydantic's own sentences are written for its users and not for ours."""
+    kind = error["type"]
+    if "url" not in error:  # it is one of ours, from a validator
+        return error["msg"]
+    if kind in MESSAGES_WITH_LIMIT:
+        message_of, name = MESSAGES_WITH_LIMIT[kind]
+        return message_of(error["ctx"][name])
+    if field == "body" and MESSAGES.get(kind) == texts.NOT_AN_OBJECT:
+        return texts.BODY_NOT_AN_OBJECT
+    return MESSAGES.get(kind, texts.FIELD_INVALID)

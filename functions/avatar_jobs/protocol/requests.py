@@ -3,9 +3,19 @@
 import json
 import re
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Annotated, Any
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from avatar_jobs.domain import texts
@@ -13,20 +23,25 @@ from avatar_jobs.domain.errors import ApiError, ApiErrorCode, UrlNotAllowedError
 from avatar_jobs.domain.job.model import AspectRatio, JobInput, JobStatus, Resolution
 from avatar_jobs.domain.url_guard import MAX_URL_LENGTH, judge_url
 from avatar_jobs.protocol import problem
+from avatar_jobs.protocol.times import from_text
 
 MAX_METADATA_KEYS = 16  # enough for a reference and a few labels; Salad allows 20
 MAX_METADATA_BYTES = 4096
 MIN_TIMEOUT_SEC, MAX_TIMEOUT_SEC = 10, 86_400
 DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE = 20, 100
 MAX_PAGE_TOKEN_LENGTH = 2048
-TIME_FORM = re.compile(
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?([Zz]|[+-][0-9]{2}:[0-9]{2})"
-)
 # Idempotency keys, request ids and run ids: URL-safe, so that each can stand in a log, a path or a document id.
 TOKEN_FORM = re.compile(r"[A-Za-z0-9._~-]{1,128}")
 
 Url = Annotated[str, Field(min_length=1, max_length=MAX_URL_LENGTH)]
-Timeout = Annotated[int, Field(ge=MIN_TIMEOUT_SEC, le=MAX_TIMEOUT_SEC)]
+
+
+def _whole(value: Any) -> Any:
+    """Returns 600 for 600.0, which is the same number in JSON; everything else as it is."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+Timeout = Annotated[int, BeforeValidator(_whole), Field(ge=MIN_TIMEOUT_SEC, le=MAX_TIMEOUT_SEC)]
 
 
 class SubmitBody(BaseModel):
@@ -42,6 +57,14 @@ class SubmitBody(BaseModel):
     metadata: dict[str, Any] = Field(default_factory=dict)
     start_timeout_seconds: Timeout = 3600
     run_timeout_seconds: Timeout = 1800
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_nulls(cls, fields: Any) -> Any:
+        """Clients of many languages write null for a field that they do not set. An unknown one stays, to be named."""
+        if not isinstance(fields, dict):
+            return fields
+        return {name: value for name, value in fields.items() if value is not None or name not in cls.model_fields}
 
     @field_validator("video_url", "audio_url", "webhook_url")
     @classmethod
@@ -68,29 +91,65 @@ class SubmitBody(BaseModel):
 
 
 class ListQuery(BaseModel):
-    """The query of `GET /v1/avatar/jobs`. Times need an offset, for example Z."""
+    """The query of `GET /v1/avatar/jobs`. Times have milliseconds; created_after is inclusive."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    status: JobStatus | None = None
-    created_after: AwareDatetime | None = None
-    created_before: AwareDatetime | None = None
+    status: tuple[str, ...] = ()
+    open: bool = False
+    created_after: datetime | None = None
+    created_before: datetime | None = None
+    idempotency_key: str | None = None
+    request_id: str | None = None
     page_size: int = Field(default=DEFAULT_PAGE_SIZE, ge=1, le=MAX_PAGE_SIZE)
-    page_token: str | None = Field(default=None, min_length=1, max_length=MAX_PAGE_TOKEN_LENGTH)
+    page_token: str | None = None
+
+    @field_validator("status", mode="before")
+    @classmethod
+    def _known(cls, values: Sequence[str]) -> Sequence[str]:
+        if set(values) - set(JobStatus):
+            raise PydanticCustomError("enum", texts.one_of(", ".join(JobStatus)))
+        return values
+
+    @field_validator("open", mode="before")
+    @classmethod
+    def _true(cls, value: str) -> bool:
+        if value not in ("true", "True"):  # Python and .NET write True
+            raise PydanticCustomError("literal_error", texts.one_of("true"))
+        return True
 
     @field_validator("created_after", "created_before", mode="before")
     @classmethod
-    def _written_out(cls, value: str | None) -> str | None:
-        if value is not None and not TIME_FORM.fullmatch(value):
+    def _time(cls, value: str, info: ValidationInfo) -> datetime:
+        moment = from_text(value, round_up=info.field_name == "created_before")
+        if moment is None:
             raise PydanticCustomError("time", texts.TIME_MALFORMED)
+        return moment
+
+    @field_validator("idempotency_key", "request_id", mode="before")
+    @classmethod
+    def _token(cls, value: str) -> str:
+        if not TOKEN_FORM.fullmatch(value):
+            raise PydanticCustomError("string_pattern_mismatch", texts.TOKEN_MALFORMED)
         return value
 
     @field_validator("page_size", mode="before")
     @classmethod
-    def _plain_number(cls, value: Any) -> Any:
-        if isinstance(value, str) and not re.fullmatch("[0-9]{1,6}", value):
+    def _plain_number(cls, value: str) -> int:
+        found = re.fullmatch(r"0*([0-9]{1,6})(\.0+)?", value)
+        if not found:
             raise PydanticCustomError("int_parsing", texts.not_a_page_size(MAX_PAGE_SIZE))
-        return value
+        return int(found[1])
+
+    def wanted_statuses(self) -> Sequence[JobStatus] | None:
+        """Returns the statuses that both `status` and `open` let pass, None for every status."""
+        if not self.status and not self.open:
+            return None
+        return [
+            status
+            for status in JobStatus
+            if status in (self.status or JobStatus) and not (self.open and status.is_terminal)
+        ]
 
 
 def checked_key(key: str | None) -> str | None:
@@ -101,13 +160,22 @@ def checked_key(key: str | None) -> str | None:
 
 
 def checked_list(pairs: Sequence[tuple[str, str]]) -> ListQuery:
-    """Returns the parsed query. Raises ApiError validation_error, also for a name that occurs twice."""
-    names = [name for name, _ in pairs]
-    for name in names:
-        if names.count(name) > 1:
+    """Returns the parsed query. A known parameter without a value counts as absent; only `status` may be repeated.
+
+    Raises ApiError validation_error.
+    """
+    given: dict[str, Any] = {}
+    for name, value in pairs:
+        if not value and name in ListQuery.model_fields:
+            continue
+        if name == "status":
+            given[name] = (*given.get(name, ()), value)
+        elif name in given:
             raise problem.fault(name, "repeated", texts.PARAMETER_TWICE)
+        else:
+            given[name] = value
     try:
-        return ListQuery.model_validate(dict(pairs))
+        return ListQuery.model_validate(given)
     except ValidationError as error:
         raise problem.faults(error.errors()) from error
 

@@ -34,6 +34,7 @@ class JobColumns(TypedDict):
     created_at: datetime
     next_action_at: datetime | None
     expires_at: datetime | None
+    request_id: str
     body: str
 
 
@@ -45,6 +46,7 @@ def to_columns(job: Job) -> JobColumns:
         "created_at": job.created_at,
         "next_action_at": job.next_action_at,
         "expires_at": _expires_at(job),
+        "request_id": job.request_id,
         "body": _to_body(job),
     }
 

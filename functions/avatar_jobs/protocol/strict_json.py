@@ -13,12 +13,17 @@ MAX_DEPTH = 32  # no real request nests deeper; very deep nesting can crash a pa
 def parse_json(body: bytes) -> Any:
     """Returns the parsed body.
 
-    Raises ApiError invalid_json, also for a body that is not UTF-8, duplicate names, NaN, numbers out of range, lone
-    surrogates and nesting over MAX_DEPTH.
+    A byte order mark at its beginning is skipped, as RFC 8259 allows: .NET writes one. Raises ApiError invalid_json,
+    also for a body that is not UTF-8, duplicate names, NaN, numbers out of range, lone surrogates and nesting over
+    MAX_DEPTH.
     """
     try:
         value = json.loads(
-            body.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=_finite
+            body.decode("utf-8-sig"),
+            object_pairs_hook=_unique,
+            parse_constant=_no_constant,
+            parse_float=_finite,
+            parse_int=_whole,
         )
         _check(value, depth=1)
     except UnicodeDecodeError as error:
@@ -27,9 +32,13 @@ def parse_json(body: bytes) -> Any:
         raise _invalid(texts.json_too_deep(MAX_DEPTH)) from error
     except json.JSONDecodeError as error:
         raise _invalid(texts.json_malformed(error.msg, error.lineno, error.colno)) from error
-    except ValueError as error:
+    except _RefusedError as error:
         raise _invalid(texts.json_refused(str(error))) from error
     return value
+
+
+class _RefusedError(Exception):
+    """Why JSON that can be parsed is not accepted; the message is one of the texts."""
 
 
 def _invalid(detail: str) -> ApiError:
@@ -39,25 +48,30 @@ def _invalid(detail: str) -> ApiError:
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     names = dict(pairs)
     if len(names) != len(pairs):
-        raise ValueError(texts.JSON_NAME_TWICE)
+        raise _RefusedError(texts.JSON_NAME_TWICE)
     return names
 
 
 def _no_constant(name: str) -> NoReturn:
-    raise ValueError(texts.json_constant(name))
+    raise _RefusedError(texts.json_constant(name))
 
 
 def _finite(text: str) -> float:
     number = float(text)
     if not math.isfinite(number):
-        raise ValueError(texts.JSON_NUMBER_OUT_OF_RANGE)
+        raise _RefusedError(texts.JSON_NUMBER_OUT_OF_RANGE)
     return number
+
+
+def _whole(text: str) -> int:
+    _finite(text)  # no number that JavaScript cannot read; Python itself refuses to parse more than 4,300 digits
+    return int(text)
 
 
 def _check(value: Any, depth: int) -> None:
     if isinstance(value, str):
         if any("\ud800" <= character <= "\udfff" for character in value):
-            raise ValueError(texts.JSON_HALF_SURROGATE)
+            raise _RefusedError(texts.JSON_HALF_SURROGATE)
     elif isinstance(value, dict | list):
         if depth > MAX_DEPTH:
             raise RecursionError

@@ -44,7 +44,7 @@ class Reader:
     ) -> View:
         """Returns the newest jobs of some clients; `after` and `before` bound created_at."""
         wanted = [
-            JobFilter(client, JobStatus(status) if status else None, created_after=after, created_before=before)
+            JobFilter(client, [JobStatus(status)] if status else None, created_after=after, created_before=before)
             for client in clients
         ]
         found = [job for one in wanted for job in self._store.list_jobs(one, limit)]

@@ -44,6 +44,8 @@ OPEN = [JobStatus.QUEUED.value, JobStatus.RUNNING.value]
 COMPOSITE_INDEXES: tuple[tuple[tuple[str, bool], ...], ...] = (
     (("client", False), ("created_at", True)),
     (("client", False), ("status", False), ("created_at", True)),
+    (("client", False), ("request_id", False), ("created_at", True)),
+    (("client", False), ("request_id", False), ("status", False), ("created_at", True)),
     (("client", False), ("status", False)),
     (("status", False), ("created_at", False)),
 )
@@ -308,8 +310,10 @@ class FirestoreJobStore:
     def _snapshots(self, wanted: JobFilter, limit: int) -> list[Any]:
         """Returns the documents that match a filter, newest first."""
         query = _where(self._jobs, "client", "==", wanted.client)
-        if wanted.status:
-            query = _where(query, "status", "==", wanted.status.value)
+        if wanted.statuses is not None:
+            query = _where(query, "status", "in", [status.value for status in wanted.statuses])
+        if wanted.request_id is not None:
+            query = _where(query, "request_id", "==", wanted.request_id)
         if wanted.created_after:
             query = _where(query, "created_at", ">=", wanted.created_after)
         if wanted.created_before:

@@ -220,8 +220,12 @@ class SqliteJobStore:
     def _rows(self, wanted: JobFilter, limit: int) -> list[tuple[str, str, str, str]]:
         """Returns id, client, body and created_at of the records that match a filter, newest first."""
         clauses: list[tuple[str, tuple[str | None, ...]]] = [("client = ?", (wanted.client,))]
-        if wanted.status:
-            clauses.append(("status = ?", (wanted.status.value,)))
+        if wanted.statuses is not None:
+            places = ", ".join("?" for _ in wanted.statuses)
+            clauses.append((f"status IN ({places})", tuple(status.value for status in wanted.statuses)))
+        if wanted.request_id is not None:  # without a column of its own, which files of an older release lack
+            text = "CASE WHEN json_valid(body) THEN json_extract(body, '$.request_id') END"
+            clauses.append((f"{text} = ?", (wanted.request_id,)))
         if wanted.created_after:
             clauses.append(("created_at >= ?", (to_text(wanted.created_after),)))
         if wanted.created_before:

@@ -39,11 +39,12 @@ def submit_routes(
         query = checked_list(call.query)
         wanted = JobFilter(
             client=call.client,
-            status=query.status,
+            statuses=query.wanted_statuses(),
             created_after=query.created_after,
             created_before=query.created_before,
+            request_id=query.request_id,
         )
-        page = lister.list(wanted, query.page_size, query.page_token)
+        page = lister.list(wanted, query.page_size, query.page_token, query.idempotency_key)
         now = clock()
         jobs = [renderer.render(job, now) for job in page.jobs]
         return Reply(200, {"jobs": jobs, "next_page_token": page.next_page_token})
