@@ -32,5 +32,5 @@ def callback_tried(job: Job, event: ev.CallbackTried) -> Job:
         }
     )
     changed = job.model_copy(update={"callback": callback, "timers": timers_with(job, callback=next_at)})
-    detail = event.given_up or str(event.http_status or "no answer")
-    return with_timeline_entry(changed, event.at, f"callback_{state.value}", detail)
+    outcome = event.given_up or str(event.http_status or "no answer")
+    return with_timeline_entry(changed, event.at, f"callback_{state.value}", outcome)
