@@ -70,6 +70,10 @@ include-operation-id = "list_jobs"
 checks.positive_data_acceptance.expected-statuses = ["2xx", 422]
 
 [[operations]]
+include-operation-id = "list_jobs_head"
+checks.positive_data_acceptance.expected-statuses = ["2xx", 422]
+
+[[operations]]
 include-operation-id = "worker_report"
 # our hook puts a valid token into every valid request, also into those from which this check removed it
 # (tests/functional/test_webhook.py has the wrong tokens)
