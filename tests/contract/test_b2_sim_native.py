@@ -168,3 +168,23 @@ def test_a_limited_key_writes_its_prefix_and_nothing_else(b2: RunningB2) -> None
     master.delete_key_by_id(made.id_)
     with pytest.raises((InvalidAuthToken, Unauthorized)):
         b2.native(made.id_, made.application_key)
+
+
+def test_keys_are_listed_in_pages_from_a_key_on_which_may_be_gone(b2: RunningB2) -> None:
+    api = b2.native()
+    made = sorted(api.create_key(["readFiles"], f"listed-{number}").id_ for number in range(5))
+    account_id = api.account_info.get_account_id()
+
+    def page(start: str | None) -> tuple[list[str], str | None]:
+        answer = api.session.list_keys(account_id, max_key_count=2, start_application_key_id=start)
+        return [key["applicationKeyId"] for key in answer["keys"]], answer["nextApplicationKeyId"]
+
+    listed, start = [], made[0]
+    while start is not None:
+        ids, start = page(start)
+        assert len(ids) <= 2
+        listed += ids
+    assert [key_id for key_id in listed if key_id in made] == made
+    api.delete_key_by_id(made[0])
+    assert page(made[0])[0][0] == listed[1]
+    assert set(made[1:]) <= {key.id_ for key in api.list_keys()}

@@ -11,14 +11,14 @@ from tests.support.salad_side import report
 from tests.support.system import System
 
 
-def key_maker(b2: RunningB2, mint_sec: float = 5.0, origin: str | None = None) -> B2UploadKeys:
+def key_maker(b2: RunningB2, mint_sec: float = 5.0, origin: str | None = None, prefix: str = PREFIX) -> B2UploadKeys:
     """The maker of keys, without a function around it. origin: of another B2 than this one."""
     return B2UploadKeys(
         api_url=origin or b2.origin,
         key_id=KEY_ID,
         app_key=APP_KEY,
         bucket=BUCKET,
-        prefix=PREFIX,
+        prefix=prefix,
         mint_sec=mint_sec,
         revoke_sec=mint_sec,
         clock=time.monotonic,

@@ -11,7 +11,15 @@ from requests.adapters import HTTPAdapter
 from urllib3.util import Timeout
 
 from avatar_jobs.domain.errors import ProviderError
-from avatar_jobs.domain.upload_keys import CAPABILITIES, UploadKey, lifetime, name_prefix
+from avatar_jobs.domain.upload_keys import (
+    CAPABILITIES,
+    KeyPage,
+    UploadKey,
+    key_name,
+    lifetime,
+    name_prefix,
+    read_key,
+)
 from avatar_jobs.outside.http_client import pool_classes
 from avatar_jobs.outside.timed_call import TimedCall
 
@@ -19,6 +27,7 @@ if TYPE_CHECKING:
     from b2sdk.v3 import B2Api
 
 CONNECT_SEC = 2.0  # B2 accepts a connection in a fraction of that, or not at all
+PAGE_SIZE = 1000  # keys of one page: B2 bills each thousand as one call
 REFUSED_STATUS = 400  # the status for every answer that is neither a success nor a fault of B2
 
 Answer = TypeVar("Answer")
@@ -75,15 +84,39 @@ class B2UploadKeys:
 
         self._asked("deleting an upload key", self._revoke_sec, delete)
 
-    def _create(self, job_id: str, attempt: int, expires_at: datetime, now: datetime) -> Any:
+    def list_keys(self, start: str | None) -> KeyPage:
+        """See UploadKeys.list_keys. Needs the right listKeys; keys of other buckets and folders are left out."""
+        return self._asked("listing the upload keys", self._mint_sec, lambda: self._page(start))
+
+    def _page(self, start: str | None) -> KeyPage:
         api = self._api()
+        bucket_id = self._id_of_bucket(api)
+        answer = api.session.list_keys(
+            api.account_info.get_account_id(), max_key_count=PAGE_SIZE, start_application_key_id=start
+        )
+        named = [(read_key(str(key["applicationKeyId"]), str(key["keyName"])), key) for key in answer["keys"]]
+        ours = [
+            read
+            for read, key in named
+            if read
+            and bucket_id in (key.get("bucketId"), *(key.get("bucketIds") or ()))
+            and key.get("namePrefix") == name_prefix(self._prefix, read.job_id)
+        ]
+        following = answer["nextApplicationKeyId"]
+        return KeyPage(ours, None if following is None else str(following))
+
+    def _id_of_bucket(self, api: "B2Api") -> str:
         if self._bucket_id is None:
             self._bucket_id = str(api.get_bucket_by_name(self._bucket).id_)
+        return self._bucket_id
+
+    def _create(self, job_id: str, attempt: int, expires_at: datetime, now: datetime) -> Any:
+        api = self._api()
         return api.create_key(
             list(CAPABILITIES),
-            f"avatar-{job_id}-{attempt}",  # lets operators recognise it in the account's list of keys
+            key_name(job_id, attempt, now),
             valid_duration_seconds=int(lifetime(expires_at, now).total_seconds()),
-            bucket_ids=[self._bucket_id],
+            bucket_ids=[self._id_of_bucket(api)],
             name_prefix=name_prefix(self._prefix, job_id),
         )
 

@@ -9,6 +9,7 @@ from avatar_jobs.logs import JsonLog
 from avatar_jobs.services.breaker import Breaker
 from avatar_jobs.services.guarded import GuardedSalad
 from avatar_jobs.services.tick.housekeeper import Housekeeper
+from avatar_jobs.services.tick.key_sweeper import KeySweeper
 from avatar_jobs.services.tick.reconciler import Reconciler
 from avatar_jobs.services.tick.scaler import Scaler
 from avatar_jobs.services.tick.ticker import Ticker
@@ -55,6 +56,7 @@ def build(environment: Environment) -> Endpoint:
         scaler=Scaler(
             store=stores.jobs, archive=stores.archive, salad=salad, choices=choices, clock=common.utc_now, log=log
         ),
+        key_sweeper=KeySweeper(store=stores.jobs, upload_keys=keys, clock=common.utc_now, log=log),
         breaker=breaker,
         may_call_salad=salad.may_call,
         clock=common.utc_now,

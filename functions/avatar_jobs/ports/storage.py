@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from avatar_jobs.domain.upload_keys import UploadKey
+from avatar_jobs.domain.upload_keys import KeyPage, UploadKey
 
 
 class UploadKeys(Protocol):
@@ -16,6 +16,10 @@ class UploadKeys(Protocol):
 
     def revoke(self, key_id: str) -> None:
         """Deletes a key. It is no error when the key does not exist."""
+        ...
+
+    def list_keys(self, start: str | None) -> KeyPage:
+        """Returns one page of the keys that this system has made. start: the next_start of the page before, or None."""
         ...
 
 

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from avatar_jobs.domain.errors import NotAskedError, ProviderError
 from avatar_jobs.domain.salad import GpuClass, JobPage, QueueJob, QueueView, Quotas
-from avatar_jobs.domain.upload_keys import UploadKey
+from avatar_jobs.domain.upload_keys import KeyPage, UploadKey
 from avatar_jobs.ports.outside import CallbackAnswer, CallbackSender
 from avatar_jobs.ports.salad import SaladApi
 from avatar_jobs.ports.storage import OutputStore, StoredObject, UploadKeys
@@ -103,6 +103,10 @@ class GuardedUploadKeys:
     def revoke(self, key_id: str) -> None:
         """See UploadKeys.revoke."""
         self._breaker.call(KEYS, self._limit_sec, lambda: self._keys.revoke(key_id))
+
+    def list_keys(self, start: str | None) -> KeyPage:
+        """See UploadKeys.list_keys."""
+        return self._breaker.call(KEYS, self._limit_sec, lambda: self._keys.list_keys(start))
 
 
 class GuardedSender:

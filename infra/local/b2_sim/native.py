@@ -14,6 +14,7 @@ from infra.local.b2_sim.storage import FileVersion, LargeFile
 
 MAX_LISTED = 10_000  # Backblaze: maxFileCount is at most 10000, 100 by default
 DEFAULT_LISTED = 100
+MAX_LISTED_KEYS = 10_000  # Backblaze: maxKeyCount is at most 10000, 100 by default
 MAX_KEY_SEC = 1000 * 24 * 3600  # Backblaze: validDurationInSeconds is at most 1000 days
 
 Json = dict[str, Any]
@@ -211,11 +212,14 @@ def delete_key(call: Call) -> Json:
 
 
 def list_keys(call: Call) -> Json:
-    """b2_list_keys; always one page."""
+    """b2_list_keys: pages in the order of the ids, from the given id or the next one that still exists."""
     call.require("listKeys")
-    living = call.simulator.keys.living(call.simulator.clock())
-    shown = [render.application_key(call.simulator, key, with_secret=False) for key in living]
-    return {"keys": shown, "nextApplicationKeyId": None}
+    count = fields.whole_number(call.body, "maxKeyCount", 100, 1, MAX_LISTED_KEYS)
+    start = fields.optional_text(call.body, "startApplicationKeyId") or ""
+    living = sorted(call.simulator.keys.living(call.simulator.clock()), key=lambda key: key.key_id)
+    wanted = [key for key in living if key.key_id >= start]
+    shown = [render.application_key(call.simulator, key, with_secret=False) for key in wanted[:count]]
+    return {"keys": shown, "nextApplicationKeyId": wanted[count].key_id if len(wanted) > count else None}
 
 
 def hide(simulator: Simulator, name: str) -> FileVersion:

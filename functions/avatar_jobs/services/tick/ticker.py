@@ -18,6 +18,7 @@ from avatar_jobs.protocol.stored_fleet import ScalingRecord
 from avatar_jobs.services.breaker import Breaker, what_broke
 from avatar_jobs.services.callbacks.batch import CallbackBatch
 from avatar_jobs.services.tick.housekeeper import Housekeeper, TickContext
+from avatar_jobs.services.tick.key_sweeper import KeySweeper
 from avatar_jobs.services.tick.reconciler import Reconciler
 from avatar_jobs.services.tick.scaler import Scaler
 
@@ -52,6 +53,7 @@ class Ticker:
         reconciler: Reconciler,
         callbacks: CallbackBatch,
         scaler: Scaler,
+        key_sweeper: KeySweeper,
         breaker: Breaker,
         may_call_salad: Callable[[], bool],
         clock: Clock,
@@ -65,6 +67,7 @@ class Ticker:
         self._reconciler = reconciler
         self._callbacks = callbacks
         self._scaler = scaler
+        self._key_sweeper = key_sweeper
         self._breaker = breaker
         self._may_call_salad = may_call_salad
         self._clock = clock
@@ -170,7 +173,16 @@ class Ticker:
                 continue
             self._serve(stored, context)
         self._finish(context)
+        self._sweep_keys(context)
         return due
+
+    def _sweep_keys(self, context: TickContext) -> None:
+        """Comes last: keys that nobody wrote down have time."""
+        try:
+            context.count("keys_deleted", self._key_sweeper.sweep(context.stop_at))
+        except Exception as error:  # noqa: BLE001  the keys are listed again with the next sweep
+            context.count("failed")
+            self._log("key_sweep_broke", level="alarm", **what_broke(error))
 
     def _serve(self, stored: StoredJob, context: TickContext) -> None:
         """Serves one due timer of one job; a failure is counted and logged, not raised."""
