@@ -10,7 +10,7 @@ from typing import Any
 from standardwebhooks.webhooks import Webhook
 
 from tests.soak.clients import SoakJob
-from tests.soak.plan import GOOD_MANNERS, PERMANENT
+from tests.soak.plan import GOOD_MANNERS, METADATA_IS_ODD, PERMANENT
 from tests.soak.receivers import Delivery
 
 TERMINAL = ("succeeded", "failed", "cancelled")
@@ -139,6 +139,13 @@ def memory_faults(growth: Mapping[str, float]) -> Iterable[Fault]:
     for name, ratio in growth.items():
         if ratio > GROWTH_BOUND:
             yield Fault(f"the memory of {name} grew to {ratio:.2f} times of what it was")
+
+
+def refusal_faults(jobs: Iterable[SoakJob]) -> Iterable[Fault]:
+    """Yields submissions that were refused, or never answered, although nothing was wrong with them."""
+    for job in jobs:
+        if job.id is None and not METADATA_IS_ODD[job.plan.metadata]:
+            yield Fault(f"job {job.plan.number} was not accepted: {job.refused}")
 
 
 def share_faults(jobs: Sequence[SoakJob], ends: Counter[str]) -> Iterable[Fault]:

@@ -25,8 +25,7 @@ MANNERS = {
 }  # fmt: skip
 GOOD_MANNERS = frozenset({"good", "slow", "once_500", "interim"})
 
-CANCEL_SHARE = 0.08
-BATCH_SHARE = 0.0
+CANCEL_SHARE = 0.12
 
 # Metadata that apps may really send, and that stores, logs and JSON writers have stumbled over.
 METADATA: tuple[dict[str, Any], ...] = (
@@ -34,6 +33,9 @@ METADATA: tuple[dict[str, Any], ...] = (
     {"big": 10**30}, {"small": 5e-324}, {"nested": [[[[[[[[1]]]]]]]]}, {"id": "x", "status": "succeeded"},
     {"long": "x" * 3900}, {"rtl": "\u202eevil"}, {"lone": "\ud800"},
 )  # fmt: skip
+
+# The one that the API refuses: half of a surrogate pair is no text.
+METADATA_IS_ODD = tuple("lone" in one for one in METADATA)
 
 # Faults of the Salad simulator: for each operation that the functions call, each fault of the contract.
 _HTTP_FAULTS: tuple[dict[str, Any], ...] = (
@@ -51,7 +53,9 @@ _B2_FAULTS: tuple[dict[str, Any], ...] = (
 # what the functions call, and what workers call; `s3` is the look whether a video is there
 OF_B2 = ("b2_authorize_account", "b2_create_key", "b2_delete_key", "b2_get_upload_url", "b2_upload_file", "s3")
 OFTEN_CALLED = ("create_queue_job", "get_queue")
-SELDOM_CALLED = ("get_queue_job", "list_queue_jobs", "delete_queue_job")
+SELDOM_CALLED = ("get_queue_job", "list_queue_jobs")
+DELETE = "delete_queue_job"  # called only for a job that still waits at Salad when it is cancelled: three faults, once
+_DELETE_FAULTS: tuple[dict[str, Any], ...] = ({"status": 503}, {"cut": "before"}, {"cut": "after"})
 
 # Who is struck, how often compared with the others, and whether a kill is possible: the emulator would lose its store.
 TARGETS = {
@@ -147,7 +151,7 @@ def _job(chance: random.Random, number: int, bad_sec: float, short_deadlines: bo
         metadata=chance.randrange(len(METADATA)),
         start_sec=chance.randint(50, 70) if short_deadlines else chance.randint(120, 300),
         run_sec=chance.randint(15, 25) if short_deadlines else chance.randint(60, 150),
-        cancel_after=round(chance.uniform(0, 8), 2) if chance.random() < CANCEL_SHARE else None,
+        cancel_after=round(chance.uniform(0, 5), 2) if chance.random() < CANCEL_SHARE else None,
     )
 
 
@@ -157,10 +161,17 @@ def _faults(chance: random.Random, jobs: int, bad_sec: float, short_deadlines: b
     of_b2 = _B2_FAULTS[:1] + _B2_FAULTS[-1:] if short_deadlines else _B2_FAULTS
     kinds = [("salad", name, fault, 0.7) for name in OFTEN_CALLED for fault in _HTTP_FAULTS]
     kinds += [("salad", name, fault, 0.3) for name in seldom for fault in _HTTP_FAULTS]
+    kinds += [("salad", DELETE, fault, 0.3) for fault in (() if short_deadlines else _DELETE_FAULTS)]
     kinds += [("salad", "webhook", fault, 0.7) for fault in _WEBHOOK_FAULTS]
     kinds += [("b2", name, fault, 0.7) for name in OF_B2 for fault in of_b2]
     return [
-        FaultPlan(round(chance.uniform(0, bad_sec * latest), 2), system, operation, fault, chance.randint(1, 2))
+        FaultPlan(
+            round(chance.uniform(0, bad_sec * latest), 2),
+            system,
+            operation,
+            fault,
+            1 if operation == DELETE else chance.randint(1, 2),
+        )
         for _ in range(max(1, jobs // 200))
         for system, operation, fault, latest in kinds
     ]

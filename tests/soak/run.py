@@ -203,6 +203,7 @@ class Soak:
             )
             faults += books.event_faults(self.log.finished, undocumented, self.log.tick_failures)
         faults += books.memory_faults(growth)
+        faults += books.refusal_faults(self.jobs)
         ends = Counter(one["status"] for _, one in shown)
         faults += books.share_faults(self.jobs, ends)
         counts = {
@@ -317,7 +318,7 @@ def main() -> int:
         jobs=jobs,
         store=os.environ.get("STORE") or "sqlite",
         bad_sec=minutes * 60,
-        tick_sec=2,
+        tick_sec=3 if os.environ.get("SHORT") else 5,
         replicas=4,
         short=bool(os.environ.get("SHORT")),
         patience_sec=float(os.environ.get("PATIENCE_SEC") or 330.0),

@@ -143,6 +143,8 @@ def test_what_is_left_outside_is_found() -> None:
     assert len(list(books.key_faults({"keys": keys}))) == 1
     assert len(list(books.verified_elsewhere([(job(), shown())], files=set()))) == 1
     assert list(books.verified_elsewhere([(job(), shown())], files={"musetalk/outputs/j1.mp4"})) == []
+    refused = replace(job(), id=None, refused="no answer")
+    assert len(list(books.refusal_faults([refused, job()]))) == 1
     assert len(list(books.fault_faults({"a": 0, "b": 1}))) == 1
     assert len(list(books.event_faults({"j1": 2}, {"500": 1}, {"500": 1, "ConnectionError": 9}))) == 3
     assert len(list(books.memory_faults({"a": 1.1, "b": 2.0}))) == 1
