@@ -66,6 +66,12 @@ class TickContext:
     done: Counter[str] = field(default_factory=Counter)
     _lock: Lock = field(default_factory=Lock)
 
+    def take_quiet_look(self) -> bool:
+        """Takes one of the quiet looks. Returns False when none is left."""
+        with self._lock:
+            self.quiet_looks -= 1
+            return self.quiet_looks >= 0
+
     def count(self, kind: str, number: int = 1) -> None:
         """Adds to the count of one kind of work."""
         if number:
@@ -205,10 +211,8 @@ class Housekeeper:
         if attempt.salad_job_id is None:
             context.unknown.append(stored)
             return
-        if not attempt.runs:
-            if context.quiet_looks <= 0:
-                return
-            context.quiet_looks -= 1
+        if not attempt.runs and not context.take_quiet_look():
+            return
         self.reconciler.reconcile(stored, context.share)
 
     def _revoke(self, stored: StoredJob, now: datetime) -> None:

@@ -1,13 +1,14 @@
 """The tick: does what is due, under one lease; a job that fails does not stop the next one."""
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
 from avatar_jobs.domain.errors import AvatarError, SaladUnavailableError, StorageUnavailableError
-from avatar_jobs.domain.job.due_timers import due_timer
+from avatar_jobs.domain.job.due_timers import Lane, by_lane, due_timer
 from avatar_jobs.domain.job.model import Timer
 from avatar_jobs.domain.metrics import due_metrics, fleet_metrics, gap_metrics
 from avatar_jobs.domain.rate_budget import SCAN_CALLS_A_MINUTE, TICK_CALLS_A_MINUTE, CallBucket, CallShare
@@ -26,7 +27,13 @@ WORK_SHARE, WORK_LIMIT = 0.8, timedelta(seconds=50)  # of the period; the rest i
 LEASE_SHARE = 0.9  # of the period; the lease of a tick that died has ended before the tick after the next one
 FULL_PERIOD = timedelta(minutes=1)  # in the rehearsal's shorter ticks a call may end after the lease
 TOO_LATE = timedelta(minutes=5)  # without a finished tick: five in a row were missed
+LANES_SHARE = 0.8  # of the work's time; the rest is for the scan and the callbacks of the jobs that ended in this tick
 DUE_LIMIT = 500  # due jobs that one tick reads
+BACKLOG_LIMIT = 3000  # read when there are more: behind a burst's purges, the jobs of today must be found
+LANE_LIMIT = 500  # due jobs that one tick serves in each lane
+# Calls and writes take about 100 ms each, and a job some of them: 500 jobs take 15 s. A thread waits most of the time.
+THREADS = {Lane.JOBS: 10, Lane.CALLBACKS: 4, Lane.REMAINS: 4}
+SENDING_THREADS = 1  # waits until the callbacks are claimed, and then sends them
 
 
 @dataclass
@@ -165,13 +172,19 @@ class Ticker:
             return ScalingRecord(kept, archive={})
 
     def _work_off(self, began: datetime, context: TickContext) -> Sequence[StoredJob]:
-        """Serves the jobs whose timers are due until the tick's time is over. Returns all that were due."""
-        due = self._store.due(began, DUE_LIMIT, put_aside=True)
-        for stored in due:
-            if self._clock() >= context.stop_at:
-                context.count("left_for_the_next_tick")
-                continue
-            self._serve(stored, context)
+        """Serves the jobs whose timers are due, in parallel lanes, until their time is over. Returns what was due."""
+        due = self._due(began)
+        timers = [(due_timer(stored.job, began), stored) for stored in due]
+        lanes = by_lane(((timer, stored) for timer, stored in timers if timer), LANE_LIMIT)
+        lanes_end = began + (context.stop_at - began) * LANES_SHARE
+        with ThreadPoolExecutor(sum(THREADS.values()) + SENDING_THREADS) as pool:
+            for lane, jobs in lanes.items():
+                queue = deque(jobs)
+                threads = [
+                    pool.submit(self._drain, queue, lanes_end, context) for _ in range(min(THREADS[lane], len(jobs)))
+                ]
+                if lane is Lane.CALLBACKS and threads:
+                    pool.submit(self._send_after, threads, lanes_end, context)
         self._finish(context)
         self._sweep_keys(context)
         return due
@@ -183,6 +196,34 @@ class Ticker:
         except Exception as error:  # noqa: BLE001  the keys are listed again with the next sweep
             context.count("failed")
             self._log("key_sweep_broke", level="alarm", **what_broke(error))
+
+    def _due(self, began: datetime) -> Sequence[StoredJob]:
+        """Returns the due jobs, the longest due first. Behind a backlog it looks further, for what must not wait."""
+        due = self._store.due(began, DUE_LIMIT, put_aside=True)
+        if len(due) < DUE_LIMIT:
+            return due
+        try:
+            return self._store.due(began, BACKLOG_LIMIT, put_aside=True)
+        except StorageUnavailableError as error:
+            self._log("backlog_not_read", level="warning", reason=str(error))
+            return due
+
+    def _drain(self, queue: deque[StoredJob], end: datetime, context: TickContext) -> None:
+        """Serves the jobs of one lane, together with other threads, until none is left or the lanes' time is over."""
+        while queue:
+            try:
+                stored = queue.popleft()
+            except IndexError:  # another thread was faster
+                return
+            if self._clock() >= end:
+                context.count("left_for_the_next_tick")
+            else:
+                self._serve(stored, context)
+
+    def _send_after(self, claiming: Sequence[Future[None]], end: datetime, context: TickContext) -> None:
+        """Sends the due callbacks as soon as they are claimed, beside the other lanes."""
+        wait(claiming)
+        self._send_callbacks(end, context)
 
     def _serve(self, stored: StoredJob, context: TickContext) -> None:
         """Serves one due timer of one job; a failure is counted and logged, not raised."""
@@ -235,8 +276,11 @@ class Ticker:
             self._log("scan_broke", level="alarm", jobs=len(context.unknown), **what_broke(error))
             for stored in context.unknown:
                 self._put_off(Timer.DISPATCH, stored, error)
+        self._send_callbacks(context.stop_at, context)
+
+    def _send_callbacks(self, end: datetime, context: TickContext) -> None:
         try:
-            sent = self._callbacks.deliver_all(context.stop_at)
+            sent = self._callbacks.deliver_all(end)
         except Exception as error:  # noqa: BLE001  the leases expire, and a later tick tries again
             context.count("failed")
             self._log("callbacks_broke", level="alarm", **what_broke(error))
