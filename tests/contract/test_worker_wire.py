@@ -14,7 +14,7 @@ from avatar_jobs.protocol.worker_report import checked_report
 from gpu_worker import wire
 from gpu_worker.domain import failures
 from gpu_worker.domain.progress import Phase
-from tests.support.factories import a_job
+from tests.support.factories import NOW, a_job
 
 RECORDED = Path(__file__).with_name("recorded")
 
@@ -85,6 +85,30 @@ def test_a_superseded_answer_is_read_as_such() -> None:
 def test_recorded_reports_are_read(name: str, version: int) -> None:
     report = checked_report({**recorded(name), "schema_version": version})
     assert (report.error is not None) == (name == "report_failed.json")
+
+
+def of_a_newer_worker(value: Any) -> Any:
+    """The same payload with an unknown field in each of its objects; names of stages are free."""
+    if isinstance(value, dict):
+        free = ("stages", "stage_times")
+        return {"new": [1], **{key: inner if key in free else of_a_newer_worker(inner) for key, inner in value.items()}}
+    return value
+
+
+def test_fields_of_a_newer_side_are_ignored_and_never_stored() -> None:
+    answer = of_a_newer_worker(recorded("worker_ok.json"))
+    meaning = worker_result.read_result(
+        answer, job_id=answer["job_id"], attempt=1, bucket="avatar-outputs", key=answer["output"]["key"]
+    )
+    assert isinstance(meaning, worker_result.ClaimedSuccess)
+    assert "new" in answer["output"]
+    assert "new" in answer["metrics"]
+    assert "new" not in meaning.output.model_dump(), "a node is a stranger's computer"
+    assert "new" not in meaning.metrics.model_dump()
+    failed = checked_report(of_a_newer_worker(recorded("report_failed.json"))).event(NOW)
+    assert failed.error
+    assert "new" not in failed.error.model_dump()
+    assert wire.read_job(of_a_newer_worker(recorded("worker_input.json"))).attempt == 1
 
 
 def test_every_phase_of_the_worker_can_be_reported() -> None:
