@@ -9,6 +9,7 @@ from urllib.parse import quote
 import pytest
 
 from tests.support.functions import API_KEY, Reply
+from tests.support.openapi import OpenApiValidator
 from tests.support.system import System
 
 JOBS = "/v1/avatar/jobs"
@@ -70,9 +71,7 @@ def rewritten(system: System, body: bytes) -> tuple[Reply, Any]:
 FIELDS = '"video_url": "%s/face.mp4", "audio_url": "%s/speech.wav"'
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
+SAME_BODIES = [
         '{%s, "run_timeout_seconds": 600}',
         '{%s, "run_timeout_seconds": 600.0}',
         '{%s, "run_timeout_seconds": 6e2}',
@@ -83,8 +82,10 @@ FIELDS = '"video_url": "%s/face.mp4", "audio_url": "%s/speech.wav"'
         '{%s, "run_timeout_seconds": 600, "webhook_url": null, "metadata": null, "aspect_ratio": null,'
         ' "resolution": null, "start_timeout_seconds": null}',
         '{%s, "run_timeout_seconds": 600, "metadata": {}, "aspect_ratio": "source", "start_timeout_seconds": 3600}',
-    ],
-)  # fmt: skip
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("body", SAME_BODIES)
 def test_bodies_that_mean_the_same_are_the_same_request(system: System, body: str) -> None:
     fields = FIELDS % (system.app.url, system.app.url)
     _, given = rewritten(system, (body % fields).encode())
@@ -97,33 +98,42 @@ def test_escaped_slashes_are_slashes(system: System) -> None:
     assert given["video_url"] == f"{system.app.url}/face.mp4"
 
 
-@pytest.mark.parametrize(
-    ("body", "field"),
-    [
-        ({"video_url": None}, "video_url"),
-        ({"colour": None}, "colour"),
-        ({"run_timeout_seconds": 600.5}, "run_timeout_seconds"),
-        ({"run_timeout_seconds": "600"}, "run_timeout_seconds"),
-        ({"run_timeout_seconds": 1e300}, "run_timeout_seconds"),
-        ({"run_timeout_seconds": True}, "run_timeout_seconds"),
-        ({"run_timeout_seconds": [600]}, "run_timeout_seconds"),
-        ({"run_timeout_seconds": 9}, "run_timeout_seconds"),
-        ({"run_timeout_seconds": 86_401.0}, "run_timeout_seconds"),
-        ({"aspect_ratio": ""}, "aspect_ratio"),
-        ({"aspect_ratio": 1}, "aspect_ratio"),
-        ({"metadata": "text"}, "metadata"),
-        ({"metadata": [1]}, "metadata"),
-        ({"webhook_url": ""}, "webhook_url"),
-        ({"webhook_url": 5}, "webhook_url"),
-        ({"video_url": "https://e.com/" + "x" * 8192}, "video_url"),
-    ],
-    ids=str,
-)
+REFUSED_FIELDS: list[tuple[dict[str, Any], str]] = [
+    ({"video_url": None}, "video_url"),
+    ({"colour": None}, "colour"),
+    ({"run_timeout_seconds": 600.5}, "run_timeout_seconds"),
+    ({"run_timeout_seconds": "600"}, "run_timeout_seconds"),
+    ({"run_timeout_seconds": 1e300}, "run_timeout_seconds"),
+    ({"run_timeout_seconds": True}, "run_timeout_seconds"),
+    ({"run_timeout_seconds": [600]}, "run_timeout_seconds"),
+    ({"run_timeout_seconds": 9}, "run_timeout_seconds"),
+    ({"run_timeout_seconds": 86_401.0}, "run_timeout_seconds"),
+    ({"aspect_ratio": ""}, "aspect_ratio"),
+    ({"aspect_ratio": 1}, "aspect_ratio"),
+    ({"metadata": "text"}, "metadata"),
+    ({"metadata": [1]}, "metadata"),
+    ({"webhook_url": ""}, "webhook_url"),
+    ({"webhook_url": 5}, "webhook_url"),
+    ({"video_url": "https://e.com/" + "x" * 8192}, "video_url"),
+]
+
+
+@pytest.mark.parametrize(("body", "field"), REFUSED_FIELDS, ids=str)
 def test_what_is_not_accepted_is_named_in_plain_words(system: System, body: dict[str, Any], field: str) -> None:
     reply = system.submit(system.body(**body))
     assert reply.status == 422
     assert [fault["field"] for fault in reply.json["errors"]] == [field]
     assert not LIBRARIES.search(reply.body), reply.body
+
+
+def test_the_openapi_document_allows_what_is_accepted_and_nothing_that_is_refused(openapi: OpenApiValidator) -> None:
+    fields = FIELDS % ("https://media.example.com", "https://media.example.com")
+    schema = {"$ref": "#/components/schemas/Submit"}
+    for body in SAME_BODIES:
+        openapi.check_schema(schema, json.loads((body % fields).removeprefix("\ufeff")), body)
+    for changes, field in REFUSED_FIELDS:
+        with pytest.raises(AssertionError):
+            openapi.check_schema(schema, json.loads(f"{{{fields}}}") | changes, field)
 
 
 @pytest.mark.parametrize("number", ["1" + "0" * 400, "-1" + "0" * 400, "9" * 5000, "1e400", "-1e400"])

@@ -6,7 +6,7 @@ import subprocess
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from avatar_jobs.protocol.compact_json import compact_json
@@ -48,7 +48,8 @@ def test_what_is_written_means_the_same(value: Any) -> None:
 
 
 @pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed; the rules above are its own")
-@given(st.lists(values, max_size=20))
+@settings(max_examples=20, deadline=None)  # each starts a process
+@given(st.lists(values, max_size=40))
 def test_node_writes_the_same_bytes(several: list[Any]) -> None:
     written = compact_json([value for value, _ in VALUES] + several)
     script = "process.stdout.write(JSON.stringify(JSON.parse(require('fs').readFileSync(0))))"
