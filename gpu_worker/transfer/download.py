@@ -19,6 +19,7 @@ from gpu_worker.transfer.tries import Passing, Tries, asked_wait_sec
 
 SOCKET_SEC = 20.0  # for the connection and each wait; home lines stall for seconds, dead servers for ever
 MAX_REDIRECTS = 10  # shorteners and signed links need one or two, file hosts with logins of their own up to seven
+REFUSAL_SEC = 3.0  # for the body of an answer without a file, which only improves the advice
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 BUSY = frozenset({408, 425, 429})  # 4xx that may pass by themselves
 
@@ -81,9 +82,10 @@ class Downloader:
         on_bytes: OnBytes,
     ) -> Downloaded | str:
         """Makes one request; returns the file, or the target of a redirect."""
+        ends_at = give_up
 
         def stop() -> bool:
-            return self.control.stop_reason() is not None or time.monotonic() > give_up
+            return self.control.stop_reason() is not None or time.monotonic() > ends_at
 
         asked = file.request_headers()
         headers = {"Accept": "*/*", "User-Agent": "avatar-video-worker", **asked, **cookies.headers_for(url)}
@@ -101,7 +103,9 @@ class Downloader:
                 file.forget()
                 cut = JobError(ErrorCode.INPUT_DOWNLOAD_TIMEOUT, messages.download_cut(source.field))
                 raise Passing(cut) from error
-            _check_status(source, response, self.now)
+            if response.status != 200:
+                ends_at = min(give_up, time.monotonic() + REFUSAL_SEC)
+                raise _refusal(source, response, self.now)
             return file.receive_whole(response, on_bytes)
 
     def _translate(self, source: Source, file: PartialFile, fault: HttpFault, give_up: float) -> Exception:
@@ -119,14 +123,12 @@ class Downloader:
         return Passing(JobError(late, messages.download_cut(source.field), detail=detail), ended_at=ended_at)
 
 
-def _check_status(source: Source, response: BaseHTTPResponse, now: Callable[[], float]) -> None:
-    """Returns for a 200; raises JobError, or Passing for what may pass by itself, but not sooner on another node."""
+def _refusal(source: Source, response: BaseHTTPResponse, now: Callable[[], float]) -> JobError | Passing:
+    """Returns the failure for an answer without a file; Passing for what may pass, but not sooner on another node."""
     status = response.status
-    if status == 200:
-        return
     if status >= 500 or status in BUSY:
         text = messages.server_busy if status in BUSY else messages.server_failed
         failure = JobError(ErrorCode.INPUT_DOWNLOAD_TIMEOUT, text(source.field, status), retryable=False)
-        raise Passing(failure, wait_sec=asked_wait_sec(response.headers, now()))
+        return Passing(failure, wait_sec=asked_wait_sec(response.headers, now()))
     message = messages.link_refused(source.field, status, explain_refusal(status, response))
-    raise JobError(ErrorCode.INPUT_DOWNLOAD_FAILED, message)
+    return JobError(ErrorCode.INPUT_DOWNLOAD_FAILED, message)

@@ -182,10 +182,10 @@ def test_stop_ends_an_answer_that_never_comes(site: Site) -> None:
 
 
 class Silent:
-    """A server that takes each connection and sends `drip` again and again, never an answer."""
+    """A server that accepts a connection, sends `begin`, and then `drip` again and again, never an answer."""
 
-    def __init__(self, drip: bytes) -> None:
-        self._drip = drip
+    def __init__(self, begin: bytes, drip: bytes) -> None:
+        self._begin, self._drip = begin, drip
         self._closing = threading.Event()
         self._socket = socket.create_server(("127.0.0.1", 0))
         self.port = self._socket.getsockname()[1]
@@ -196,6 +196,7 @@ class Silent:
         with contextlib.suppress(OSError):
             raw, _ = self._socket.accept()
             with raw, contextlib.suppress(OSError):
+                raw.sendall(self._begin)
                 while not self._closing.wait(0.05):
                     raw.sendall(self._drip)
 
@@ -206,10 +207,10 @@ class Silent:
         self._thread.join()
 
 
-@pytest.fixture(params=[b"", b"\x16"], ids=["silent", "dripping"])
+@pytest.fixture(params=[(b"", b""), (b"\x16\x03\x03\x3f\xff\x02\x00\x3f\xfb", b"\x03")], ids=["silent", "dripping"])
 def silent(request: pytest.FixtureRequest) -> Iterator[Silent]:
     """A server that never comes to an end with its side of TLS."""
-    server = Silent(request.param)
+    server = Silent(*request.param)
     yield server
     server.close()
 

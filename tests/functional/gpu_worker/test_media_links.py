@@ -484,6 +484,17 @@ def test_a_wait_beyond_the_limit_ends_the_run_at_once(rig: Rig, site: Site) -> N
 # Time
 
 
+def test_a_refusal_whose_body_never_comes_does_not_delay_the_verdict(rig: Rig, site: Site) -> None:
+    def hang(handler: Any) -> None:
+        handler.wfile.write(b"HTTP/1.1 403 No\r\nContent-Type: application/xml\r\nContent-Length: 900\r\n\r\n<")
+        site.closing.wait(60)
+
+    site.files["/face.mp4"] = hang
+    shorter(rig, 60.0)
+    with within(8):
+        assert_verdict(rig, rig.run(), "403")
+
+
 @pytest.mark.parametrize(
     ("begin", "drip"),
     [
