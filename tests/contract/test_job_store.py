@@ -210,6 +210,25 @@ def test_a_list_is_filtered_by_status_and_by_times_from_the_first_to_before_the_
     assert ids(created_after=created, created_before=later(3)) == ["2", "1"]
 
 
+def test_a_list_is_filtered_by_request_id_with_every_other_filter(store: JobStore) -> None:
+    for number, request_id in enumerate(["req-1", "req-2", "req-1", "req-1"]):
+        job = a_job(f"job-0000000{number}", now=later(number)).model_copy(update={"request_id": request_id})
+        store.create(job, None)
+    store.create(a_job("job-another1", client="campaigns"), None)
+    store.update("job-00000002", finished)
+
+    def ids(limit: int = 10, **filters: Any) -> list[str]:
+        wanted = JobFilter(client="studio", request_id="req-1", **filters)
+        found = store.list_jobs(wanted, limit)
+        assert all(wanted.matches(job) for job in found)
+        return [job.id[-1] for job in found]
+
+    assert ids() == ["3", "2", "0"]
+    assert ids(statuses=[JobStatus.QUEUED]) == ["3", "0"]
+    assert ids(statuses=[JobStatus.QUEUED, JobStatus.FAILED], created_after=later(1)) == ["3", "2"]
+    assert ids(limit=1, position=(a_job(now=later(3)).created_at, "job-00000003")) == ["2"]
+
+
 def test_the_overview_counts_finished_jobs_since_a_time_and_finds_the_oldest_queued_one(store: JobStore) -> None:
     empty = store.overview(NOW)
     assert (set(empty.by_status.values()), empty.oldest_queued_at) == ({0}, None)

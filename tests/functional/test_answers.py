@@ -227,6 +227,14 @@ def test_what_the_server_refuses_is_a_problem_document(
     assert not LIBRARIES.search(body)
 
 
+def test_a_client_that_waits_for_100_continue_or_sends_chunks_is_served(server: int) -> None:
+    status, headers, rest = exchanged(server, head(*POSTED, "Expect: 100-continue", "Content-Length: 2") + b"{}")
+    assert (status, headers) == (100, {})
+    assert rest.startswith(b"HTTP/1.1 422 ")
+    chunks = b"1\r\n{\r\n1\r\n}\r\n0\r\n\r\n"
+    assert exchanged(server, head(*POSTED, "Transfer-Encoding: chunked") + chunks)[0] == 422
+
+
 def test_a_body_that_ends_too_early_stops_nothing(server: int) -> None:
     with socket.create_connection(("127.0.0.1", server), timeout=10) as connection:
         connection.sendall(head(*POSTED, "Content-Length: 500") + b'{"video')
