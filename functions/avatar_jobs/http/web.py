@@ -70,7 +70,8 @@ class Route:
     """One method on one path and its handler.
 
     path: with {name} for a parameter; HEAD is accepted where GET is; client_only: needs an API key; json_body: needs
-    the content type application/json; body_limit: in bytes; challenge: the WWW-Authenticate of a 401.
+    the content type application/json; check_headers: gets the path's parameters and the headers before the body is
+    read, and raises against the request; body_limit: in bytes; challenge: the WWW-Authenticate of a 401.
     """
 
     method: str
@@ -78,6 +79,7 @@ class Route:
     handler: Callable[[Call], Reply]
     client_only: bool = False
     json_body: bool = False
+    check_headers: Callable[[Mapping[str, str], Mapping[str, str]], object] | None = None
     body_limit: int = JSON_BODY_LIMIT
     challenge: str = API_KEY_CHALLENGE
 
@@ -164,8 +166,11 @@ class Endpoint:
     def _answer(self, request: Request, request_id: str) -> Reply:
         route, params = self._find(request)
         client = self._authenticate(request) if route.client_only else ""
-        body = _read_body(request, route)
         headers = {name.lower(): value for name, value in request.headers.items()}
+        _check_type(request, route)
+        if route.check_headers:
+            route.check_headers(params, headers)
+        body = _read_body(request, route)
         query = list(request.args.items(multi=True))
         return route.handler(
             Call(request_id=request_id, client=client, params=params, headers=headers, body=body, query=query)
@@ -190,19 +195,24 @@ class Endpoint:
         return client
 
 
-def _read_body(request: Request, route: Route) -> bytes:
-    """Reads the whole body within the route's limit. Raises ApiError unsupported_media_type, payload_too_large."""
+def _check_type(request: Request, route: Route) -> None:
+    """Raises ApiError unsupported_media_type for a body that is encoded or of another type."""
     if request.headers.get("Content-Encoding", "").strip().lower() not in ("", "identity"):
         raise ApiError(ApiErrorCode.UNSUPPORTED_MEDIA_TYPE, texts.BODY_ENCODED)
     if route.json_body and request.mimetype != "application/json":
         raise ApiError(ApiErrorCode.UNSUPPORTED_MEDIA_TYPE, texts.BODY_NOT_JSON_TYPE)
+
+
+def _read_body(request: Request, route: Route) -> bytes:
+    """Reads the whole body within the route's limit. Raises ApiError payload_too_large."""
     request.max_content_length = DRAIN_LIMIT  # the framework's own limit answers with HTML
-    body = bytearray()
-    while len(body) <= route.body_limit and (chunk := _read_some(request)):
-        body += chunk
-    if len(body) > route.body_limit:
+    announced = request.content_length or 0  # 0 also for a body in chunks, which is counted while it is read
+    body = BytesIO()  # which gives its bytes away without a copy
+    while announced <= route.body_limit and body.tell() <= route.body_limit and (chunk := _read_some(request)):
+        body.write(chunk)
+    if max(announced, body.tell()) > route.body_limit:
         raise ApiError(ApiErrorCode.PAYLOAD_TOO_LARGE, texts.body_too_large(route.body_limit))
-    return bytes(body)
+    return body.getvalue()
 
 
 def _read_some(request: Request) -> bytes:

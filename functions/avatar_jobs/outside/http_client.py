@@ -8,6 +8,7 @@ import http.client
 import socket
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from io import BytesIO
 from time import monotonic
 from typing import Any
 
@@ -112,12 +113,13 @@ def exchange(
 
 def _content(response: urllib3.BaseHTTPResponse, limit: int) -> tuple[bytes, bool]:
     """Returns the body up to the limit, and whether that was all of it."""
-    content = bytearray()
-    while len(content) <= limit:
+    content = BytesIO()  # which gives its bytes away without a copy
+    while content.tell() <= limit:
         if limit == 0 or not (chunk := response.read1(READ_BYTES, decode_content=True)):
-            return bytes(content), limit > 0
-        content += chunk
-    return bytes(content[:limit]), False
+            return content.getvalue(), limit > 0
+        content.write(chunk)
+    content.truncate(limit)
+    return content.getvalue(), False
 
 
 def timed_pool(

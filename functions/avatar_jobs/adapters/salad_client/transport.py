@@ -17,8 +17,8 @@ from avatar_jobs.protocol.http_answers import error_reason, retry_after_sec
 from avatar_jobs.protocol.outside_json import JsonOverLimitError, NotJsonError, read_json
 
 DEFAULT_TIMEOUT_SEC = 10.0
-# A page of 100 queue jobs, each with our input and the answer of our worker, has some hundred kilobytes.
-MAX_BODY_BYTES = 4 * 1024 * 1024
+# The output of one job is at most 10 MB as a worker of ours writes it. Only text that is no JSON grows by its escapes.
+MAX_BODY_BYTES = 12_000_000
 MERGE_PATCH = "application/merge-patch+json"
 
 
