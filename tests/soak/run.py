@@ -321,7 +321,7 @@ def main() -> int:
         tick_sec=3 if os.environ.get("SHORT") else 5,
         replicas=4,
         short=bool(os.environ.get("SHORT")),
-        patience_sec=float(os.environ.get("PATIENCE_SEC") or 330.0),
+        patience_sec=float(os.environ.get("PATIENCE_SEC") or 480.0),
     )
     directory = ROOT / "build" / "soak" / f"seed-{settings.seed}-{settings.store}-{settings.jobs}"
     sys.stdout.write(plan_lines(settings) + f"\nplan, log and report: {directory}\n")
