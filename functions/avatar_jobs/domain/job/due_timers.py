@@ -35,8 +35,9 @@ class Lane(StrEnum):
 
 
 LANES = {Timer.CALLBACK: Lane.CALLBACKS, **dict.fromkeys((Timer.CLEANUP, Timer.REVOKE, Timer.PURGE), Lane.REMAINS)}
-# Within a lane these are served first: ends before beginnings, and what may cost GPU time before what takes up space.
-SOONEST = (Timer.RUN_DEADLINE, Timer.START_DEADLINE, Timer.VERIFY, Timer.CANCEL, Timer.CLEANUP)
+# Within a lane these are served first: ends before beginnings, and what costs GPU time or opens a bucket before what
+# only takes up space.
+SOONEST = (Timer.RUN_DEADLINE, Timer.START_DEADLINE, Timer.VERIFY, Timer.CANCEL, Timer.CLEANUP, Timer.REVOKE)
 
 
 def due_timer(job: Job, now: datetime) -> Timer | None:
