@@ -197,7 +197,8 @@ class Endpoint:
 
 def _check_type(request: Request, route: Route) -> None:
     """Raises ApiError unsupported_media_type for a body that is encoded or of another type."""
-    if request.headers.get("Content-Encoding", "").strip().lower() not in ("", "identity"):
+    coding = request.headers.get("Content-Encoding", "").strip().lower()
+    if route.method == "POST" and coding not in ("", "identity"):
         raise ApiError(ApiErrorCode.UNSUPPORTED_MEDIA_TYPE, texts.BODY_ENCODED)
     if route.json_body and request.mimetype != "application/json":
         raise ApiError(ApiErrorCode.UNSUPPORTED_MEDIA_TYPE, texts.BODY_NOT_JSON_TYPE)
