@@ -22,7 +22,7 @@ locals {
   }
 
   # Firestore deletes a document within about a day after `expires_at`. The tick purges earlier; this is the fallback.
-  expiring_collections = toset(["jobs", "snapshots"])
+  expiring_collections = toset(["idempotency", "jobs", "snapshots"])
 }
 
 # With a name, because another system often uses the project's (default) database.

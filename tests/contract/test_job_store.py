@@ -290,3 +290,16 @@ def test_archived_snapshots_are_read_back_by_time_oldest_first(archive: Snapshot
         archive.archive_snapshot(later(seconds), {"at": seconds, "groups": {"a": {"replicas": 1}}}, later(10_000))
     assert [record["at"] for record in archive.archived_snapshots(NOW, later(120))] == [0, 60]
     assert list(archive.archived_snapshots(later(121), later(500))) == []
+
+
+def test_the_key_of_a_job_that_is_gone_is_forgotten_unless_another_job_has_it_by_now(store: JobStore) -> None:
+    first, second = a_job("job-0000000a"), a_job("job-0000000b")
+    store.create(first, a_record(first.id))
+    store.purge(first)  # it has no key, so the record stays: as after the store's own time-to-live
+    assert store.find_record("studio", "key-1") == a_record(first.id)
+
+    store.forget_key(a_record(first.id))
+    store.forget_key(a_record(first.id))
+    assert isinstance(store.create(second, a_record(second.id)), Created)
+    store.forget_key(a_record(first.id))
+    assert store.find_record("studio", "key-1") == a_record(second.id)

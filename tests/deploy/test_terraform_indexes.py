@@ -132,4 +132,4 @@ def test_collections_that_expire_have_a_ttl_policy(plan: dict[str, Any]) -> None
         for one in resources(plan, "google_firestore_field").values()
         if one["ttl_config"]
     }
-    assert expiring == {"jobs": "expires_at", "snapshots": "expires_at"}
+    assert expiring == {"idempotency": "expires_at", "jobs": "expires_at", "snapshots": "expires_at"}

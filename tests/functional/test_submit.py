@@ -223,3 +223,17 @@ def test_a_submit_succeeds_while_salad_refuses_connections_and_the_tick_dispatch
     assert system.read(submitted.json["id"]).json["phase"] == "dispatched"
     assert json.loads(system.salad.sent[0].body)["metadata"]["attempt"] == 1
     assert SALAD_JOB_ID.encode() not in submitted.body
+
+
+def test_the_key_of_a_job_that_is_gone_makes_a_new_job(system: System) -> None:
+    """The store's time-to-live removes a job without its key."""
+    key = {"Idempotency-Key": "order-7"}
+    first = system.submit(headers=key).json
+    stored = system.store().get(first["id"])
+    assert stored
+    system.store().purge(stored.job.model_copy(update={"idempotency_key": None}))
+
+    second = system.submit(system.body(resolution="480p"), headers=key)
+    assert (second.status, second.json["id"] == first["id"]) == (202, False)
+    again = system.submit(system.body(resolution="480p"), headers=key)
+    assert (again.json["id"], again.headers["Idempotency-Replayed"]) == (second.json["id"], "true")

@@ -178,6 +178,10 @@ class JobStore(Protocol):
         """Counts the queued and the running jobs; costs three reads however many jobs are stored."""
         ...
 
+    def forget_key(self, record: IdempotencyRecord) -> None:
+        """Deletes an idempotency record whose job is gone, unless the key has another record by now."""
+        ...
+
     def purge(self, job: Job) -> None:
         """Deletes a job and its idempotency record. It is no error when they do not exist."""
         ...

@@ -65,6 +65,14 @@ def _expires_at(job: Job) -> datetime | None:
     return job.finished_at + timedelta(seconds=job.retention_sec) + PURGE_BACKSTOP
 
 
+def key_expires_at(job: Job) -> datetime:
+    """Returns when the store removes a new job's idempotency record: not before the job's own record, whenever it ends.
+
+    The purge of the job removes both. This ends the key of a job that its time-to-live removed.
+    """
+    return job.credentials_expire_at + timedelta(seconds=job.retention_sec) + PURGE_BACKSTOP
+
+
 def read_job(job_id: str, client: str, body: object) -> Job:
     """Returns a stored job of this schema version or the one before. job_id, client: as the record's columns have them.
 

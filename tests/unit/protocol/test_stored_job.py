@@ -1,7 +1,7 @@
 """The stored form of a job: what another release's instance may find in it, and what it finds again after us."""
 
 import json
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -9,7 +9,7 @@ import pytest
 from avatar_jobs.domain.job.events import DispatchSent
 from avatar_jobs.domain.job.model import Attempt, Callback, Job, JobStatus, Metrics, TimelineEntry
 from avatar_jobs.domain.job.transition import transition
-from avatar_jobs.protocol.stored_job import read_job, to_columns
+from avatar_jobs.protocol.stored_job import key_expires_at, read_job, to_columns
 from tests.support.factories import NOW, a_claim, a_job, an_output, later
 
 NEW = {"of": ["the", {"next": "release"}]}
@@ -113,6 +113,17 @@ def test_every_later_field_of_the_model_has_a_default() -> None:
     for model in (Job, Attempt, Callback, TimelineEntry):
         required = {name for name, field in model.model_fields.items() if field.is_required()}
         assert required == first[model.__name__]
+
+
+def test_a_key_expires_with_its_job_and_never_before_it() -> None:
+    job = a_job()
+    last_end = job.created_at + timedelta(
+        seconds=job.input.start_timeout_seconds + job.input.run_timeout_seconds, minutes=14
+    )
+    ended = job.model_copy(update={"status": JobStatus.FAILED, "finished_at": last_end})
+    expires_at = to_columns(ended)["expires_at"]
+    assert expires_at
+    assert timedelta(0) < key_expires_at(job) - expires_at < timedelta(days=1)
 
 
 def test_the_columns_hold_times_and_no_texts() -> None:

@@ -35,7 +35,7 @@ from avatar_jobs.ports.jobs import (
     StoredJob,
     Updated,
 )
-from avatar_jobs.protocol.stored_job import read_idempotency_record, read_job, to_columns
+from avatar_jobs.protocol.stored_job import key_expires_at, read_idempotency_record, read_job, to_columns
 
 JOBS, IDEMPOTENCY = "jobs", "idempotency"  # the two collections
 PUT_ASIDE_BATCH = 100  # documents in one commit: 500 of them take five, well within a second
@@ -137,7 +137,8 @@ class FirestoreJobStore:
         batch = self._connection.client.batch()
         batch.create(reference, {**to_columns(job), "write_id": write_id})
         if record:
-            batch.create(self._idempotency_document(record.client, record.key), {"body": record.model_dump_json()})
+            fields = {"body": record.model_dump_json(), "expires_at": key_expires_at(job)}
+            batch.create(self._idempotency_document(record.client, record.key), fields)
         with unavailable():
             try:
                 results = batch.commit(**self._connection.limits())
@@ -200,6 +201,23 @@ class FirestoreJobStore:
         snapshot = self._jobs.document(job_id).get(**self._connection.limits())
         own = snapshot.exists and _fields(snapshot).get("write_id") == write_id
         return _stored(snapshot) if own else None
+
+    def forget_key(self, record: IdempotencyRecord) -> None:
+        """See JobStore.forget_key."""
+        reference = self._idempotency_document(record.client, record.key)
+        with unavailable():
+            snapshot = reference.get(**self._connection.limits())
+            if not snapshot.exists:
+                return
+            found = read_idempotency_record(record.client, _fields(snapshot).get("body"))
+            if found.job_id != record.job_id:
+                return
+            batch = self._connection.client.batch()
+            batch.delete(reference, option=self._connection.client.write_option(last_update_time=snapshot.update_time))
+            try:
+                batch.commit(**self._connection.limits())
+            except (google_errors.FailedPrecondition, google_errors.Aborted, google_errors.NotFound):
+                return  # another request was faster
 
     def purge(self, job: Job) -> None:
         """See JobStore.purge."""

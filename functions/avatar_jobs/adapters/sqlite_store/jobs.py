@@ -264,6 +264,13 @@ class SqliteJobStore:
         oldest = next((created for status, _, created in rows if status == JobStatus.QUEUED.value), None)
         return OpenJobs(counts.get("queued", 0), counts.get("running", 0), from_text(oldest))
 
+    def forget_key(self, record: IdempotencyRecord) -> None:
+        """See JobStore.forget_key."""
+        with self._file.transaction(write=True) as connection:
+            found = _record(connection, record.client, record.key)
+            if found and found.job_id == record.job_id:
+                connection.execute("DELETE FROM idempotency WHERE client = ? AND key = ?", (record.client, record.key))
+
     def purge(self, job: Job) -> None:
         """See JobStore.purge."""
         with self._file.transaction(write=True) as connection:

@@ -61,7 +61,7 @@ class Submitter:
         Raises ApiError idempotency_key_reused or queue_full; StorageUnavailableError when nothing was written.
         """
         now = self.clock()
-        body = {"input": submission.job_input.model_dump(), "metadata": submission.metadata}
+        body_fingerprint = fingerprint(submission.job_input, submission.metadata)
         job = new_job(
             job_id=self.draw_id(),
             client=submission.client,
@@ -78,19 +78,28 @@ class Submitter:
                 client=submission.client,
                 key=submission.idempotency_key,
                 job_id=job.id,
-                fingerprint=fingerprint(body),
+                fingerprint=body_fingerprint,
                 created_at=now,
             )
         try:
             self.admission.require_room(job.client)
         except ApiError:
             known = self.store.find_record(record.client, record.key) if record else None
-            if known:  # a repeated request is not a new job, however full the queue is
-                return self._replay(known, fingerprint(body))
+            replayed = self._replay(known, body_fingerprint) if known else None
+            if replayed:  # a repeated request is not a new job, however full the queue is
+                return replayed
             raise
         created = self.store.create(job, record)
         if isinstance(created, AlreadyCreated):
-            return self._replay(created.record, fingerprint(body))
+            replayed = self._replay(created.record, body_fingerprint)
+            if replayed:
+                return replayed
+            self.store.forget_key(created.record)
+            created = self.store.create(job, record)
+        if isinstance(created, AlreadyCreated):
+            raise StorageUnavailableError(
+                "another request has just taken over the idempotency key of a job that is gone"
+            )
         self.tick_trigger.job_came(self.admission.open_jobs())
         self.admission.accepted(job.client)
         self.log("job_accepted", job_id=job.id, client=job.client, request_id=job.request_id, attempt=1)
@@ -100,9 +109,10 @@ class Submitter:
             self.log("dispatch_outcome_not_stored", level="warning", job_id=job.id, reason=str(error))
             return Accepted(job, replayed=False)
 
-    def _replay(self, record: IdempotencyRecord, body_fingerprint: str) -> Accepted:
-        require_same_body(record, body_fingerprint)
+    def _replay(self, record: IdempotencyRecord, body_fingerprint: str) -> Accepted | None:
+        """Returns the job of a key, None when it is gone: its key has ended too, though its record is still there."""
         stored = self.store.get(record.job_id)
-        if stored is None:  # both are written together and deleted together
-            raise StorageUnavailableError("the job of the idempotency key does not exist")
+        if stored is None:
+            return None
+        require_same_body(record, body_fingerprint)
         return Accepted(stored.job, replayed=True)

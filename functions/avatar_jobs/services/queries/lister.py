@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from avatar_jobs.domain.errors import RecordUnreadableError
 from avatar_jobs.domain.job.model import Job
 from avatar_jobs.ports.jobs import JobFilter, JobStore
 from avatar_jobs.protocol.page_token import page_token, position_of
@@ -45,8 +46,11 @@ class Lister:
         return Page(jobs, page_token(self.token_secrets[0], scope, (jobs[-1].created_at, jobs[-1].id)))
 
     def _of_key(self, wanted: JobFilter, idempotency_key: str) -> Page:
-        record = self.store.find_record(wanted.client, idempotency_key)
-        stored = self.store.get(record.job_id) if record else None
+        try:
+            record = self.store.find_record(wanted.client, idempotency_key)
+            stored = self.store.get(record.job_id) if record else None
+        except RecordUnreadableError:  # a list leaves it out; its GET says so
+            stored = None
         return Page([stored.job] if stored and wanted.matches(stored.job) else [], None)
 
 
