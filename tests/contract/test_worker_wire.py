@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from avatar_jobs.domain.errors import PERMANENT_JOB_ERRORS, JobErrorCode
+from avatar_jobs.domain.errors import PERMANENT_JOB_ERRORS
 from avatar_jobs.domain.upload_keys import UploadKey
 from avatar_jobs.protocol import worker_result
 from avatar_jobs.protocol.worker_input import worker_input
@@ -65,7 +65,8 @@ def test_every_failure_of_a_worker_is_read_as_itself() -> None:
         assert answer.http_status == 200
         assert isinstance(meaning, worker_result.Refused)
         assert meaning.error.code == code.value
-        assert meaning.permanent == (JobErrorCode(code.value) in PERMANENT_JOB_ERRORS or code.value == "run_timeout")
+        final = code.value in PERMANENT_JOB_ERRORS | {"run_timeout", "input_download_timeout"}  # in an answer
+        assert meaning.permanent == final
 
 
 def test_the_worker_and_the_functions_agree_on_what_is_permanent() -> None:
