@@ -45,6 +45,10 @@ class Log:
                 if isinstance(event, dict):
                     self._take(event)
 
+    def close(self) -> None:
+        """Ends the reading."""
+        self._file.close()
+
     def _take(self, event: dict[str, Any]) -> None:
         name = str(event.get("event"))
         self.events[name] += 1

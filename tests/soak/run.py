@@ -232,6 +232,7 @@ class Soak:
             self.processes.go_on()
             self.ended.set()
             thread.join()
+            self.log.close()
 
     def _watch(self) -> None:
         sampled_at = 0.0
