@@ -6,8 +6,8 @@ of every query that needs one.
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from google.api_core import exceptions as google_errors
@@ -16,15 +16,20 @@ from google.cloud import firestore
 from google.cloud.firestore_v1.aggregation import AggregationQuery
 
 from avatar_jobs.adapters.firestore_store.connection import FirestoreConnection, unavailable
+from avatar_jobs.adapters.firestore_store.documents import (
+    fields_of,
+    moment,
+    put_aside_mark,
+    readable,
+    stored_in,
+    times_put_aside,
+)
 from avatar_jobs.domain.errors import RecordUnreadableError, StorageUnavailableError
 from avatar_jobs.domain.idempotency import IdempotencyRecord
 from avatar_jobs.domain.job.model import Job, JobStatus
 from avatar_jobs.domain.retry_policy import put_aside_delay
 from avatar_jobs.optimistic import update_optimistically
 from avatar_jobs.ports.jobs import (
-    DUE_ROUNDS,
-    LIST_ROUND_SIZE,
-    LIST_ROUNDS,
     AlreadyCreated,
     Created,
     JobFilter,
@@ -35,7 +40,8 @@ from avatar_jobs.ports.jobs import (
     StoredJob,
     Updated,
 )
-from avatar_jobs.protocol.stored_job import key_expires_at, read_idempotency_record, read_job, to_columns
+from avatar_jobs.protocol.stored_job import key_expires_at, read_idempotency_record, to_columns
+from avatar_jobs.unreadable import Listed, due_jobs, listed_jobs
 
 JOBS, IDEMPOTENCY = "jobs", "idempotency"  # the two collections
 PUT_ASIDE_BATCH = 100  # documents in one commit: 500 of them take five, well within a second
@@ -53,48 +59,6 @@ COMPOSITE_INDEXES: tuple[tuple[tuple[str, bool], ...], ...] = (
 
 def _where(query: Any, field: str, operator: str, value: Any) -> Any:
     return query.where(filter=firestore.FieldFilter(field, operator, value))
-
-
-def _version(snapshot: Any) -> str:
-    """Returns a document's update time, which the next write must find unchanged."""
-    return str(snapshot.update_time.rfc3339())
-
-
-def _fields(snapshot: Any) -> dict[str, Any]:
-    """Returns a document's fields; a field that is missing is no error here."""
-    return snapshot.to_dict() or {}
-
-
-def _stored(snapshot: Any) -> StoredJob:
-    """Returns the job in a document with its version. Raises RecordUnreadableError."""
-    fields = _fields(snapshot)
-    job = read_job(snapshot.id, str(fields.get("client") or ""), fields.get("body"))
-    return StoredJob(job, _version(snapshot))
-
-
-def _readable(snapshot: Any) -> StoredJob | RecordUnreadableError:
-    """Returns the job in a document with its version, or why this release cannot read it."""
-    try:
-        return _stored(snapshot)
-    except RecordUnreadableError as error:
-        return error
-
-
-def _mark(snapshot: Any) -> dict[str, Any]:
-    """Returns what a document says about when it was put aside; empty when it was not."""
-    mark = _fields(snapshot).get("put_aside")
-    return mark if isinstance(mark, dict) else {}
-
-
-def _times(snapshot: Any) -> int:
-    """Returns how often a document was put aside."""
-    times = _mark(snapshot).get("times")
-    return times if isinstance(times, int) else 0
-
-
-def _moment(value: Any) -> datetime | None:
-    """Returns a stored time, None for anything else."""
-    return value if isinstance(value, datetime) else None
 
 
 class FirestoreJobStore:
@@ -161,13 +125,13 @@ class FirestoreJobStore:
         """See JobStore.find_record."""
         with unavailable():
             snapshot = self._idempotency_document(client, key).get(**self._connection.limits())
-        return read_idempotency_record(client, _fields(snapshot).get("body")) if snapshot.exists else None
+        return read_idempotency_record(client, fields_of(snapshot).get("body")) if snapshot.exists else None
 
     def get(self, job_id: str) -> StoredJob | None:
         """See JobStore.get."""
         with unavailable():
             snapshot = self._jobs.document(job_id).get(**self._connection.limits())
-        return _stored(snapshot) if snapshot.exists else None
+        return stored_in(snapshot) if snapshot.exists else None
 
     def update(self, job_id: str, change: Callable[[Job], Job], known: StoredJob | None = None) -> Updated | None:
         """See JobStore.update."""
@@ -199,8 +163,8 @@ class FirestoreJobStore:
     def _own_write(self, job_id: str, write_id: str) -> StoredJob | None:
         """Returns the stored job when this write's own first try wrote it, or None when another writer was first."""
         snapshot = self._jobs.document(job_id).get(**self._connection.limits())
-        own = snapshot.exists and _fields(snapshot).get("write_id") == write_id
-        return _stored(snapshot) if own else None
+        own = snapshot.exists and fields_of(snapshot).get("write_id") == write_id
+        return stored_in(snapshot) if own else None
 
     def forget_key(self, record: IdempotencyRecord) -> None:
         """See JobStore.forget_key."""
@@ -209,7 +173,7 @@ class FirestoreJobStore:
             snapshot = reference.get(**self._connection.limits())
             if not snapshot.exists:
                 return
-            found = read_idempotency_record(record.client, _fields(snapshot).get("body"))
+            found = read_idempotency_record(record.client, fields_of(snapshot).get("body"))
             if found.job_id != record.job_id:
                 return
             batch = self._connection.client.batch()
@@ -230,26 +194,24 @@ class FirestoreJobStore:
 
     def due(self, now: datetime, limit: int, *, put_aside: bool = False) -> Sequence[StoredJob]:
         """See JobStore.due."""
-        query = _where(self._jobs, "next_action_at", "<=", now).order_by("next_action_at").limit(limit)
-        due: list[StoredJob] = []
-        for _ in range(DUE_ROUNDS):
-            with unavailable():
-                snapshots = list(query.stream(**self._connection.limits()))
-            due, unreadable = [], []
-            for snapshot in snapshots:
-                read = _readable(snapshot)
-                if isinstance(read, StoredJob):
-                    due.append(read)
-                else:
-                    self._on_unreadable(read, put_aside=put_aside)
-                    unreadable.append((snapshot, read.reason))
-            if not put_aside or not unreadable or not self._put_aside(unreadable, now):
-                break
-            if len(snapshots) < limit:  # else they may have hidden others
-                break
-        return due
+        move_on = partial(self._put_aside, now=now) if put_aside else None
+        return due_jobs(lambda: self._due(now, limit), move_on, self._on_unreadable, limit)
 
-    def _put_aside(self, unreadable: Sequence[tuple[Any, str]], now: datetime) -> bool:
+    def _due(self, now: datetime, limit: int) -> tuple[list[StoredJob], list[tuple[RecordUnreadableError, Any]]]:
+        """Returns the due jobs that can be read, and the due records that cannot, with their documents."""
+        query = _where(self._jobs, "next_action_at", "<=", now).order_by("next_action_at").limit(limit)
+        with unavailable():
+            snapshots = list(query.stream(**self._connection.limits()))
+        due, unreadable = [], []
+        for snapshot in snapshots:
+            read = readable(snapshot)
+            if isinstance(read, StoredJob):
+                due.append(read)
+            else:
+                unreadable.append((read, snapshot))
+        return due, unreadable
+
+    def _put_aside(self, unreadable: Sequence[tuple[RecordUnreadableError, Any]], now: datetime) -> bool:
         """Moves records on, each unless it was written in the meantime. Returns False when the store refuses."""
         try:
             for start in range(0, len(unreadable), PUT_ASIDE_BATCH):
@@ -261,15 +223,15 @@ class FirestoreJobStore:
             return False
         return True
 
-    def _move_on(self, unreadable: Sequence[tuple[Any, str]], now: datetime) -> bool:
+    def _move_on(self, unreadable: Sequence[tuple[RecordUnreadableError, Any]], now: datetime) -> bool:
         """Moves records on in one batch. Returns False, with nothing written, when one of them has changed."""
         batch = self._connection.client.batch()
-        for snapshot, reason in unreadable:
-            times = _times(snapshot)
-            since = _moment(_mark(snapshot).get("since")) or now
+        for error, snapshot in unreadable:
+            times = times_put_aside(snapshot)
+            since = moment(put_aside_mark(snapshot).get("since")) or now
             fields = {
                 "next_action_at": now + put_aside_delay(times),
-                "put_aside": {"since": since, "times": times + 1, "reason": reason},
+                "put_aside": {"since": since, "times": times + 1, "reason": error.reason},
             }
             unchanged = self._connection.client.write_option(last_update_time=snapshot.update_time)
             batch.update(snapshot.reference, fields, option=unchanged)
@@ -287,14 +249,12 @@ class FirestoreJobStore:
             snapshots = list(marked.order_by("put_aside.since").limit(limit).stream(**self._connection.limits()))
         found = []
         for snapshot in snapshots:
-            read = _readable(snapshot)
+            read = readable(snapshot)
             if isinstance(read, RecordUnreadableError):
-                status = str(_fields(snapshot).get("status") or "")
-                next_try_at = _moment(_fields(snapshot).get("next_action_at"))
-                since = _moment(_mark(snapshot).get("since"))
-                found.append(
-                    PutAside(read.job_id, read.client, status, since, _times(snapshot), read.reason, next_try_at)
-                )
+                fields, times = fields_of(snapshot), times_put_aside(snapshot)
+                status, next_try_at = str(fields.get("status") or ""), moment(fields.get("next_action_at"))
+                since = moment(put_aside_mark(snapshot).get("since"))
+                found.append(PutAside(read.job_id, read.client, status, since, times, read.reason, next_try_at))
         return found
 
     def count_open(self, client: str | None) -> int:
@@ -309,21 +269,15 @@ class FirestoreJobStore:
 
     def list_jobs(self, wanted: JobFilter, limit: int) -> Sequence[Job]:
         """See JobStore.list_jobs."""
-        jobs: list[Job] = []
-        asked = limit
-        for _ in range(LIST_ROUNDS):
-            snapshots = self._snapshots(wanted, asked)
-            for snapshot in snapshots:
-                read = _readable(snapshot)
-                if isinstance(read, StoredJob):
-                    jobs.append(read.job)
-                else:
-                    self._on_unreadable(read, put_aside=False)
-            last_at = _moment(_fields(snapshots[-1]).get("created_at")) if snapshots else None
-            if len(jobs) >= limit or len(snapshots) < asked or last_at is None:
-                return jobs[:limit]
-            wanted, asked = replace(wanted, position=(last_at, snapshots[-1].id)), LIST_ROUND_SIZE
-        raise StorageUnavailableError("too many records of this list cannot be read")
+        return listed_jobs(self._listed, wanted, limit, self._on_unreadable)
+
+    def _listed(self, wanted: JobFilter, limit: int) -> Sequence[Listed]:
+        found = []
+        for snapshot in self._snapshots(wanted, limit):
+            read = readable(snapshot)
+            job = read.job if isinstance(read, StoredJob) else read
+            found.append((job, moment(fields_of(snapshot).get("created_at")), snapshot.id))
+        return found
 
     def _snapshots(self, wanted: JobFilter, limit: int) -> list[Any]:
         """Returns the documents that match a filter, newest first."""
@@ -362,5 +316,5 @@ class FirestoreJobStore:
     def _oldest_queued_at(self) -> datetime | None:
         oldest = _where(self._jobs, "status", "==", JobStatus.QUEUED.value).order_by("created_at").limit(1)
         with unavailable():
-            found = [_fields(snapshot).get("created_at") for snapshot in oldest.stream(**self._connection.limits())]
-        return _moment(found[0]) if found else None
+            found = [fields_of(snapshot).get("created_at") for snapshot in oldest.stream(**self._connection.limits())]
+        return moment(found[0]) if found else None

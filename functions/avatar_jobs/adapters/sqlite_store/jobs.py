@@ -2,8 +2,8 @@
 
 import sqlite3
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from datetime import datetime
+from functools import partial
 
 from avatar_jobs.adapters.sqlite_store.file import SqliteFile, from_text, to_text
 from avatar_jobs.domain.errors import RecordUnreadableError, StorageUnavailableError
@@ -12,9 +12,6 @@ from avatar_jobs.domain.job.model import Job, JobStatus
 from avatar_jobs.domain.retry_policy import put_aside_delay
 from avatar_jobs.optimistic import update_optimistically
 from avatar_jobs.ports.jobs import (
-    DUE_ROUNDS,
-    LIST_ROUND_SIZE,
-    LIST_ROUNDS,
     AlreadyCreated,
     Created,
     JobFilter,
@@ -26,6 +23,7 @@ from avatar_jobs.ports.jobs import (
     Updated,
 )
 from avatar_jobs.protocol.stored_job import read_idempotency_record, read_job, readable, to_columns
+from avatar_jobs.unreadable import Listed, due_jobs, listed_jobs
 
 
 def _record(connection: sqlite3.Connection, client: str, key: str) -> IdempotencyRecord | None:
@@ -126,16 +124,8 @@ class SqliteJobStore:
 
     def due(self, now: datetime, limit: int, *, put_aside: bool = False) -> Sequence[StoredJob]:
         """See JobStore.due."""
-        due: list[StoredJob] = []
-        for _ in range(DUE_ROUNDS):
-            due, unreadable = self._due(now, limit)
-            for error, _version in unreadable:
-                self._on_unreadable(error, put_aside=put_aside)
-            if not put_aside or not unreadable or not self._put_aside(unreadable, now):
-                break
-            if len(due) + len(unreadable) < limit:  # else they may have hidden others
-                break
-        return due
+        move_on = partial(self._put_aside, now=now) if put_aside else None
+        return due_jobs(lambda: self._due(now, limit), move_on, self._on_unreadable, limit)
 
     def _due(self, now: datetime, limit: int) -> tuple[list[StoredJob], list[tuple[RecordUnreadableError, int]]]:
         """Returns the due jobs that can be read, and the due records that cannot, with their versions."""
@@ -201,21 +191,13 @@ class SqliteJobStore:
 
     def list_jobs(self, wanted: JobFilter, limit: int) -> Sequence[Job]:
         """See JobStore.list_jobs."""
-        jobs: list[Job] = []
-        asked = limit
-        for _ in range(LIST_ROUNDS):
-            rows = self._rows(wanted, asked)
-            for job_id, client, body, _created_at in rows:
-                job = readable(job_id, client, body)
-                if isinstance(job, Job):
-                    jobs.append(job)
-                else:
-                    self._on_unreadable(job, put_aside=False)
-            last_at = from_text(rows[-1][3]) if rows else None
-            if len(jobs) >= limit or len(rows) < asked or last_at is None:
-                return jobs[:limit]
-            wanted, asked = replace(wanted, position=(last_at, rows[-1][0])), LIST_ROUND_SIZE
-        raise StorageUnavailableError("too many records of this list cannot be read")
+        return listed_jobs(self._listed, wanted, limit, self._on_unreadable)
+
+    def _listed(self, wanted: JobFilter, limit: int) -> Sequence[Listed]:
+        rows = self._rows(wanted, limit)
+        return [
+            (readable(job_id, client, body), from_text(created_at), job_id) for job_id, client, body, created_at in rows
+        ]
 
     def _rows(self, wanted: JobFilter, limit: int) -> list[tuple[str, str, str, str]]:
         """Returns id, client, body and created_at of the records that match a filter, newest first."""
