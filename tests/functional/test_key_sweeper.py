@@ -1,13 +1,19 @@
 """Keys that nobody wrote down, because their maker died first, are listed now and then and deleted."""
 
+from collections.abc import Collection, Sequence
+from datetime import datetime, timedelta
+
 import pytest
 
-from avatar_jobs.domain.upload_keys import read_key
+from avatar_jobs.domain.errors import ProviderError
+from avatar_jobs.domain.upload_keys import KeyPage, ListedKey, UploadKey, read_key
 from avatar_jobs.services.tick import key_sweeper
+from avatar_jobs.services.tick.key_sweeper import KeySweeper
 from tests.support.b2_sim import BUCKET, RunningB2
 from tests.support.events import events
 from tests.support.functions import PREFIX
 from tests.support.scripted_server import Answer
+from tests.support.stores import overwrite
 from tests.support.system import System
 from tests.support.upload_keys import end_the_job, job_keys, key_maker
 
@@ -107,3 +113,47 @@ def test_a_storage_that_is_away_costs_the_sweep_and_nothing_else(keyed: System, 
 def test_a_keys_name_holds_its_job_and_attempt(name: str, job_id: str | None, attempt: int | None) -> None:
     key = read_key("id", name)
     assert (key.job_id if key else None, key.attempt if key else None) == (job_id, attempt)
+
+
+class FakeKeys:
+    """Storage keys in a list, some of which the storage refuses to delete."""
+
+    def __init__(self, keys: Sequence[ListedKey], refused: Collection[str] = ()) -> None:
+        self.keys = list(keys)
+        self.refused = refused
+        self.deleted: list[str] = []
+
+    def mint(self, job_id: str, attempt: int, expires_at: datetime, now: datetime) -> UploadKey:
+        raise NotImplementedError
+
+    def revoke(self, key_id: str) -> None:
+        if key_id in self.refused:
+            raise ProviderError("refused", status=400, retryable=True, may_have_happened=False)
+        self.deleted.append(key_id)
+
+    def list_keys(self, start: str | None) -> KeyPage:
+        return KeyPage(self.keys, None)
+
+
+def sweeper_over(system: System, keys: FakeKeys) -> KeySweeper:
+    """A sweeper whose instance is old enough for a sweep."""
+    sweeper = KeySweeper(store=system.store(), upload_keys=keys, clock=system.clock, log=lambda *_, **__: None)
+    sweeper.sweep(system.clock())
+    system.move_clock(key_sweeper.EVERY.total_seconds() + 1)
+    return sweeper
+
+
+def test_a_key_that_cannot_be_deleted_does_not_keep_the_next_ones_alive(system: System) -> None:
+    keys = FakeKeys([ListedKey(f"key-{n}", f"{n}" * 32, 1, None) for n in range(3)], refused=("key-0",))
+    sweeper = sweeper_over(system, keys)
+    assert sweeper.sweep(system.clock() + timedelta(seconds=9)) == 2
+    assert keys.deleted == ["key-1", "key-2"]
+
+
+def test_a_record_that_cannot_be_read_keeps_its_key_and_ends_no_sweep(system: System) -> None:
+    damaged: str = system.submit().json["id"]
+    overwrite(("sqlite", system.environment["SQLITE_PATH"]), damaged, "{")
+    keys = FakeKeys([ListedKey("of-damaged", damaged, 1, None), ListedKey("orphaned", "f" * 32, 1, None)])
+    sweeper = sweeper_over(system, keys)
+    assert sweeper.sweep(system.clock() + timedelta(seconds=9)) == 1
+    assert keys.deleted == ["orphaned"]

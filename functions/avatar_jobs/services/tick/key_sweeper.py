@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from avatar_jobs.domain.errors import ProviderError
+from avatar_jobs.domain.errors import ProviderError, RecordUnreadableError
 from avatar_jobs.domain.job.model import Job
 from avatar_jobs.domain.upload_keys import ListedKey
 from avatar_jobs.ports.jobs import JobStore
@@ -41,12 +41,25 @@ class KeySweeper:
         deleted = 0
         try:
             for key in self._orphaned(self._keys, stop_at):
-                self._keys.revoke(key.key_id)
-                deleted += 1
-                self._log("orphaned_key_deleted", job_id=key.job_id, attempt=key.attempt, key_id=key.key_id)
+                deleted += self._revoked(self._keys, key)
         except ProviderError as error:
             self._log("upload_keys_not_swept", level="warning", reason=str(error))
         return deleted
+
+    def _revoked(self, keys: UploadKeys, key: ListedKey) -> bool:
+        """Deletes one key. One that the storage refuses to delete must not keep those behind it alive.
+
+        Raises ProviderError when the storage does not answer.
+        """
+        try:
+            keys.revoke(key.key_id)
+        except ProviderError as error:
+            if error.status is None:
+                raise
+            self._log("orphaned_key_not_deleted", level="warning", job_id=key.job_id, reason=str(error))
+            return False
+        self._log("orphaned_key_deleted", job_id=key.job_id, attempt=key.attempt, key_id=key.key_id)
+        return True
 
     def _is_due(self, now: datetime) -> bool:
         due = self._next_at is not None and now >= self._next_at
@@ -57,7 +70,7 @@ class KeySweeper:
     def _orphaned(self, keys: UploadKeys, stop_at: datetime) -> list[ListedKey]:
         """Returns the keys to delete among those of this sweep, and remembers where the next one begins."""
         found: list[ListedKey] = []
-        jobs: dict[str, Job | None] = {}
+        jobs: dict[str, Job | RecordUnreadableError | None] = {}
         for _ in range(PAGES):
             page = keys.list_keys(self._start)
             for key in page.keys:
@@ -65,8 +78,7 @@ class KeySweeper:
                     if len(jobs) >= READS or self._clock() >= stop_at:
                         self._start = key.key_id
                         return found
-                    stored = self._store.get(key.job_id)
-                    jobs[key.job_id] = stored.job if stored else None
+                    jobs[key.job_id] = self._job(key.job_id)
                 if self._is_orphaned(key, jobs[key.job_id]):
                     found.append(key)
             self._start = page.next_start
@@ -74,8 +86,17 @@ class KeySweeper:
                 break
         return found
 
-    def _is_orphaned(self, key: ListedKey, job: Job | None) -> bool:
+    def _job(self, job_id: str) -> Job | RecordUnreadableError | None:
+        try:
+            stored = self._store.get(job_id)
+        except RecordUnreadableError as error:  # one such record must not end every sweep
+            return error
+        return stored.job if stored else None
+
+    def _is_orphaned(self, key: ListedKey, job: Job | RecordUnreadableError | None) -> bool:
         now = self._clock()
+        if isinstance(job, RecordUnreadableError):  # the job may be running: its key expires with its credentials
+            return False
         if key.made_at is not None and now - key.made_at < MIN_AGE:
             return False
         return job is None or (job.finished_at is not None and now - job.finished_at >= MIN_AGE)
