@@ -2,8 +2,10 @@
 
 import json
 import time
+from datetime import timedelta
 
 import pytest
+import requests
 from b2sdk.v3.exception import B2Error
 
 from tests.support.b2_sim import APP_KEY, BUCKET, RunningB2
@@ -13,7 +15,7 @@ from tests.support.functions import PREFIX
 from tests.support.salad_side import SIZE, result, webhook
 from tests.support.scripted_server import Answer
 from tests.support.system import System
-from tests.support.upload_keys import end_the_job, job_keys, sent_input
+from tests.support.upload_keys import end_the_job, job_keys, key_maker, sent_input
 from tests.support.waiting import within
 
 EXPIRES_SEC = 3600 + 1800 + 900  # the default time-outs and 15 minutes
@@ -153,3 +155,20 @@ def test_without_keys_for_jobs_nothing_is_asked_of_b2(system: System) -> None:
     system.submit()
     assert sent_input(system)["upload"] is None
     assert system.bucket.received == []
+
+
+def test_a_key_that_cannot_be_deleted_does_not_keep_the_jobs_other_keys(keyed: System, b2: RunningB2) -> None:
+    job = end_the_job(keyed)
+    now = keyed.clock()
+    second = key_maker(b2).mint(job["id"], 2, now + timedelta(hours=1), now).key_id
+    first = sent_input(keyed)["upload"]["key_id"]
+    keyed.store().update(job["id"], lambda old: old.model_copy(update={"upload_key_ids": (first, second)}))
+    fault = {"operation": "b2_delete_key", "fault": {"status": 403}, "times": 1}
+    planned = requests.post(f"{b2.origin}/_sim/faults", json=fault, timeout=10)
+    assert planned.status_code == 201, planned.text
+    keyed.tick()
+    assert [key["id"] for key in job_keys(b2)] == [first]
+    assert requests.get(f"{b2.origin}/_sim/faults/{planned.json()['id']}", timeout=10).json()["happened"] == 1
+    keyed.move_clock(200)
+    keyed.tick()
+    assert job_keys(b2) == []

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from threading import Lock
 
-from avatar_jobs.domain.errors import AvatarError
+from avatar_jobs.domain.errors import AvatarError, ProviderError
 from avatar_jobs.domain.job.changes import deadline_of
 from avatar_jobs.domain.job.events import (
     CallbackClaimed,
@@ -216,14 +216,30 @@ class Housekeeper:
         self.reconciler.reconcile(stored, context.share)
 
     def _revoke(self, stored: StoredJob, now: datetime) -> None:
-        """Deletes the job's storage keys. Keys that this system cannot delete expire by themselves."""
+        """Deletes the job's storage keys. Keys that this system cannot delete expire by themselves.
+
+        A key that the storage refuses to delete does not keep the others. Raises ProviderError when one is left.
+        """
         job = stored.job
-        if now < job.credentials_expire_at:
-            if self.upload_keys is None:
-                return
-            for key_id in job.upload_key_ids:
+        if now >= job.credentials_expire_at:
+            self._apply(stored, KeysRevoked(at=now, key_ids=job.upload_key_ids))
+            return
+        if self.upload_keys is None:
+            return
+        revoked: list[str] = []
+        failure: ProviderError | None = None
+        for key_id in job.upload_key_ids:
+            try:
                 self.upload_keys.revoke(key_id)
-        self._apply(stored, KeysRevoked(at=now, key_ids=job.upload_key_ids))
+                revoked.append(key_id)
+            except ProviderError as error:
+                failure = error
+                if error.status is None:  # no answer: the next key would wait as long
+                    break
+        if revoked:
+            self._apply(stored, KeysRevoked(at=now, key_ids=tuple(revoked)))
+        if failure:
+            raise failure
 
     def _purge(self, stored: StoredJob) -> None:
         """Removes the files, then the record, so that a purge that stops in between is repeated."""
