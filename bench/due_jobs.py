@@ -45,6 +45,7 @@ from avatar_jobs.services.guarded import GuardedOutputs, GuardedSalad, GuardedSe
 from avatar_jobs.services.outcome.finisher import Finisher
 from avatar_jobs.services.outcome.verifier import Verifier
 from avatar_jobs.services.queries.job_view import JobRenderer
+from avatar_jobs.services.tick.due_work import DueWork
 from avatar_jobs.services.tick.housekeeper import Housekeeper
 from avatar_jobs.services.tick.key_sweeper import KeySweeper
 from avatar_jobs.services.tick.reconciler import Reconciler
@@ -242,12 +243,11 @@ def tick(stores: common.Stores, log: JsonLog) -> Ticker:
         period=PERIOD,
     )
     return Ticker(
-        store=jobs,
         tick_state=stores.tick_state,
-        housekeeper=housekeeper,
-        reconciler=reconciler,
-        callbacks=batch,
         scaler=Scaler(store=jobs, archive=stores.archive, salad=salad, choices=ScalingChoices(), clock=clock, log=log),
+        due_work=DueWork(
+            store=jobs, housekeeper=housekeeper, reconciler=reconciler, callbacks=batch, clock=clock, log=log
+        ),
         key_sweeper=KeySweeper(store=jobs, upload_keys=keys, clock=clock, log=log),
         breaker=breaker,
         may_call_salad=salad.may_call,

@@ -236,7 +236,7 @@ def test_what_was_set_is_stored_at_once_so_that_a_tick_that_dies_later_leaves_no
     scaled.move_clock(60)
     salad_has(scaled, 8, group("avatar-3060", 1), group("avatar-3080", 0))
     with monkeypatch.context() as died, scaled.watch.failing("release_tick_lease", error=OSError("killed")):
-        died.setattr("avatar_jobs.services.tick.ticker.Ticker._work_off", lambda *_: ())
+        died.setattr("avatar_jobs.services.tick.due_work.DueWork.work_off", lambda *_: ())
         scaled.tick()
     ((_, replicas),) = patches(scaled)
     salad_has(scaled, 0, group("avatar-3060", 1), group("avatar-3080", replicas))

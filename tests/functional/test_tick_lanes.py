@@ -41,7 +41,7 @@ def test_deadlines_dispatches_and_verifications_share_no_lane_with_purges_and_re
 def test_a_burst_of_purges_that_fills_the_list_of_due_jobs_hides_nothing(
     system: System, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("avatar_jobs.services.tick.ticker.DUE_LIMIT", 3)
+    monkeypatch.setattr("avatar_jobs.services.tick.due_work.DUE_LIMIT", 3)
     purges(system, 6)
     job_id = waiting_dispatch(system)
     assert system.tick().json["done"]["dispatched"] == 1
@@ -51,7 +51,7 @@ def test_a_burst_of_purges_that_fills_the_list_of_due_jobs_hides_nothing(
 def test_a_backlog_that_cannot_be_read_costs_the_tick_nothing_else(
     system: System, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("avatar_jobs.services.tick.ticker.DUE_LIMIT", 1)
+    monkeypatch.setattr("avatar_jobs.services.tick.due_work.DUE_LIMIT", 1)
     job_id = waiting_dispatch(system)
     original = type(system.store()).due
 

@@ -68,7 +68,7 @@ def test_lists_and_health_go_on_without_it(system: System, capsys: pytest.Captur
 def test_more_of_them_than_a_tick_reads_hold_up_no_other_job(
     system: System, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("avatar_jobs.services.tick.ticker.DUE_LIMIT", 5)
+    monkeypatch.setattr("avatar_jobs.services.tick.due_work.DUE_LIMIT", 5)
     broken = {damaged(system) for _ in range(7)}
     good = system.submit(system.body(start_timeout_seconds=10)).json["id"]
     system.move_clock(3700)

@@ -8,6 +8,7 @@ from avatar_jobs.http.web import ApiKeys, Endpoint
 from avatar_jobs.logs import JsonLog
 from avatar_jobs.services.breaker import Breaker
 from avatar_jobs.services.guarded import GuardedSalad
+from avatar_jobs.services.tick.due_work import DueWork
 from avatar_jobs.services.tick.housekeeper import Housekeeper
 from avatar_jobs.services.tick.key_sweeper import KeySweeper
 from avatar_jobs.services.tick.reconciler import Reconciler
@@ -48,13 +49,17 @@ def build(environment: Environment) -> Endpoint:
         period=period,
     )
     ticker = Ticker(
-        store=stores.jobs,
         tick_state=stores.tick_state,
-        housekeeper=housekeeper,
-        reconciler=reconciler,
-        callbacks=ending.callback_batch,
         scaler=Scaler(
             store=stores.jobs, archive=stores.archive, salad=salad, choices=choices, clock=common.utc_now, log=log
+        ),
+        due_work=DueWork(
+            store=stores.jobs,
+            housekeeper=housekeeper,
+            reconciler=reconciler,
+            callbacks=ending.callback_batch,
+            clock=common.utc_now,
+            log=log,
         ),
         key_sweeper=KeySweeper(store=stores.jobs, upload_keys=keys, clock=common.utc_now, log=log),
         breaker=breaker,

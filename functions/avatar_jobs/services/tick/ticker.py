@@ -1,39 +1,28 @@
-"""The tick: does what is due, under one lease; a job that fails does not stop the next one."""
+"""The tick: under one lease it sizes the fleet, serves the due jobs and reports; each part is fenced by itself."""
 
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from avatar_jobs.domain.errors import AvatarError, SaladUnavailableError, StorageUnavailableError
-from avatar_jobs.domain.job.due_timers import Lane, by_lane, due_timer
-from avatar_jobs.domain.job.model import Timer
+from avatar_jobs.domain.errors import AvatarError, StorageUnavailableError
 from avatar_jobs.domain.metrics import due_metrics, fleet_metrics, gap_metrics
 from avatar_jobs.domain.rate_budget import SCAN_CALLS_A_MINUTE, TICK_CALLS_A_MINUTE, CallBucket, CallShare
-from avatar_jobs.ports.jobs import JobStore, StoredJob
+from avatar_jobs.ports.jobs import StoredJob
 from avatar_jobs.ports.outside import Clock, EventLog
 from avatar_jobs.ports.tick_state import FleetState, TickState
 from avatar_jobs.protocol.stored_fleet import ScalingRecord
 from avatar_jobs.services.breaker import Breaker, what_broke
-from avatar_jobs.services.callbacks.batch import CallbackBatch
-from avatar_jobs.services.tick.housekeeper import Housekeeper, TickContext
+from avatar_jobs.services.tick.due_work import DueWork
+from avatar_jobs.services.tick.housekeeper import TickContext
 from avatar_jobs.services.tick.key_sweeper import KeySweeper
-from avatar_jobs.services.tick.reconciler import Reconciler
 from avatar_jobs.services.tick.scaler import Scaler
 
 WORK_SHARE, WORK_LIMIT = 0.8, timedelta(seconds=50)  # of the period; the rest is for the last writes to the store
 LEASE_SHARE = 0.9  # of the period; the lease of a tick that died has ended before the tick after the next one
 FULL_PERIOD = timedelta(minutes=1)  # in the rehearsal's shorter ticks a call may end after the lease
 TOO_LATE = timedelta(minutes=5)  # without a finished tick: five in a row were missed
-LANES_SHARE = 0.8  # of the work's time; the rest is for the scan and the callbacks of the jobs that ended in this tick
-DUE_LIMIT = 500  # due jobs that one tick reads
-BACKLOG_LIMIT = 3000  # read when there are more: behind a burst's purges, the jobs of today must be found
-LANE_LIMIT = 500  # due jobs that one tick serves in each lane
-# Calls and writes take about 100 ms each, and a job some of them: 500 jobs take 15 s. A thread waits most of the time.
-THREADS = {Lane.JOBS: 10, Lane.CALLBACKS: 4, Lane.REMAINS: 4}
-SENDING_THREADS = 1  # waits until the callbacks are claimed, and then sends them
 
 
 @dataclass
@@ -54,12 +43,9 @@ class Ticker:
     def __init__(
         self,
         *,
-        store: JobStore,
         tick_state: TickState,
-        housekeeper: Housekeeper,
-        reconciler: Reconciler,
-        callbacks: CallbackBatch,
         scaler: Scaler,
+        due_work: DueWork,
         key_sweeper: KeySweeper,
         breaker: Breaker,
         may_call_salad: Callable[[], bool],
@@ -68,12 +54,9 @@ class Ticker:
         draw_id: Callable[[], str],
         period: timedelta,
     ) -> None:
-        self._store = store
         self._tick_state = tick_state
-        self._housekeeper = housekeeper
-        self._reconciler = reconciler
-        self._callbacks = callbacks
         self._scaler = scaler
+        self._due_work = due_work
         self._key_sweeper = key_sweeper
         self._breaker = breaker
         self._may_call_salad = may_call_salad
@@ -104,7 +87,8 @@ class Ticker:
             gap = began - state.last_tick_at if state.last_tick_at else None
             self._warn_if_late(gap)
             scaling = self._size_fleet(state, context, holder)
-            due = self._work_off(began, context)
+            due = self._due_work.work_off(began, context)
+            self._sweep_keys(context)
             fleet = scaling.fleet
         finally:
             self._release(holder, fleet, context)
@@ -171,24 +155,6 @@ class Ticker:
             self._log("scaling_broke", level="alarm", reason=" at ".join(what_broke(error).values()))
             return ScalingRecord(kept, archive={})
 
-    def _work_off(self, began: datetime, context: TickContext) -> Sequence[StoredJob]:
-        """Serves the jobs whose timers are due, in parallel lanes, until their time is over. Returns what was due."""
-        due = self._due(began)
-        timers = [(due_timer(stored.job, began), stored) for stored in due]
-        lanes = by_lane(((timer, stored) for timer, stored in timers if timer), LANE_LIMIT)
-        lanes_end = began + (context.stop_at - began) * LANES_SHARE
-        with ThreadPoolExecutor(sum(THREADS.values()) + SENDING_THREADS) as pool:
-            for lane, jobs in lanes.items():
-                queue = deque(jobs)
-                threads = [
-                    pool.submit(self._drain, queue, lanes_end, context) for _ in range(min(THREADS[lane], len(jobs)))
-                ]
-                if lane is Lane.CALLBACKS and threads:
-                    pool.submit(self._send_after, threads, lanes_end, context)
-        self._finish(context)
-        self._sweep_keys(context)
-        return due
-
     def _sweep_keys(self, context: TickContext) -> None:
         """Comes last: keys that nobody wrote down have time."""
         try:
@@ -196,94 +162,3 @@ class Ticker:
         except Exception as error:  # noqa: BLE001  the keys are listed again with the next sweep
             context.count("failed")
             self._log("key_sweep_broke", level="alarm", **what_broke(error))
-
-    def _due(self, began: datetime) -> Sequence[StoredJob]:
-        """Returns the due jobs, the longest due first. Behind a backlog it looks further, for what must not wait."""
-        due = self._store.due(began, DUE_LIMIT, put_aside=True)
-        if len(due) < DUE_LIMIT:
-            return due
-        try:
-            return self._store.due(began, BACKLOG_LIMIT, put_aside=True)
-        except StorageUnavailableError as error:
-            self._log("backlog_not_read", level="warning", reason=str(error))
-            return due
-
-    def _drain(self, queue: deque[StoredJob], end: datetime, context: TickContext) -> None:
-        """Serves the jobs of one lane, together with other threads, until none is left or the lanes' time is over."""
-        while queue:
-            try:
-                stored = queue.popleft()
-            except IndexError:  # another thread was faster
-                return
-            if self._clock() >= end:
-                context.count("left_for_the_next_tick")
-            else:
-                self._serve(stored, context)
-
-    def _send_after(self, claiming: Sequence[Future[None]], end: datetime, context: TickContext) -> None:
-        """Sends the due callbacks as soon as they are claimed, beside the other lanes."""
-        wait(claiming)
-        self._send_callbacks(end, context)
-
-    def _serve(self, stored: StoredJob, context: TickContext) -> None:
-        """Serves one due timer of one job; a failure is counted and logged, not raised."""
-        timer = due_timer(stored.job, self._clock())
-        if timer is None:
-            return
-        job_id, request_id = stored.job.id, stored.job.request_id
-        try:
-            context.count(self._housekeeper.act(timer, stored, context))
-        except SaladUnavailableError as error:
-            context.count("waits_for_salad")
-            self._log("due_job_waits", job_id=job_id, timer=timer.value, reason=str(error))
-        except AvatarError as error:
-            context.count("failed")
-            self._log(
-                "due_job_failed",
-                level="error",
-                job_id=job_id,
-                request_id=request_id,
-                timer=timer.value,
-                reason=str(error),
-            )
-        except Exception as error:  # noqa: BLE001  a fault in one job must not stop the others, in this tick and later
-            context.count("failed")
-            self._log(
-                "due_job_broke",
-                level="alarm",
-                job_id=job_id,
-                request_id=request_id,
-                timer=timer.value,
-                **what_broke(error),
-            )
-            self._put_off(timer, stored, error)
-
-    def _put_off(self, timer: Timer, stored: StoredJob, error: Exception) -> None:
-        try:
-            self._housekeeper.put_off(timer, stored, error)
-        except Exception as second:  # noqa: BLE001  then the job comes back with the next tick
-            self._log("due_job_not_put_off", level="error", job_id=stored.job.id, **what_broke(second))
-
-    def _finish(self, context: TickContext) -> None:
-        """Does what several jobs share: asks Salad for lost dispatches, and sends the callbacks in parallel."""
-        try:
-            context.count("failed", self._reconciler.scan(context.unknown, context.share))
-        except AvatarError as error:
-            context.count("failed")
-            self._log("salad_scan_not_stored", level="error", reason=str(error))
-        except Exception as error:  # noqa: BLE001  a fault in the search must not stop the callbacks
-            context.count("failed")
-            self._log("scan_broke", level="alarm", jobs=len(context.unknown), **what_broke(error))
-            for stored in context.unknown:
-                self._put_off(Timer.DISPATCH, stored, error)
-        self._send_callbacks(context.stop_at, context)
-
-    def _send_callbacks(self, end: datetime, context: TickContext) -> None:
-        try:
-            sent = self._callbacks.deliver_all(end)
-        except Exception as error:  # noqa: BLE001  the leases expire, and a later tick tries again
-            context.count("failed")
-            self._log("callbacks_broke", level="alarm", **what_broke(error))
-        else:
-            context.count("failed", sent["failed"])
-            context.count("callbacks_left", sent["not_tried"])
