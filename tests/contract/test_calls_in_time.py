@@ -270,3 +270,25 @@ def test_whatever_the_libraries_of_firestore_raise_the_store_is_unavailable(erro
         fail()
     with pytest.raises(StorageUnavailableError):
         _ = FirestoreConnection(fail).client
+
+
+@pytest.mark.parametrize(
+    ("error", "may_have_written"),
+    [
+        (google_errors.ServiceUnavailable("cut"), True),
+        (google_errors.DeadlineExceeded("late"), True),
+        (google_errors.RetryError("over", cause=None), True),
+        (ConnectionResetError(), True),
+        (google_errors.InvalidArgument("refused"), False),
+        (google_errors.PermissionDenied("refused"), False),
+        (auth_errors.RefreshError("no token"), False),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_a_change_whose_answer_is_lost_is_not_called_unwritten(error: Exception, may_have_written: bool) -> None:
+    with pytest.raises(StorageUnavailableError) as raised, unavailable(writes=True):
+        raise error
+    assert raised.value.may_have_written is may_have_written
+    with pytest.raises(StorageUnavailableError) as raised, unavailable():
+        raise error
+    assert raised.value.may_have_written is False

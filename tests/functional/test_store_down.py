@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from avatar_jobs.domain.errors import StorageUnavailableError
 from tests.support.system import System
 from tests.support.waiting import within
 
@@ -44,3 +45,12 @@ def test_a_sqlite_file_that_cannot_be_opened_is_a_503(system: System, tmp_path: 
     reply = system.submit()
     assert (reply.status, reply.json["code"]) == (503, "storage_unavailable")
     assert system.salad.sent == []
+
+
+def test_a_job_whose_write_was_not_confirmed_is_not_called_unwritten(system: System) -> None:
+    lost = StorageUnavailableError("the answer was lost", may_have_written=True)
+    with system.watch.failing("create", error=lost):
+        reply = system.submit()
+    assert (reply.status, reply.json["code"]) == (503, "storage_unavailable")
+    assert "may be stored" in reply.json["detail"]
+    assert "nothing was written" not in reply.json["detail"]

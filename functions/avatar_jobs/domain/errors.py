@@ -114,7 +114,14 @@ class ApiError(AvatarError):
 
 
 class StorageUnavailableError(AvatarError):
-    """The job store is unavailable. A change is stored completely or not at all."""
+    """The job store is unavailable. A change is stored completely or not at all.
+
+    may_have_written: whether a write was sent whose answer was lost, so that it is stored or not.
+    """
+
+    def __init__(self, message: str, *, may_have_written: bool = False) -> None:
+        super().__init__(message)
+        self.may_have_written = may_have_written
 
 
 class RecordUnreadableError(StorageUnavailableError):

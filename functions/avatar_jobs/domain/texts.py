@@ -9,6 +9,10 @@ from collections.abc import Sequence
 # Failures of the service: `internal`, `storage_unavailable`, `upstream_unavailable`.
 INTERNAL = "Internal error."
 STORE_UNAVAILABLE = "The job store is unavailable; nothing was written."
+STORE_OUTCOME_UNKNOWN = (
+    "The job store did not confirm the change, so it may be stored; "
+    "an Idempotency-Key keeps a repeated submission from making a second job."
+)
 UPSTREAM_UNAVAILABLE = "A service that this API depends on is unavailable."
 
 

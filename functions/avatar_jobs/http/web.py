@@ -146,7 +146,8 @@ class Endpoint:
             response = _failure(ApiErrorCode.INTERNAL, texts.INTERNAL, request_id)
         except StorageUnavailableError as error:
             self._log("storage_unavailable", level="error", request_id=request_id, reason=str(error))
-            response = _failure(ApiErrorCode.STORAGE_UNAVAILABLE, texts.STORE_UNAVAILABLE, request_id)
+            text = texts.STORE_OUTCOME_UNKNOWN if error.may_have_written else texts.STORE_UNAVAILABLE
+            response = _failure(ApiErrorCode.STORAGE_UNAVAILABLE, text, request_id)
         except Exception:  # noqa: BLE001  the only error boundary: no client may see a traceback
             self._log("internal_error", level="error", request_id=request_id, traceback=traceback.format_exc())
             response = _failure(ApiErrorCode.INTERNAL, texts.INTERNAL, request_id)

@@ -24,17 +24,27 @@ TRANSIENT = (
 
 
 @contextmanager
-def unavailable() -> Iterator[None]:
-    """Raises StorageUnavailableError for every failed call inside the block."""
+def unavailable(*, writes: bool = False) -> Iterator[None]:
+    """Raises StorageUnavailableError for every failed call inside the block.
+
+    writes: the block sends a change, which Firestore may have stored although its answer is lost; a change that it
+    refuses (a 4xx) is certainly not stored.
+    """
     try:
         yield
     except google_errors.RetryError as error:
-        raise StorageUnavailableError("the store did not answer within 5 s") from error
+        raise StorageUnavailableError("the store did not answer within 5 s", may_have_written=writes) from error
     except google_errors.GoogleAPICallError as error:
-        raise StorageUnavailableError(f"the store refused the call: {error.code or type(error).__name__}") from error
+        refused = isinstance(error, google_errors.ClientError)
+        raise StorageUnavailableError(
+            f"the store refused the call: {error.code or type(error).__name__}", may_have_written=writes and not refused
+        ) from error
     # What the libraries below do not translate: an access token that cannot be got, a stream that breaks, a time-out.
     except (google_errors.GoogleAPIError, GoogleAuthError, grpc.RpcError, grpc.FutureTimeoutError, OSError) as error:
-        raise StorageUnavailableError(f"the store cannot be reached ({type(error).__name__})") from error
+        text = f"the store cannot be reached ({type(error).__name__})"
+        raise StorageUnavailableError(
+            text, may_have_written=writes and not isinstance(error, GoogleAuthError)
+        ) from error
 
 
 class FirestoreConnection:

@@ -103,11 +103,14 @@ class FirestoreJobStore:
         if record:
             fields = {"body": record.model_dump_json(), "expires_at": key_expires_at(job)}
             batch.create(self._idempotency_document(record.client, record.key), fields)
-        with unavailable():
+        with unavailable(writes=True):
             try:
                 results = batch.commit(**self._connection.limits())
             except google_errors.AlreadyExists:
-                return self._existing(job, record)
+                try:
+                    return self._existing(job, record)
+                except StorageUnavailableError as error:  # the document may be this create's own first try
+                    raise StorageUnavailableError(str(error), may_have_written=True) from error
         return Created(StoredJob(job, results[0].update_time.rfc3339()))
 
     def _existing(self, job: Job, record: IdempotencyRecord | None) -> Created | AlreadyCreated:
@@ -153,7 +156,7 @@ class FirestoreJobStore:
         batch = self._connection.client.batch()
         fields = {**to_columns(job), "write_id": write_id, "put_aside": firestore.DELETE_FIELD}
         batch.update(reference, fields, option=expected)
-        with unavailable():
+        with unavailable(writes=True):
             try:
                 results = batch.commit(**self._connection.limits())
             except (google_errors.FailedPrecondition, google_errors.Aborted):
@@ -189,7 +192,7 @@ class FirestoreJobStore:
         batch.delete(self._jobs.document(job.id))
         if job.idempotency_key:
             batch.delete(self._idempotency_document(job.client, job.idempotency_key))
-        with unavailable():
+        with unavailable(writes=True):
             batch.commit(**self._connection.limits())
 
     def due(self, now: datetime, limit: int, *, put_aside: bool = False) -> Sequence[StoredJob]:
@@ -235,7 +238,7 @@ class FirestoreJobStore:
             }
             unchanged = self._connection.client.write_option(last_update_time=snapshot.update_time)
             batch.update(snapshot.reference, fields, option=unchanged)
-        with unavailable():
+        with unavailable(writes=True):
             try:
                 batch.commit(**self._connection.limits())
             except (google_errors.FailedPrecondition, google_errors.Aborted, google_errors.NotFound):

@@ -58,7 +58,8 @@ class Submitter:
     def submit(self, submission: Submission) -> Accepted:
         """Creates a job and sends it to Salad. Returns it, or the job that the idempotency key already names.
 
-        Raises ApiError idempotency_key_reused or queue_full; StorageUnavailableError when nothing was written.
+        Raises ApiError idempotency_key_reused or queue_full; StorageUnavailableError when the job is not stored or,
+        with may_have_written, when that is unknown.
         """
         now = self.clock()
         body_fingerprint = fingerprint(submission.job_input, submission.metadata)
