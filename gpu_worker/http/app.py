@@ -13,7 +13,7 @@ from gpu_worker.domain.failures import ErrorCode, JobError
 from gpu_worker.run.run_slot import RunSlot
 from gpu_worker.wire import Answer, failure_answer, health_answer, http_error_answer, identity_of, live_answer, read_job
 
-MAX_BODY = 256 * 1024  # bytes; an input has about 5 KB: two URLs of 2 KB, tokens, and room for params
+MAX_BODY = 256 * 1024  # bytes; an input has at most about 20 KB: two URLs of 8 KB, tokens, and room for params
 
 
 def create_app(run_slot: RunSlot, is_ready: Callable[[], bool], engine_name: str, log: EventLog) -> Flask:
